@@ -1,0 +1,163 @@
+/**
+ * Interfaces of the activities, as the session workflow calls them. The implementations are
+ * in `activities`; the workflow must not import those, not even their types.
+ *
+ * An activity learns tenant, session and run from the workflow execution that scheduled it,
+ * so no input repeats them: inputs and results are all that grows Temporal's history.
+ */
+import type { AgentLimits } from './agent.js';
+import type { FailureInfo } from './failures.js';
+import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
+import type { AgentState } from './state.js';
+import type { Answer } from './session.js';
+import type { ToolEffect, ToolRun } from './tool.js';
+
+/** Where an activity's writes belong. Higher stages fence lower ones. */
+export interface WritePlace {
+  readonly turn: number;
+  readonly step: number;
+  /** Position in the life of the session; see `CarriedState.stage`. */
+  readonly stage: number;
+  /** The last accepted sequence number: what the activity may read, and what it writes behind. */
+  readonly head: number;
+}
+
+export interface OpenSessionInput {
+  readonly agent: string;
+  readonly title?: string;
+  readonly head: number;
+  readonly stage: number;
+  readonly turn: number;
+}
+
+/** What the workflow must know of the agent; recorded in history, so fixed for the run. */
+export interface SessionPolicy {
+  readonly limits: AgentLimits;
+  readonly unread: 'all' | 'one';
+  /** Longest model call, ms. */
+  readonly modelTimeoutMs: number;
+  /** A worker that says nothing for so long is dead, ms. */
+  readonly heartbeatTimeoutMs: number;
+  /** Names of the search attributes that the server has confirmed. */
+  readonly searchAttributes: readonly string[];
+}
+
+export interface CallModelInput extends WritePlace {
+  readonly agent: string;
+  /** Messages that begin the turn; they take `head + 1` and the following places. */
+  readonly inbox?: readonly InboxItem[];
+  /** No tool may be called any more: the model must answer. */
+  readonly final?: true;
+}
+
+/** A tool call as planned by the activity that knows the tool. */
+export interface PlannedCall {
+  readonly id: string;
+  readonly name: string;
+  readonly run: ToolRun;
+  readonly effect: ToolEffect;
+  readonly timeoutMs: number;
+  readonly attempts: number;
+  readonly retryMs: number;
+  /** Unknown, malformed, or against the schema: running it only tells the model so. */
+  readonly invalid?: true;
+  /** The arguments while they are at most 512 characters, for whoever reads the history. */
+  readonly args?: string;
+}
+
+export interface CallModelResult {
+  /**
+   * `compact`: the context does not fit; compact, then call again.
+   * `duplicate`: every message of the inbox was in the transcript already; no model was called.
+   */
+  readonly outcome: FinishReason | 'compact' | 'duplicate';
+  /** Last sequence number after this step. */
+  readonly head: number;
+  /** Sequence number of the assistant message. */
+  readonly seq: number;
+  /** At most 1 KB of the text, for whoever reads the history. */
+  readonly preview?: string;
+  /** Set when `preview` is the whole text. */
+  readonly whole?: true;
+  readonly calls?: readonly PlannedCall[];
+  readonly usage: Usage;
+}
+
+export interface CallToolInput extends WritePlace {
+  readonly agent: string;
+  /** Sequence number of the assistant message with the call. */
+  readonly message: number;
+  /** Index of the call within that message, from 0. */
+  readonly index: number;
+  /** Place that the result takes. */
+  readonly seq: number;
+}
+
+export interface CallToolResult {
+  readonly seq: number;
+  /** At most 512 characters of the result. */
+  readonly preview: string;
+  readonly bytes: number;
+  readonly failure?: string;
+}
+
+export interface CompactInput extends WritePlace {
+  readonly agent: string;
+}
+
+export interface CompactResult {
+  readonly head: number;
+  readonly usage: Usage;
+  /** False when there was nothing left to compact. */
+  readonly compacted: boolean;
+}
+
+export interface EndTurnInput extends WritePlace {
+  readonly outcome: 'interrupted' | 'failed';
+  readonly failure?: FailureInfo;
+  readonly reason?: string;
+  readonly usage: Usage;
+  /** Messages taken into this turn that no step has written yet. */
+  readonly inbox?: readonly InboxItem[];
+}
+
+export interface EndTurnResult {
+  readonly head: number;
+}
+
+export interface RecordStateInput {
+  readonly state: AgentState;
+  readonly stage: number;
+  readonly turn: number;
+  readonly head: number;
+  readonly reason?: string;
+  /** The same change is recorded once. */
+  readonly key: string;
+}
+
+export interface SpillInput {
+  readonly id: string;
+  readonly messages: readonly InboxMessage[];
+}
+
+/** The activities of a session. */
+export interface SessionActivities {
+  /** Enters the session in the catalogue, takes over its transcript, reads the agent's policy. */
+  openSession(input: OpenSessionInput): Promise<SessionPolicy>;
+  /** One step: writes the inbox, builds the context, calls the model, writes the answer. */
+  callModel(input: CallModelInput): Promise<CallModelResult>;
+  /** Runs one tool call and writes its result. */
+  callTool(input: CallToolInput): Promise<CallToolResult>;
+  /** Replaces old turns by a summary in what the model sees. */
+  compact(input: CompactInput): Promise<CompactResult>;
+  /** Closes a turn that did not complete: results for open tool calls, event, state. */
+  endTurn(input: EndTurnInput): Promise<EndTurnResult>;
+  /** Notes a change of state that no other activity notes. */
+  recordState(input: RecordStateInput): Promise<void>;
+  /** Moves queued messages to the store. */
+  spill(input: SpillInput): Promise<void>;
+  /** The answer of a finished turn. */
+  readAnswer(input: { turn: number }): Promise<Answer>;
+  /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
+  publishInterrupt(input: { turn: number }): Promise<void>;
+}

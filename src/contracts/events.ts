@@ -1,0 +1,168 @@
+/**
+ * What happens in a session, as a reader sees it: durable events (numbered, kept) and live
+ * deltas (not kept; nothing depends on them). One union, grouped by life cycle:
+ *
+ *     session.started
+ *     ├─ message.accepted            a message is in the transcript
+ *     ├─ turn.started
+ *     │  ├─ step.started             an attempt of a model call
+ *     │  │  ├─ delta …               live: text, reasoning
+ *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
+ *     │  ├─ step.completed           the final text of the step, its tool calls, its usage
+ *     │  │  ├─ tool.started          only for tools with an effect
+ *     │  │  ├─ tool.progress         live
+ *     │  │  └─ tool.completed
+ *     │  └─ context.compacted
+ *     ├─ turn.completed | turn.interrupted | turn.failed
+ *     ├─ session.state               paused, resumed
+ *     └─ session.ended
+ */
+import type { FailureInfo } from './failures.js';
+import type { AgentState } from './state.js';
+import type { FinishReason, ToolCall, Usage } from './message.js';
+
+/** What every durable event has. */
+export interface EventHeader {
+  /** Number within the session, from 1, without gaps, in the order of what happened. */
+  readonly n: number;
+  /** ISO 8601, of the database's clock. */
+  readonly at: string;
+}
+
+/** Where in the conversation. Turns and steps count from 1. */
+export interface StepPlace {
+  readonly turn: number;
+  readonly step: number;
+}
+
+export type SessionEventBody =
+  | { readonly type: 'session.started'; readonly agent: string }
+  | {
+      readonly type: 'session.state';
+      readonly state: AgentState;
+      readonly reason?: string;
+    }
+  | { readonly type: 'session.ended'; readonly reason?: string }
+  | {
+      readonly type: 'message.accepted';
+      readonly id: string;
+      readonly seq: number;
+      readonly turn: number;
+      readonly from?: string;
+      readonly text: string;
+    }
+  | { readonly type: 'turn.started'; readonly turn: number }
+  | {
+      readonly type: 'turn.completed';
+      readonly turn: number;
+      /** Sequence number of the message with the answer. */
+      readonly seq: number;
+      readonly text: string;
+      readonly finish: FinishReason;
+      readonly usage: Usage;
+    }
+  | {
+      readonly type: 'turn.interrupted';
+      readonly turn: number;
+      readonly reason?: string;
+      readonly usage: Usage;
+    }
+  | {
+      readonly type: 'turn.failed';
+      readonly turn: number;
+      readonly failure: FailureInfo;
+      readonly usage: Usage;
+    }
+  | ({
+      readonly type: 'step.started';
+      readonly attempt: number;
+      readonly model: string;
+    } & StepPlace)
+  | ({
+      readonly type: 'step.failed';
+      readonly attempt: number;
+      readonly failure: FailureInfo;
+      readonly usage?: Usage;
+    } & StepPlace)
+  | ({
+      readonly type: 'step.completed';
+      readonly attempt: number;
+      readonly seq: number;
+      readonly text: string;
+      readonly reasoning?: string;
+      readonly toolCalls?: readonly ToolCall[];
+      readonly finish: FinishReason;
+      readonly usage: Usage;
+      readonly model: string;
+    } & StepPlace)
+  | ({
+      readonly type: 'tool.started';
+      readonly attempt: number;
+      readonly callId: string;
+      readonly name: string;
+    } & StepPlace)
+  | ({
+      readonly type: 'tool.completed';
+      readonly attempt: number;
+      readonly callId: string;
+      readonly name: string;
+      readonly seq: number;
+      /** At most 1 KB of the result. */
+      readonly preview: string;
+      readonly bytes: number;
+      readonly ms: number;
+      readonly artifact?: string;
+      readonly failure?: FailureInfo;
+    } & StepPlace)
+  | ({
+      readonly type: 'context.compacted';
+      readonly covers: { readonly from: number; readonly to: number };
+      readonly usage: Usage;
+    } & StepPlace);
+
+/** A durable event. */
+export type SessionEvent = SessionEventBody & EventHeader;
+
+/** A live piece of what is being said. Published on the bus; may be lost. */
+export interface LiveDelta extends StepPlace {
+  readonly type: 'delta';
+  /** Attempt of the model call, from 1; a higher one supersedes all lower ones. */
+  readonly attempt: number;
+  readonly channel: 'text' | 'reasoning';
+  /** UTF-16 offset of `text` within what this attempt has said on this channel. */
+  readonly offset: number;
+  readonly text: string;
+}
+
+/** Progress of a running tool. Published on the bus; may be lost. */
+export interface LiveToolProgress extends StepPlace {
+  readonly type: 'tool.progress';
+  readonly callId: string;
+  readonly name: string;
+  readonly message: string;
+  /** 0 to 1, where the tool knows. */
+  readonly fraction?: number;
+}
+
+/** What went before on this step is void: another attempt speaks. Made by the reader. */
+export interface Superseded extends StepPlace {
+  readonly type: 'superseded';
+  /** The attempt that is void. */
+  readonly attempt: number;
+  /** The attempt that takes over. */
+  readonly by: number;
+}
+
+/** What `session.events()` yields. */
+export type StreamItem = SessionEvent | LiveDelta | LiveToolProgress | Superseded;
+
+/** What travels on the live bus of a session. */
+export type LiveMessage =
+  | LiveDelta
+  | LiveToolProgress
+  /** Durable events up to `n` are in the store: look there. */
+  | { readonly type: 'wake'; readonly n: number }
+  /** A reader came late: whoever speaks publishes what it has said so far. */
+  | { readonly type: 'sync' }
+  /** The turn was interrupted: a fast path beside Temporal's cancellation. */
+  | { readonly type: 'interrupt'; readonly turn: number };

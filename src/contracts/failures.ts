@@ -1,0 +1,175 @@
+/**
+ * Every failure that crosses Temporal: its type, whether Temporal retries it, and what its
+ * reader can do. Never subclasses: a class does not survive the wire, a `type` does.
+ * Each type has a page under `docs/errors`.
+ */
+
+/** How a failure type behaves. */
+export interface FailureRule {
+  /** Whether another attempt may succeed, so that Temporal makes one. */
+  readonly retry: boolean;
+  /** The remedy, one sentence, for whoever meets the failure. */
+  readonly remedy: string;
+}
+
+/** The one table of failures. Keys are the `type` of an `ApplicationFailure`. */
+export const FAILURES = {
+  'Model.RateLimited': {
+    retry: true,
+    remedy: 'Wait, or raise the limit at the provider; the delay that it asks for is obeyed.',
+  },
+  'Model.Unavailable': {
+    retry: true,
+    remedy: 'Check that the model endpoint (OPENAI_BASE_URL) is up; the call is tried again.',
+  },
+  'Model.StreamCut': {
+    retry: true,
+    remedy: 'The connection broke in the middle of an answer; the call is tried again.',
+  },
+  'Model.Stalled': {
+    retry: true,
+    remedy: 'The model sent nothing for too long; raise `stallTimeoutMs` for a slow model.',
+  },
+  'Model.Unauthorized': {
+    retry: false,
+    remedy: 'Check the API key of the provider (OPENAI_API_KEY or the key named in the configuration).',
+  },
+  'Model.BadRequest': {
+    retry: false,
+    remedy: 'The provider refused the request; its reason is in the message.',
+  },
+  'Model.NotFound': {
+    retry: false,
+    remedy: 'Check the name of the model and the base URL of its provider.',
+  },
+  'Model.ContextOverflow': {
+    retry: false,
+    remedy: 'The conversation does not fit, even compacted; set `contextWindow`, or start a new session.',
+  },
+  'Model.Refused': {
+    retry: false,
+    remedy: 'The provider withheld the answer (content filter); rephrase the message.',
+  },
+  'Model.InvalidOutput': {
+    retry: false,
+    remedy: 'The answer did not match `responseFormat` after all repairs; simplify the schema.',
+  },
+  'Turn.RepairsExhausted': {
+    retry: false,
+    remedy: 'The model kept calling tools wrongly; look at the tool errors in the transcript.',
+  },
+  'Turn.StepLimit': {
+    retry: false,
+    remedy: 'The turn used all its steps; raise `limits.maxSteps`, or look for a tool loop.',
+  },
+  'Turn.CostLimit': {
+    retry: false,
+    remedy: 'The turn reached `limits.maxTurnCostUsd`; raise it, or choose a cheaper model.',
+  },
+  'Turn.TimeLimit': {
+    retry: false,
+    remedy: 'The turn reached `limits.maxTurnMs`; raise it, or send a smaller task.',
+  },
+  'Turn.Interrupted': { retry: false, remedy: 'Someone interrupted the turn; send another message.' },
+  'Session.Closed': { retry: false, remedy: 'The session has ended; start another.' },
+  'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
+  'Session.ContinuedAsNew': {
+    retry: true,
+    remedy: 'Ask again with the same message id: it is recognised and answered once.',
+  },
+  'Session.TooManyUpdates': {
+    retry: true,
+    remedy: 'Temporal allows ten updates in flight per session; the SDK tries again.',
+  },
+  'Message.Invalid': {
+    retry: false,
+    remedy: 'Send plain text, or { "text": "…", "id": "optional" }.',
+  },
+  'Message.TooLarge': {
+    retry: false,
+    remedy: 'Send a shorter message, or put the text in a file that a tool can read.',
+  },
+  'Config.Invalid': {
+    retry: false,
+    remedy: 'Mend the variable or the line of the configuration that is named.',
+  },
+  'Stack.Unavailable': {
+    retry: false,
+    remedy: 'Run `perdura doctor`: it says what is missing and how to get it.',
+  },
+  'Temporal.Unavailable': {
+    retry: true,
+    remedy: 'Check TEMPORAL_ADDRESS, or start everything with `perdura dev`.',
+  },
+  'Agent.Unknown': {
+    retry: false,
+    remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
+  },
+  'Agent.Invalid': { retry: false, remedy: 'Mend the definition at the place that is named.' },
+  'Tool.Unknown': { retry: false, remedy: 'The model is told; register the tool, or list it for the agent.' },
+  'Tool.InvalidArguments': { retry: false, remedy: 'The model is told what did not fit the schema.' },
+  'Tool.Failed': { retry: false, remedy: 'The model is told; look at the message of the tool.' },
+  'Tool.Timeout': { retry: false, remedy: 'Raise the `timeoutMs` of the tool, or make it faster.' },
+  'Tool.OutcomeUnknown': {
+    retry: false,
+    remedy: 'A `once` tool was cut off in the middle: check by hand whether its effect happened.',
+  },
+  'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
+  'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
+  'Mcp.Timeout': { retry: true, remedy: 'The MCP server did not answer in time; raise the deadline of the phase.' },
+  'Mcp.ToolChanged': {
+    retry: false,
+    remedy: 'The server changed the tool after it was accepted: review it, then `perdura mcp accept <server>`.',
+  },
+  'Artifact.NotFound': { retry: false, remedy: 'Check the artifact id; it may belong to another session.' },
+  'Artifact.TooLarge': { retry: false, remedy: 'Return less from the tool, or raise `limits.maxArtifactBytes`.' },
+  'Store.Unavailable': { retry: true, remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.' },
+  'Store.Fenced': {
+    retry: false,
+    remedy: 'A later step or run has taken over; this late attempt was dropped, nothing is lost.',
+  },
+} as const satisfies Record<string, FailureRule>;
+
+/** A dotted failure type. */
+export type FailureType = keyof typeof FAILURES;
+
+/** Whether Temporal should make another attempt after a failure of this type. */
+export function isRetryable(type: FailureType): boolean {
+  return FAILURES[type].retry;
+}
+
+export function isFailureType(type: string): type is FailureType {
+  return Object.hasOwn(FAILURES, type);
+}
+
+/** A failure as events, results and the command line carry it. */
+export interface FailureInfo {
+  readonly type: FailureType | (string & {});
+  readonly message: string;
+}
+
+/** `message` with the remedy of its type behind it, for people. */
+export function withRemedy({ type, message }: FailureInfo): string {
+  return isFailureType(type) ? `${message} ${FAILURES[type].remedy}` : message;
+}
+
+/**
+ * A failure inside one process (SDK, CLI, activities). At the edge of an activity it becomes
+ * an `ApplicationFailure` of the same type.
+ */
+export class PerduraError extends Error {
+  override readonly name = 'PerduraError';
+  readonly type: FailureType;
+  /** The provider asked to wait this long before another attempt, in milliseconds. */
+  readonly retryAfterMs?: number;
+
+  constructor(
+    type: FailureType,
+    message: string,
+    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+  ) {
+    super(message, options?.cause === undefined ? undefined : { cause: options.cause });
+    this.type = type;
+    if (options?.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+  }
+}

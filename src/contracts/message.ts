@@ -1,0 +1,191 @@
+/**
+ * Messages: what comes in from a sender, and what a transcript holds. Types and pure
+ * functions only; the workflow sandbox imports this file.
+ */
+
+/** Longest accepted text of one message unless configured: 256 KiB. A Temporal payload may have 2 MiB. */
+export const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
+
+/** A message on its way to an agent. */
+export interface InboxMessage {
+  /** Made by the sender (then a repeated send is recognised), or for it. 1–128 characters. */
+  readonly id: string;
+  readonly text: string;
+  /** Who sent it, as the model may see it; absent for the user of the session. */
+  readonly from?: string;
+}
+
+/**
+ * What a queue of a workflow holds: a message, or a batch that was moved to the store because
+ * the queue had grown (a workflow's state must stay small).
+ */
+export type InboxItem = InboxMessage | SpilledMessages;
+
+/** Messages kept in the store, in order, for a queue that holds only this reference. */
+export interface SpilledMessages {
+  readonly spill: string;
+  readonly count: number;
+}
+
+/** A tool call as the model made it. */
+export interface ToolCall {
+  /** The model's id of the call, unique within its message. */
+  readonly id: string;
+  readonly name: string;
+  /** The arguments as the model wrote them: JSON text, possibly malformed. */
+  readonly arguments: string;
+}
+
+/** A piece of a tool's result. */
+export type ContentPart =
+  | { readonly type: 'text'; readonly text: string }
+  | { readonly type: 'image'; readonly mediaType: string; readonly artifact: string }
+  | {
+      readonly type: 'resource';
+      readonly uri: string;
+      readonly name?: string;
+      readonly mediaType?: string;
+    };
+
+/** Why an assistant message ended. */
+export type FinishReason = 'stop' | 'tools' | 'length' | 'filtered' | 'interrupted';
+
+/** An entry of a transcript. */
+export type TranscriptMessage = UserMessage | AssistantMessage | ToolMessage | SummaryMessage;
+
+export interface UserMessage {
+  readonly role: 'user';
+  readonly id: string;
+  readonly text: string;
+  readonly from?: string;
+}
+
+export interface AssistantMessage {
+  readonly role: 'assistant';
+  /** Unique to this very message: the keys of its tool calls' effects are made of it. */
+  readonly id: string;
+  readonly text: string;
+  readonly reasoning?: string;
+  readonly toolCalls?: readonly ToolCall[];
+  readonly finish: FinishReason;
+  readonly model: string;
+}
+
+export interface ToolMessage {
+  readonly role: 'tool';
+  readonly callId: string;
+  readonly name: string;
+  readonly content: readonly ContentPart[];
+  /** The failure, when the tool did not do what it was asked. */
+  readonly failure?: { readonly type: string; readonly message: string };
+  /** Where the whole output is when `content` shows only its head and tail. */
+  readonly artifact?: string;
+}
+
+/** Stands for the messages `from`–`to` when a context is built; they stay in the transcript. */
+export interface SummaryMessage {
+  readonly role: 'summary';
+  readonly text: string;
+  readonly covers: { readonly from: number; readonly to: number };
+}
+
+/** Token counts of a model call. `input` includes `cached`; `output` includes `reasoning`. */
+export interface Usage {
+  readonly input: number;
+  readonly output: number;
+  readonly cached: number;
+  readonly reasoning: number;
+  /** Micro-dollars (1e-6 USD), whole; 0 where the price of the model is unknown. */
+  readonly costMicros: number;
+  /** True where the provider did not report (an aborted call) and we estimated. */
+  readonly estimated?: boolean;
+}
+
+export const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, reasoning: 0, costMicros: 0 };
+
+export function addUsage(a: Usage, b: Usage): Usage {
+  return {
+    input: a.input + b.input,
+    output: a.output + b.output,
+    cached: a.cached + b.cached,
+    reasoning: a.reasoning + b.reasoning,
+    costMicros: a.costMicros + b.costMicros,
+    ...((a.estimated ?? b.estimated) ? { estimated: true } : {}),
+  };
+}
+
+/** A transcript entry with its place and its origin. */
+export interface StoredMessage {
+  /** Place in the transcript, from 1; there may be gaps. */
+  readonly seq: number;
+  /** Turn, from 1. */
+  readonly turn: number;
+  /** Step within the turn, from 1; 0 for what the turn began with. */
+  readonly step: number;
+  /** Attempt of the activity that wrote it, from 1. */
+  readonly attempt: number;
+  readonly message: TranscriptMessage;
+  /** For assistant messages. */
+  readonly usage?: Usage;
+  /** ISO 8601, of the database's clock. */
+  readonly at: string;
+}
+
+/**
+ * What a sender handed in, as a message. Accepts `"hello"`, `{ "text": "hello" }` and
+ * `{ "id": "…", "text": "…", "from": "…" }`, so that any language and the Temporal UI can send.
+ * Returns the reason when it is none of these.
+ */
+export function parseInbound(
+  input: unknown,
+): { ok: true; text: string; id?: string; from?: string } | { ok: false; reason: string } {
+  if (typeof input === 'string') return checkText({ text: input });
+  if (typeof input !== 'object' || input === null || Array.isArray(input)) {
+    return { ok: false, reason: `A message is text or { "text": … }, not ${kindOf(input)}.` };
+  }
+  const { text, id, from } = input as Record<string, unknown>;
+  if (typeof text !== 'string') {
+    return { ok: false, reason: `The message's "text" is ${kindOf(text)}, not a string.` };
+  }
+  if (id !== undefined && (typeof id !== 'string' || id.length < 1 || id.length > 128)) {
+    return { ok: false, reason: `The message's "id" must be a string of 1 to 128 characters.` };
+  }
+  if (from !== undefined && (typeof from !== 'string' || from.length < 1 || from.length > 128)) {
+    return { ok: false, reason: `The message's "from" must be a string of 1 to 128 characters.` };
+  }
+  return checkText({
+    text,
+    ...(id === undefined ? {} : { id }),
+    ...(from === undefined ? {} : { from }),
+  });
+}
+
+function checkText<T extends { text: string }>(
+  m: T,
+): ({ ok: true } & T) | { ok: false; reason: string } {
+  return m.text.trim() === ''
+    ? { ok: false, reason: 'The message is empty.' }
+    : { ok: true, ...m };
+}
+
+function kindOf(value: unknown): string {
+  if (value === null) return 'null';
+  if (value === undefined) return 'missing';
+  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+}
+
+/** Length in UTF-8 bytes, without TextEncoder (the sandbox has none by type). */
+export function utf8Bytes(text: string): number {
+  let bytes = text.length;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code > 0x7f) bytes += code > 0x7ff ? 2 : 1;
+    // The high half of a surrogate pair has now counted two units and two more: the four
+    // bytes of the pair, so the low half is passed over.
+    if (code >= 0xd800 && code <= 0xdbff) {
+      const low = text.charCodeAt(i + 1);
+      if (low >= 0xdc00 && low <= 0xdfff) i++;
+    }
+  }
+  return bytes;
+}

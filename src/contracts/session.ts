@@ -1,0 +1,121 @@
+/**
+ * The door of a session workflow: its input, its handlers' names, what they take and answer.
+ * The sandbox, the SDK and a foreign client agree here.
+ */
+import type { AgentState } from './state.js';
+import type { FailureInfo } from './failures.js';
+import type { InboxItem, Usage } from './message.js';
+
+/**
+ * Input of `agentSession`. Every field is optional, so that a session can be started by hand:
+ * `{"agent":"assistant","message":"hello"}`.
+ */
+export interface SessionInput {
+  /** Name of an agent of the configuration. Default `assistant`. */
+  readonly agent?: string;
+  /** A first message: text, or `{ "text": …, "id": … }`. */
+  readonly message?: unknown;
+  /** Several first messages. */
+  readonly messages?: readonly unknown[];
+  /** A title for people, at most 200 characters. */
+  readonly title?: string;
+  /** Set by continue-as-new only. */
+  readonly carried?: CarriedState;
+}
+
+/** What one run of a session hands to the next. Small: the transcript is in the store. */
+export interface CarriedState {
+  readonly version: 1;
+  /** Last sequence number of the transcript that an accepted step wrote. */
+  readonly head: number;
+  /** Counts steps over the whole life; an activity with a lower one is late and fenced. */
+  readonly stage: number;
+  /** Turns begun. */
+  readonly turn: number;
+  readonly state: AgentState;
+  readonly midTurn: boolean;
+  /** A turn cut by continue-as-new between two steps. */
+  readonly open?: { readonly step: number; readonly repairs: number; readonly startedAt: number; readonly usage: Usage };
+  readonly inbox: readonly InboxItem[];
+  /** Ids of messages taken, with their turn, newest last. */
+  readonly seen: readonly (readonly [id: string, turn: number])[];
+  readonly usage: Usage;
+  readonly failure?: FailureInfo;
+  /** Ids of the newest finished turns. */
+  readonly runs: number;
+  /** Set when a wake-up was asked for: when, in ms since the epoch. */
+  readonly wakeAt?: number;
+}
+
+/** Answer of the update `send`. */
+export interface SendReceipt {
+  readonly id: string;
+  /** The same message was taken before; nothing was added. */
+  readonly duplicate: boolean;
+  /** Messages before this one that are not yet in a turn. */
+  readonly ahead: number;
+}
+
+/** Answer of the update `ask`, and of a finished turn. */
+export interface Answer {
+  readonly turn: number;
+  /** The final text; empty when the turn was interrupted before any. */
+  readonly text: string;
+  readonly finish: string;
+  readonly usage: Usage;
+}
+
+/** Answer of the update `interrupt`. */
+export interface InterruptReceipt {
+  /** Whether a turn was under way. */
+  readonly interrupted: boolean;
+  readonly turn: number;
+}
+
+/** Answer of the query `status`. */
+export interface SessionStatus {
+  readonly tenant: string;
+  readonly session: string;
+  readonly agent: string;
+  readonly state: AgentState;
+  /** Turns begun. */
+  readonly turn: number;
+  /** Step of the turn under way, 0 when none is. */
+  readonly step: number;
+  /** Messages accepted and not yet in a turn. */
+  readonly queued: number;
+  readonly head: number;
+  readonly usage: Usage;
+  /** Why the last turn failed, while the state is `error`. */
+  readonly failure?: FailureInfo;
+  /** Runs so far, continue-as-new counted. */
+  readonly runs: number;
+}
+
+/** Answer of the query `transcriptHead`. */
+export interface TranscriptHead {
+  readonly transcript: string;
+  readonly head: number;
+}
+
+/** What the workflow returns when the session has ended. */
+export interface SessionResult {
+  readonly turns: number;
+  readonly head: number;
+  readonly usage: Usage;
+  readonly reason?: string;
+}
+
+/** Names of the handlers, for clients in any language. */
+export const HANDLERS = {
+  send: 'send',
+  ask: 'ask',
+  interrupt: 'interrupt',
+  message: 'message',
+  pause: 'pause',
+  resume: 'resume',
+  terminate: 'terminate',
+  wakeUpAfter: 'wakeUpAfter',
+  status: 'status',
+  transcriptHead: 'transcriptHead',
+} as const;
