@@ -2,14 +2,22 @@
  * The only file that reads the process's environment. Everything else is handed a
  * {@link Settings}.
  */
-import { resolve } from 'node:path';
+import { homedir } from 'node:os';
+import { delimiter, join, resolve } from 'node:path';
 import { DEFAULT_TASK_QUEUE, DEFAULT_TENANT, isTenant } from '../contracts/ids.js';
 import { PerduraError } from '../contracts/failures.js';
 
 /** What the environment decides. */
 export interface Settings {
+  /** Working directory: where `perdura.config.ts` is looked for, and what relative paths mean. */
+  readonly cwd: string;
   /** Set when the caller names a Temporal server: nothing is started then. */
   readonly temporalAddress?: string;
+  /**
+   * `PERDURA_TEMPORAL`: the one kind of server to start (`cli`, `download` or
+   * `java-test-server`), instead of the first that can be had.
+   */
+  readonly temporalKind?: LocalTemporalKind;
   /** `TEMPORAL_NAMESPACE`, default `default`. */
   readonly temporalNamespace: string;
   /** Set when the caller has a PostgreSQL: none is started then. */
@@ -30,7 +38,25 @@ export interface Settings {
   readonly maxCachedWorkflows?: number;
   /** `PERDURA_LOG_LEVEL`: debug, info, warn, error. Default warn. */
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** Folder of what can be fetched again: `perdura` below `XDG_CACHE_HOME`, or below `~/.cache`. */
+  readonly cacheDir: string;
+  /** Folders of `PATH`, in order: where `temporal`, `java` and `mvn` are looked for. */
+  readonly searchPath: readonly string[];
+  /**
+   * What `@temporalio/envconfig` reads: every `TEMPORAL_*` variable and the places of its
+   * file. May hold an API key: hand it on, never print it.
+   */
+  readonly temporalVariables: Readonly<Record<string, string>>;
+  /**
+   * The value of a variable that the configuration names (`apiKeyEnv`), undefined when it is
+   * unset or empty. A function, so that printed settings hold no secret.
+   */
+  readonly secret: (name: string) => string | undefined;
 }
+
+/** The Temporal servers that we can start. */
+export const LOCAL_TEMPORAL_KINDS = ['cli', 'download', 'java-test-server'] as const;
+export type LocalTemporalKind = (typeof LOCAL_TEMPORAL_KINDS)[number];
 
 type Environment = Readonly<Record<string, string | undefined>>;
 
@@ -57,8 +83,17 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
       `PERDURA_MAX_CACHED_WORKFLOWS is "${cached}": use a whole number from 1.`,
     );
   }
+  const kind = env.PERDURA_TEMPORAL || undefined;
+  if (kind !== undefined && !isLocalKind(kind)) {
+    throw new PerduraError(
+      'Config.Invalid',
+      `PERDURA_TEMPORAL is "${kind}": use ${LOCAL_TEMPORAL_KINDS.join(', ')}, or leave it out.`,
+    );
+  }
   return {
+    cwd,
     ...optional('temporalAddress', env.TEMPORAL_ADDRESS),
+    ...(kind === undefined ? {} : { temporalKind: kind }),
     temporalNamespace: env.TEMPORAL_NAMESPACE || 'default',
     ...optional('databaseUrl', env.DATABASE_URL),
     dataDir: resolve(cwd, env.PERDURA_DATA_DIR || '.perdura'),
@@ -69,14 +104,50 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
       ...optional('baseUrl', env.OPENAI_BASE_URL),
       ...optional('model', env.OPENAI_MODEL),
     },
-    ...optional('configFile', env.PERDURA_CONFIG),
+    ...optional('configFile', env.PERDURA_CONFIG && resolve(cwd, env.PERDURA_CONFIG)),
     ...(cached === undefined ? {} : { maxCachedWorkflows: Number(cached) }),
     logLevel: level,
+    cacheDir: join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'perdura'),
+    searchPath: (env.PATH ?? '').split(delimiter).filter(Boolean),
+    temporalVariables: pick(env, (name) =>
+      /^(TEMPORAL_.*|HOME|XDG_CONFIG_HOME|APPDATA)$/.test(name),
+    ),
+    secret: (name) => env[name] || undefined,
   };
+}
+
+/** The environment of a process of ours: this one's, with `overrides` (undefined removes). */
+export function childEnvironment(
+  overrides: Environment = {},
+  env: Environment = process.env,
+): Record<string, string> {
+  return pick({ ...env, ...overrides }, () => true);
+}
+
+/**
+ * The environment of somebody else's program (PostgreSQL, Java, the Temporal CLI): without
+ * our secrets, which it has no use for, and without libpq's variables, which would steer it.
+ */
+export function foreignEnvironment(env: Environment = process.env): Record<string, string> {
+  return pick(env, (name) => !SECRET.test(name) && !/^(PG|TEMPORAL_|OPENAI_)/.test(name));
+}
+
+const SECRET = /KEY|TOKEN|SECRET|PASSW|CREDENTIAL|DATABASE_URL/i;
+
+function pick(env: Environment, wanted: (name: string) => boolean): Record<string, string> {
+  const picked: Record<string, string> = {};
+  for (const [name, value] of Object.entries(env)) {
+    if (value !== undefined && wanted(name)) picked[name] = value;
+  }
+  return picked;
 }
 
 function optional<K extends string>(key: K, value: string | undefined) {
   return (value ? { [key]: value } : {}) as { [P in K]?: string };
+}
+
+function isLocalKind(value: string): value is LocalTemporalKind {
+  return (LOCAL_TEMPORAL_KINDS as readonly string[]).includes(value);
 }
 
 function isLevel(value: string): value is Settings['logLevel'] {

@@ -10,7 +10,7 @@ import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
 import type { AgentState } from './state.js';
 import type { Answer } from './session.js';
-import type { ToolEffect, ToolRun } from './tool.js';
+import type { ToolEffect, ToolRun } from './tool-kinds.js';
 
 /** Where an activity's writes belong. Higher stages fence lower ones. */
 export interface WritePlace {
@@ -25,6 +25,8 @@ export interface WritePlace {
 export interface OpenSessionInput {
   readonly agent: string;
   readonly title?: string;
+  /** The run knows nothing of an earlier one: what the store has of the session goes on. */
+  readonly fresh?: true;
   readonly head: number;
   readonly stage: number;
   readonly turn: number;
@@ -38,9 +40,23 @@ export interface SessionPolicy {
   readonly modelTimeoutMs: number;
   /** A worker that says nothing for so long is dead, ms. */
   readonly heartbeatTimeoutMs: number;
-  /** Names of the search attributes that the server has confirmed. */
-  readonly searchAttributes: readonly string[];
+  /** Whether the server has confirmed the search attributes of {@link SEARCH_ATTRIBUTES}. */
+  readonly searchAttributes: boolean;
+  /**
+   * Set when a workflow without a past was started for a session that has one (it had ended,
+   * or its Temporal cluster is another): where its transcript ends.
+   */
+  readonly resume?: { readonly head: number; readonly turn: number };
+  /** Events of one run after which it continues as new at the next boundary of a turn. */
+  readonly historyLimit: number;
 }
+
+/** Search attributes of a session, all of type Keyword; used only where the server has them. */
+export const SEARCH_ATTRIBUTES = {
+  tenant: 'PerduraTenant',
+  agent: 'PerduraAgent',
+  state: 'PerduraState',
+} as const;
 
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
@@ -91,6 +107,8 @@ export interface CallToolInput extends WritePlace {
   readonly index: number;
   /** Place that the result takes. */
   readonly seq: number;
+  /** The attempts are used up: write this as the result, run nothing. */
+  readonly failure?: FailureInfo;
 }
 
 export interface CallToolResult {
@@ -117,8 +135,10 @@ export interface EndTurnInput extends WritePlace {
   readonly failure?: FailureInfo;
   readonly reason?: string;
   readonly usage: Usage;
-  /** Messages taken into this turn that no step has written yet. */
+  /** Messages taken into this turn that no step has written yet: from `head + 1` on. */
   readonly inbox?: readonly InboxItem[];
+  /** Tool calls whose places are reserved and perhaps not filled. */
+  readonly open?: { readonly message: number; readonly first: number };
 }
 
 export interface EndTurnResult {
@@ -126,13 +146,15 @@ export interface EndTurnResult {
 }
 
 export interface RecordStateInput {
+  /** The change with this key is recorded once. */
+  readonly key: string;
   readonly state: AgentState;
   readonly stage: number;
   readonly turn: number;
   readonly head: number;
   readonly reason?: string;
-  /** The same change is recorded once. */
-  readonly key: string;
+  /** Messages that were accepted and get no turn any more, because the session ends. */
+  readonly inbox?: readonly InboxItem[];
 }
 
 export interface SpillInput {
@@ -153,7 +175,7 @@ export interface SessionActivities {
   /** Closes a turn that did not complete: results for open tool calls, event, state. */
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
-  recordState(input: RecordStateInput): Promise<void>;
+  recordState(input: RecordStateInput): Promise<EndTurnResult>;
   /** Moves queued messages to the store. */
   spill(input: SpillInput): Promise<void>;
   /** The answer of a finished turn. */

@@ -1,5 +1,5 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
-import type { JsonSchema } from './tool.js';
+import type { JsonSchema } from './tool-kinds.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
 export interface AgentLimits {

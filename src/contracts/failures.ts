@@ -123,6 +123,10 @@ export const FAILURES = {
   },
   'Artifact.NotFound': { retry: false, remedy: 'Check the artifact id; it may belong to another session.' },
   'Artifact.TooLarge': { retry: false, remedy: 'Return less from the tool, or raise `limits.maxArtifactBytes`.' },
+  'Worker.Shutdown': {
+    retry: true,
+    remedy: 'The worker was stopped; another one goes on with the step.',
+  },
   'Store.Unavailable': { retry: true, remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.' },
   'Store.Fenced': {
     retry: false,

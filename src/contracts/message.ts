@@ -99,6 +99,8 @@ export interface Usage {
   readonly costMicros: number;
   /** True where the provider did not report (an aborted call) and we estimated. */
   readonly estimated?: boolean;
+  /** What we had estimated `input` to be, before the call: corrects the next estimate. */
+  readonly sent?: number;
 }
 
 export const NO_USAGE: Usage = { input: 0, output: 0, cached: 0, reasoning: 0, costMicros: 0 };

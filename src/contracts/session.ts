@@ -35,16 +35,27 @@ export interface CarriedState {
   readonly state: AgentState;
   readonly midTurn: boolean;
   /** A turn cut by continue-as-new between two steps. */
-  readonly open?: { readonly step: number; readonly repairs: number; readonly startedAt: number; readonly usage: Usage };
+  readonly open?: OpenTurn;
   readonly inbox: readonly InboxItem[];
   /** Ids of messages taken, with their turn, newest last. */
   readonly seen: readonly (readonly [id: string, turn: number])[];
   readonly usage: Usage;
   readonly failure?: FailureInfo;
-  /** Ids of the newest finished turns. */
+  /** Runs so far, this one not counted. */
   readonly runs: number;
   /** Set when a wake-up was asked for: when, in ms since the epoch. */
   readonly wakeAt?: number;
+}
+
+/** A turn between two of its steps. */
+export interface OpenTurn {
+  /** Steps done. */
+  readonly step: number;
+  /** Steps in a row in which every tool call was wrong. */
+  readonly repairs: number;
+  /** ms since the epoch, of the workflow's clock. */
+  readonly startedAt: number;
+  readonly usage: Usage;
 }
 
 /** Answer of the update `send`. */

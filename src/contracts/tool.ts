@@ -4,24 +4,9 @@
  */
 import type { z } from 'zod';
 import type { ContentPart } from './message.js';
+import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
-/**
- * What running the tool twice would do.
- * - `read`: changes nothing.
- * - `idempotent`: the second run changes nothing more.
- * - `keyed`: idempotent for whoever honours `context.idempotencyKey`, which stays the same
- *   over retries.
- * - `once`: must never run twice. A retry does not run it: the model is told
- *   `OUTCOME_UNKNOWN` when the first run was cut off.
- */
-export type ToolEffect = 'read' | 'idempotent' | 'keyed' | 'once';
-
-/**
- * Where the tool runs. `local`: within the worker that holds the session, for what takes less
- * than a second; no round trip to the Temporal server. `activity`: dispatched like a model
- * call, heartbeats, may take hours.
- */
-export type ToolRun = 'local' | 'activity';
+export type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
 /** Attempts of a tool whose infrastructure failed. What the tool itself reports is not retried. */
 export interface ToolRetry {
@@ -30,8 +15,6 @@ export interface ToolRetry {
   /** Wait before the second attempt, in ms; doubles. Default 500. */
   readonly initialIntervalMs?: number;
 }
-
-export type JsonSchema = { readonly [key: string]: unknown };
 
 /** A minimal logger, of pino's shape. */
 export interface ToolLogger {

@@ -1,0 +1,173 @@
+/**
+ * Compaction: the model writes a summary of old turns, which stands for them from then on.
+ * The turns stay in the transcript; only what the model sees gets shorter.
+ */
+import type { CompactInput, CompactResult } from '../src/contracts/activities.js';
+import { NO_USAGE, type TranscriptMessage } from '../src/contracts/message.js';
+import { PerduraError } from '../src/contracts/failures.js';
+import { ratioOf, visiblePart } from './context-builder.js';
+import type { CallModelDeps } from './call-model.js';
+import { currentExecution, keepAlive } from './execution.js';
+import { toFailure } from './failures.js';
+import { contextWindowOf, estimateTokens } from './llm/context-window.js';
+import type { CachedMessage } from './transcript-cache.js';
+
+/** Share of the room that the messages kept verbatim may fill. */
+const KEEP_SHARE = 0.3;
+/** Of each tool result, the summary's author sees this much, characters. */
+const SHOWN_OUTPUT = 600;
+/** Longest summary, tokens, and its share of the window. */
+const SUMMARY_TOKENS = 1_500;
+
+const INSTRUCTIONS = `Summarise the conversation for the assistant that continues it.
+Keep: what the user wants, decisions, facts, names, numbers, file paths, open tasks, and what was tried and failed.
+Leave out: greetings, repetition, raw tool output. Write in the language of the conversation, at most 600 words.`;
+
+export async function compact(deps: CallModelDeps, input: CompactInput): Promise<CompactResult> {
+  const execution = currentExecution();
+  const stop = keepAlive();
+  try {
+    const { key, transcript, run, attempt } = execution;
+    const { turn, step, head } = input;
+    const agent = deps.agents.get(input.agent);
+    const { client, provider } = deps.provider(agent.provider);
+    const window = agent.contextWindow ?? contextWindowOf(agent.model);
+    const visible = visiblePart(await deps.cache.load(key, transcript, run, head));
+    const limit = Math.max(256, window - agent.maxTokens);
+    const cut = cutBefore(visible, (limit * KEEP_SHARE) / ratioOf(visible));
+    if (cut === 0) return { head, usage: NO_USAGE, compacted: false };
+    const old = visible.slice(0, cut);
+    const messages = shorten(old, limit / ratioOf(visible) - SUMMARY_TOKENS);
+    const tokens = messages.reduce((sum, message) => sum + lengthOf(message), 0);
+    const writer = execution.writer(input);
+    const record = { kind: 'compact', turn, step, attempt, model: agent.model } as const;
+    const seq = head + 1;
+    const append = (rest: object) =>
+      deps.transcripts.append(writer, { channel: execution.channel, ...rest });
+
+    const estimate = { ...NO_USAGE, input: tokens, estimated: true };
+    const { existing, failures } = await append({
+      attempt: {
+        ...record,
+        outcome: 'running',
+        usage: { ...estimate, costMicros: client.price(agent.model, estimate) },
+      },
+      probe: { seq, key: `s${input.stage}` },
+    });
+    if (existing[0]) return { head: seq, usage: existing[0].usage ?? NO_USAGE, compacted: true };
+    try {
+      const response = await client.complete(
+        {
+          model: agent.model,
+          instructions: INSTRUCTIONS,
+          messages: [
+            ...messages,
+            { role: 'user', id: 'compact', text: 'Write the summary of the conversation so far.' },
+          ],
+          tools: [],
+          toolChoice: 'none',
+          temperature: agent.temperature,
+          maxTokens: Math.min(agent.maxTokens, SUMMARY_TOKENS),
+        },
+        { signal: execution.signal, stallTimeoutMs: provider.stallTimeoutMs },
+      );
+      const usage = response.usage ?? {
+        ...estimate,
+        output: estimateTokens(response.text),
+      };
+      const covers = { from: old[0]!.seq, to: old.at(-1)!.seq };
+      await append({
+        messages: [
+          {
+            seq,
+            key: `s${input.stage}`,
+            turn,
+            step,
+            attempt,
+            body: { role: 'summary', text: response.text, covers },
+            usage,
+          },
+        ],
+        attempt: { ...record, model: response.model, outcome: 'completed', usage },
+        events: [
+          {
+            key: `k${input.stage}`,
+            body: { type: 'context.compacted', turn, step, covers, usage },
+          },
+        ],
+        updates: { head: seq },
+      });
+      return { head: seq, usage, compacted: true };
+    } catch (error) {
+      if (!(error instanceof PerduraError) || !error.type.startsWith('Model.')) throw error;
+      const failure = { type: error.type, message: error.message };
+      await append({ attempt: { ...record, outcome: 'failed', usage: NO_USAGE, failure } });
+      const again = failures + 1 < deps.settings.maxModelAttempts ? undefined : false;
+      throw toFailure(error, again);
+    }
+  } finally {
+    stop();
+  }
+}
+
+/**
+ * How many messages the summary covers: as many as leave at most `keep` tokens verbatim, cut
+ * before a message of the user or the model, so that no call is parted from its result.
+ * 0 when nothing new would be covered.
+ */
+export function cutBefore(visible: readonly CachedMessage[], keep: number): number {
+  let kept = 0;
+  let cut = 0;
+  for (let i = visible.length - 1; i > 0; i--) {
+    const { message, tokens } = visible[i]!;
+    kept += tokens;
+    if (message.role !== 'user' && message.role !== 'assistant') continue;
+    // The newest message stays even when it alone is too long; the provider has the last word.
+    if (kept > keep && cut > 0) break;
+    cut = i;
+    if (kept > keep) break;
+  }
+  const covered = visible.slice(0, cut).filter(({ message }) => message.role !== 'summary');
+  return covered.length === 0 ? 0 : cut;
+}
+
+/** The old messages with tool output cut short, and of too many only the newest. */
+function shorten(old: readonly CachedMessage[], room: number): TranscriptMessage[] {
+  const messages = old.map(({ message }): TranscriptMessage => {
+    if (message.role === 'tool') {
+      const text = message.content.map((p) => (p.type === 'text' ? p.text : `[${p.type}]`)).join('\n');
+      // As text of the user: without its call, which may be cut away, it would be refused.
+      return {
+        role: 'user',
+        id: message.callId,
+        text: `[result of ${message.name}] ${text.slice(0, SHOWN_OUTPUT)}`,
+      };
+    }
+    if (message.role !== 'assistant') return message;
+    const { toolCalls, ...rest } = message;
+    const calls = (toolCalls ?? []).map(
+      (call) => `[called ${call.name} ${call.arguments.slice(0, SHOWN_OUTPUT)}]`,
+    );
+    return { ...rest, text: [rest.text, ...calls].filter((line) => line !== '').join('\n') };
+  });
+  let left = room;
+  const fitting: TranscriptMessage[] = [];
+  for (const message of messages.reverse()) {
+    const text = 'text' in message ? message.text : '';
+    const most = Math.max(0, Math.floor(left * 3));
+    left -= estimateTokens(text);
+    if (left >= 0) fitting.unshift(message);
+    else {
+      // The oldest part of what does not fit is lost to the summary, never to the transcript.
+      if (most > 200 && message.role !== 'tool') {
+        fitting.unshift({ ...message, text: `${text.slice(0, most)} […]` });
+      }
+      break;
+    }
+  }
+  return fitting;
+}
+
+function lengthOf(message: TranscriptMessage): number {
+  return 'text' in message ? estimateTokens(message.text) : 0;
+}

@@ -1,0 +1,159 @@
+/**
+ * What the model sees of a transcript: the newest summary, what came after it, and of old
+ * tool output only a mark, when the window would not hold it all. Pure.
+ */
+import type { TranscriptMessage } from '../src/contracts/message.js';
+import type { CachedMessage } from './transcript-cache.js';
+
+/** Share of the budget that may be full before old tool output is trimmed. */
+const TRIM_ABOVE = 0.8;
+/**
+ * The trim line moves in strides of so many places, not with every message: what lies before
+ * it stays the same over many calls, so a provider's prompt cache still recognises it.
+ */
+const TRIM_STRIDE = 16;
+/** Tool output is shown whole in this many of the newest messages. */
+const ALWAYS_WHOLE = 8;
+const TRIMMED_TOKENS = 24;
+
+export interface Context {
+  readonly messages: readonly TranscriptMessage[];
+  /** Estimated input tokens, uncorrected: kept with the answer, to correct the next estimate. */
+  readonly estimate: number;
+  /** The same, corrected by what the provider counted last time. */
+  readonly tokens: number;
+  /** Nothing more can be trimmed, and it still does not fit: compact. */
+  readonly overflow: boolean;
+}
+
+/** What a context must fit into, tokens. */
+export interface Room {
+  /** The window of the model, less the longest answer. */
+  readonly limit: number;
+  /** Estimate of what every call carries: instructions and tools. */
+  readonly fixed: number;
+}
+
+/** Builds the context of a call. */
+export function buildContext(transcript: readonly CachedMessage[], room: Room): Context {
+  const visible = visiblePart(transcript);
+  const ratio = ratioOf(visible);
+  const whole = room.fixed + sum(visible);
+  if (whole * ratio <= room.limit * TRIM_ABOVE) return finish(visible, whole, ratio, room);
+  const line = trimLine(visible, whole - (room.limit * TRIM_ABOVE) / ratio);
+  const trimmed = visible.map((entry) => (entry.seq < line ? trim(entry) : entry));
+  return finish(trimmed, room.fixed + sum(trimmed), ratio, room);
+}
+
+function finish(
+  visible: readonly CachedMessage[],
+  estimate: number,
+  ratio: number,
+  room: Room,
+): Context {
+  const tokens = Math.ceil(estimate * ratio);
+  return { messages: closeCalls(visible), estimate, tokens, overflow: tokens > room.limit };
+}
+
+/** From the newest summary on; the messages that it covers are left out. */
+export function visiblePart(transcript: readonly CachedMessage[]): readonly CachedMessage[] {
+  let at = transcript.length - 1;
+  while (at >= 0 && transcript[at]!.message.role !== 'summary') at--;
+  if (at < 0) return transcript;
+  const summary = transcript[at]!;
+  const upto = summary.message.role === 'summary' ? summary.message.covers.to : 0;
+  return [
+    summary,
+    ...transcript.filter(({ seq, message }) => seq > upto && message.role !== 'summary'),
+  ];
+}
+
+/**
+ * By how much the provider counts more than we estimate, from its newest answer; within
+ * bounds, because a provider that reports nonsense must not empty the context.
+ */
+export function ratioOf(visible: readonly CachedMessage[]): number {
+  for (let i = visible.length - 1; i >= 0; i--) {
+    const { ratio } = visible[i]!;
+    if (ratio !== undefined) return Math.min(4, Math.max(0.5, ratio));
+  }
+  return 1;
+}
+
+function sum(visible: readonly CachedMessage[]): number {
+  let tokens = 0;
+  for (const entry of visible) tokens += entry.tokens;
+  return tokens;
+}
+
+function trimLine(visible: readonly CachedMessage[], excess: number): number {
+  const newest = visible.at(-ALWAYS_WHOLE)?.seq ?? 0;
+  let saved = 0;
+  for (const { seq, message, tokens } of visible) {
+    if (seq >= newest) break;
+    if (message.role === 'tool') saved += Math.max(0, tokens - TRIMMED_TOKENS);
+    if (saved >= excess) {
+      return Math.min(newest, Math.ceil((seq + 1) / TRIM_STRIDE) * TRIM_STRIDE);
+    }
+  }
+  return newest;
+}
+
+function trim(entry: CachedMessage): CachedMessage {
+  const { message } = entry;
+  if (message.role !== 'tool' || entry.tokens <= TRIMMED_TOKENS) return entry;
+  const where = message.artifact
+    ? ` The whole output is artifact ${message.artifact}: read_artifact shows it.`
+    : ' Call the tool again if it is needed.';
+  return {
+    ...entry,
+    tokens: TRIMMED_TOKENS,
+    message: {
+      ...message,
+      content: [{ type: 'text', text: `[Old output of ${message.name} left out.${where}]` }],
+    },
+  };
+}
+
+/**
+ * Providers refuse a tool call without a result. A result is missing only where a turn was
+ * cut off and its closing has not been written yet.
+ */
+function closeCalls(visible: readonly CachedMessage[]): TranscriptMessage[] {
+  const messages: TranscriptMessage[] = [];
+  let open = new Map<string, string>();
+  const close = () => {
+    for (const [callId, name] of open) messages.push(missingResult(callId, name));
+    open = new Map();
+  };
+  for (const { message } of visible) {
+    if (message.role === 'tool') {
+      // The other way round is refused too: a result whose call was compacted away.
+      if (!open.delete(message.callId)) continue;
+    } else {
+      close();
+      if (message.role === 'assistant') {
+        open = new Map((message.toolCalls ?? []).map(({ id, name }) => [id, name]));
+      }
+    }
+    messages.push(message);
+  }
+  close();
+  return messages;
+}
+
+/** What a tool call that never reported is told to have answered. */
+export function missingResult(callId: string, name: string): TranscriptMessage {
+  return {
+    role: 'tool',
+    callId,
+    name,
+    content: [
+      {
+        type: 'text',
+        text: 'OUTCOME_UNKNOWN: this call was cut off. Whether it took effect is not known.',
+      },
+    ],
+    failure: { type: 'Tool.Interrupted', message: 'The call was cut off.' },
+  };
+}

@@ -1,0 +1,47 @@
+/** What the activities are given. Nothing in `activities` reaches for anything else. */
+import type { Agent } from '../src/contracts/agent.js';
+import type { LLMClient, Provider } from '../src/contracts/llm.js';
+import type { Tool, ToolLogger } from '../src/contracts/tool.js';
+import type { LiveBus } from '../src/live/bus.js';
+import type { Database } from '../src/store/database.js';
+import type { ArtifactStore, SpillStore } from '../src/store/blob-stores.js';
+import type { TranscriptStore } from '../src/store/transcript-store.js';
+
+/** Agents by name, as configured where the worker runs. */
+export interface AgentDirectory {
+  /** Throws `Agent.Unknown`, naming those that exist. */
+  get(name: string): Agent;
+}
+
+/** The tools that an agent may call, now. */
+export interface ToolSource {
+  /** Of names that are taken twice the first stays; see the implementation for the order. */
+  toolsOf(agent: Agent): Promise<ReadonlyMap<string, Tool>>;
+}
+
+export interface ActivitySettings {
+  /** Longest model call, ms. */
+  readonly modelTimeoutMs: number;
+  /** A worker that is silent for so long is taken for dead, ms. */
+  readonly heartbeatTimeoutMs: number;
+  /** Attempts of one step that the provider may fail. */
+  readonly maxModelAttempts: number;
+  /** See `SessionPolicy.historyLimit`. */
+  readonly historyLimit: number;
+  /** Whether the server has the search attributes. */
+  readonly searchAttributes: boolean;
+}
+
+export interface ActivityDeps {
+  readonly database: Database;
+  readonly transcripts: TranscriptStore;
+  readonly artifacts: ArtifactStore;
+  readonly spills: SpillStore;
+  readonly bus: LiveBus;
+  readonly agents: AgentDirectory;
+  readonly tools: ToolSource;
+  /** Throws `Config.Invalid` for a provider that is not configured. */
+  readonly provider: (name: string) => { client: LLMClient; provider: Provider };
+  readonly settings: ActivitySettings;
+  readonly log: ToolLogger;
+}

@@ -1,0 +1,58 @@
+/** Who called: the session and run behind an activity, its attempt, its heartbeat. */
+import { Context } from '@temporalio/activity';
+import type { WritePlace } from '../src/contracts/activities.js';
+import { sessionOf, type SessionKey } from '../src/contracts/ids.js';
+import { channelOf } from '../src/live/bus.js';
+import type { Writer } from '../src/store/transcript-store.js';
+
+/** An activity's view of its session. */
+export interface Execution {
+  readonly key: SessionKey;
+  readonly workflowId: string;
+  /** The session's own transcript. */
+  readonly transcript: string;
+  readonly run: string;
+  /** From 1. */
+  readonly attempt: number;
+  readonly channel: string;
+  /** Aborted on cancellation, timeout and shutdown of the worker. */
+  readonly signal: AbortSignal;
+  writer(place: Pick<WritePlace, 'stage' | 'head'>): Writer;
+}
+
+/** Reads the context of the activity that is running. */
+export function currentExecution(): Execution {
+  const { info, cancellationSignal } = Context.current();
+  if (!info.workflowExecution) throw new Error('Perdura’s activities run within a workflow.');
+  const { workflowId, runId } = info.workflowExecution;
+  const key = sessionOf(workflowId);
+  return {
+    key,
+    workflowId,
+    transcript: key.session,
+    run: runId,
+    attempt: info.attempt,
+    channel: channelOf(key),
+    signal: cancellationSignal,
+    writer: ({ stage, head }) => ({
+      ...key,
+      transcript: key.session,
+      run: runId,
+      stage,
+      head,
+    }),
+  };
+}
+
+/**
+ * Tells Temporal that this attempt is alive until `stop` is called. The SDK sends at most one
+ * heartbeat per 80 % of the timeout, so beating more often costs nothing.
+ */
+export function keepAlive(): () => void {
+  const context = Context.current();
+  const timeout = context.info.heartbeatTimeoutMs;
+  if (context.info.isLocal || !timeout) return () => undefined;
+  context.heartbeat();
+  const timer = setInterval(() => context.heartbeat(), Math.max(200, timeout / 5));
+  return () => clearInterval(timer);
+}

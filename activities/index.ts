@@ -1,0 +1,37 @@
+/** The activities of a session, made of what they are given. */
+import type { SessionActivities } from '../src/contracts/activities.js';
+import { callModel } from './call-model.js';
+import { callTool } from './call-tool.js';
+import { compact } from './compact.js';
+import type { ActivityDeps } from './deps.js';
+import { withFailures } from './failures.js';
+import { ModelTools } from './model-tools.js';
+import * as writes from './session-writes.js';
+import { Speakers } from './speaker.js';
+import { ToolExecutor } from './tools/tool-executor.js';
+import { TranscriptCache } from './transcript-cache.js';
+
+export type { ActivityDeps, ActivitySettings, AgentDirectory, ToolSource } from './deps.js';
+
+/** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
+export function createActivities(deps: ActivityDeps): SessionActivities {
+  const cache = new TranscriptCache(deps.transcripts);
+  const model = {
+    ...deps,
+    cache,
+    speakers: new Speakers(deps.bus),
+    modelTools: new ModelTools(),
+  };
+  const tool = { ...deps, cache, executor: new ToolExecutor() };
+  return withFailures<SessionActivities>({
+    openSession: (input) => writes.openSession(deps, input),
+    callModel: (input) => callModel(model, input),
+    callTool: (input) => callTool(tool, input),
+    compact: (input) => compact(model, input),
+    endTurn: (input) => writes.endTurn(deps, input),
+    recordState: (input) => writes.recordState(deps, input),
+    spill: (input) => writes.spill(deps, input),
+    readAnswer: (input) => writes.readAnswer(deps, input),
+    publishInterrupt: (input) => writes.publishInterrupt(deps, input),
+  });
+}

@@ -1,0 +1,166 @@
+/** The short writes of a session: its beginning, the end of a turn, changes of state. */
+import type {
+  EndTurnInput,
+  EndTurnResult,
+  OpenSessionInput,
+  RecordStateInput,
+  SessionPolicy,
+  SpillInput,
+} from '../src/contracts/activities.js';
+import type { Answer } from '../src/contracts/session.js';
+import { NO_USAGE } from '../src/contracts/message.js';
+import { missingResult } from './context-builder.js';
+import type { ActivityDeps } from './deps.js';
+import { currentExecution } from './execution.js';
+import { expandInbox, inboxWrites } from './inbox.js';
+import { toolPlaceKey } from './call-tool.js';
+
+export async function openSession(
+  deps: ActivityDeps,
+  input: OpenSessionInput,
+): Promise<SessionPolicy> {
+  const { key, transcript, run, workflowId, channel, writer } = currentExecution();
+  const agent = deps.agents.get(input.agent);
+  const opened = { ...key, transcript, run, workflowId, agent: agent.name };
+  const { head, turn } = await deps.transcripts.openSession({
+    ...opened,
+    ...(input.title === undefined ? {} : { title: input.title }),
+  });
+  const past = input.fresh && head > 0 ? { head, turn } : undefined;
+  // Takes the transcript over from an earlier run, and says so where the session is new.
+  await deps.transcripts.append(writer({ stage: input.stage, head: past?.head ?? input.head }), {
+    channel,
+    events:
+      input.fresh && !past
+        ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
+        : [],
+    ...(past ? { updates: { state: 'idle', force: true } } : {}),
+  });
+  const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
+  return {
+    limits: agent.limits,
+    unread: agent.unread,
+    modelTimeoutMs,
+    heartbeatTimeoutMs,
+    historyLimit,
+    searchAttributes,
+    ...(past ? { resume: past } : {}),
+  };
+}
+
+export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<EndTurnResult> {
+  const execution = currentExecution();
+  const { key, transcript, channel, attempt } = execution;
+  const { turn, step, outcome, usage, reason } = input;
+  const inbox = await expandInbox(deps.spills, key, input.inbox);
+  const { messages, events } = inboxWrites(inbox, input, attempt);
+  const head = input.head + inbox.length;
+  const closing = input.open
+    ? await openCalls(deps, key.tenant, transcript, input.open.message)
+    : [];
+  const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
+  await deps.transcripts.append(execution.writer(input), {
+    channel,
+    messages: [
+      ...messages,
+      ...closing.map(({ index, id, name }) => ({
+        seq: input.open!.first + index,
+        key: toolPlaceKey(input.open!.message, index),
+        turn,
+        step,
+        attempt,
+        body: missingResult(id, name),
+      })),
+    ],
+    events: [
+      ...events,
+      {
+        key: `t${turn}.end`,
+        body:
+          outcome === 'failed'
+            ? { type: 'turn.failed', turn, failure, usage }
+            : {
+                type: 'turn.interrupted',
+                turn,
+                ...(reason === undefined ? {} : { reason }),
+                usage,
+              },
+      },
+    ],
+    updates:
+      outcome === 'failed'
+        ? { state: 'error', turn, head, failure }
+        : { state: 'idle', turn, head },
+  });
+  return { head };
+}
+
+async function openCalls(deps: ActivityDeps, tenant: string, transcript: string, message: number) {
+  const [row] = await deps.transcripts.read(tenant, transcript, {
+    after: message - 1,
+    to: message,
+  });
+  const calls = row?.message.role === 'assistant' ? (row.message.toolCalls ?? []) : [];
+  return calls.map(({ id, name }, index) => ({ index, id, name }));
+}
+
+export async function recordState(
+  deps: ActivityDeps,
+  input: RecordStateInput,
+): Promise<EndTurnResult> {
+  const execution = currentExecution();
+  const { state, turn, reason } = input;
+  const inbox = await expandInbox(deps.spills, execution.key, input.inbox);
+  const { messages, events } = inboxWrites(inbox, input, execution.attempt);
+  const head = input.head + inbox.length;
+  const why = reason === undefined ? {} : { reason };
+  await deps.transcripts.append(execution.writer(input), {
+    channel: execution.channel,
+    messages,
+    events: [
+      ...events,
+      {
+        key: state === 'terminated' ? 'ended' : input.key,
+        body:
+          state === 'terminated'
+            ? { type: 'session.ended', ...why }
+            : { type: 'session.state', state, ...why },
+      },
+    ],
+    updates: { state, head, force: true },
+  });
+  return { head };
+}
+
+export async function spill(deps: ActivityDeps, input: SpillInput): Promise<void> {
+  await deps.spills.put(currentExecution().key, input.id, input.messages);
+}
+
+/** The last thing that the model said in a turn. */
+export async function readAnswer(deps: ActivityDeps, { turn }: { turn: number }): Promise<Answer> {
+  const { key, transcript } = currentExecution();
+  const rows = await deps.transcripts.read(key.tenant, transcript);
+  const said = rows.filter((row) => row.turn === turn && row.message.role === 'assistant');
+  const last = said.at(-1);
+  const usage = said.reduce(
+    (sum, { usage: u = NO_USAGE }) => ({
+      input: sum.input + u.input,
+      output: sum.output + u.output,
+      cached: sum.cached + u.cached,
+      reasoning: sum.reasoning + u.reasoning,
+      costMicros: sum.costMicros + u.costMicros,
+    }),
+    NO_USAGE,
+  );
+  const message = last?.message;
+  return message?.role === 'assistant'
+    ? { turn, text: message.text, finish: message.finish, usage }
+    : { turn, text: '', finish: 'interrupted', usage };
+}
+
+export async function publishInterrupt(
+  deps: ActivityDeps,
+  { turn }: { turn: number },
+): Promise<void> {
+  await deps.bus.control(currentExecution().key, { type: 'interrupt', turn });
+}

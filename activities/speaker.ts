@@ -1,0 +1,134 @@
+/**
+ * What a running model call says, on its way to the live bus: put together into pieces,
+ * numbered by offset, and said again for readers who come late. Also where an interruption
+ * reaches the call without waiting for Temporal's next heartbeat.
+ */
+import type { LiveDelta } from '../src/contracts/events.js';
+import type { SessionKey } from '../src/contracts/ids.js';
+import type { LiveBus } from '../src/live/bus.js';
+
+/** Deltas are put together for so long, ms: a reader sees 50 pieces a second, not 500. */
+const FLUSH_MS = 20;
+
+interface Place {
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+}
+
+type Channel = LiveDelta['channel'];
+
+/** The voice of one attempt. */
+export class Speaker {
+  readonly #say: (delta: LiveDelta) => void;
+  readonly #place: Place;
+  readonly #interrupt: () => void;
+  readonly #said: Record<Channel, string[]> = { text: [], reasoning: [] };
+  readonly #length: Record<Channel, number> = { text: 0, reasoning: 0 };
+  readonly #waiting: Record<Channel, string> = { text: '', reasoning: '' };
+  #timer: NodeJS.Timeout | undefined;
+  #interrupted = false;
+
+  constructor(place: Place, say: (delta: LiveDelta) => void, interrupt: () => void) {
+    this.#place = place;
+    this.#say = say;
+    this.#interrupt = interrupt;
+  }
+
+  get turn(): number {
+    return this.#place.turn;
+  }
+
+  /** Whether someone interrupted the turn on the fast path. */
+  get interrupted(): boolean {
+    return this.#interrupted;
+  }
+
+  /** All that was said so far. */
+  text(channel: Channel): string {
+    return this.#said[channel].join('');
+  }
+
+  push(channel: Channel, text: string): void {
+    this.#said[channel].push(text);
+    this.#waiting[channel] += text;
+    // The first words go out at once; what follows is put together.
+    if (this.#timer === undefined) {
+      this.flush();
+      this.#timer = setTimeout(() => {
+        this.#timer = undefined;
+        this.flush();
+      }, FLUSH_MS);
+    }
+  }
+
+  flush(): void {
+    for (const channel of ['reasoning', 'text'] as const) {
+      const text = this.#waiting[channel];
+      if (text === '') continue;
+      this.#waiting[channel] = '';
+      this.#say({ type: 'delta', ...this.#place, channel, offset: this.#length[channel], text });
+      this.#length[channel] += text.length;
+    }
+  }
+
+  /** Says everything again, for whoever came late; readers drop what they have. */
+  repeat(): void {
+    this.flush();
+    for (const channel of ['reasoning', 'text'] as const) {
+      const text = this.text(channel);
+      if (text !== '') this.#say({ type: 'delta', ...this.#place, channel, offset: 0, text });
+    }
+  }
+
+  interrupt(): void {
+    this.#interrupted = true;
+    this.#interrupt();
+  }
+
+  end(): void {
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+}
+
+/** The voices of one worker, by session. */
+export class Speakers {
+  readonly #bus: LiveBus;
+  readonly #speaking = new Map<string, Set<Speaker>>();
+  #listening: Promise<unknown> | undefined;
+
+  constructor(bus: LiveBus) {
+    this.#bus = bus;
+  }
+
+  /** Begins a voice; `end` it with {@link end}. */
+  begin(key: SessionKey, place: Place, interrupt: () => void): Speaker {
+    this.#listening ??= this.#listen();
+    const speaker = new Speaker(place, (delta) => this.#bus.publish(key, delta), interrupt);
+    const name = nameOf(key);
+    this.#speaking.set(name, (this.#speaking.get(name) ?? new Set()).add(speaker));
+    return speaker;
+  }
+
+  end(key: SessionKey, speaker: Speaker): void {
+    speaker.end();
+    const name = nameOf(key);
+    const speakers = this.#speaking.get(name);
+    speakers?.delete(speaker);
+    if (speakers?.size === 0) this.#speaking.delete(name);
+  }
+
+  async #listen(): Promise<void> {
+    await this.#bus.onControl((key, message) => {
+      for (const speaker of this.#speaking.get(nameOf(key)) ?? []) {
+        if (message.type === 'sync') speaker.repeat();
+        else if (message.turn === speaker.turn) speaker.interrupt();
+      }
+    });
+  }
+}
+
+function nameOf({ tenant, session }: SessionKey): string {
+  return `${tenant}.${session}`;
+}

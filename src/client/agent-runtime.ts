@@ -1,0 +1,201 @@
+/**
+ * The way into Perdura for an application: connect, start sessions, find them again.
+ *
+ *     const runtime = await AgentRuntime.connect();
+ *     const session = await runtime.start({ agent: 'assistant' });
+ *     const { text } = await session.ask('hello');
+ */
+import { randomBytes } from 'node:crypto';
+import { Client, Connection, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import { readSettings, type Settings } from '../config/environment.js';
+import { localProfile, readTemporalProfile } from '../stack/temporal-profile.js';
+import { readRunningStack } from '../stack/dev-lock.js';
+import { PerduraError } from '../contracts/failures.js';
+import { SESSION_WORKFLOW, workflowIdOf, type SessionKey } from '../contracts/ids.js';
+import { HANDLERS, type SendReceipt, type SessionInput } from '../contracts/session.js';
+import type { AgentState } from '../contracts/state.js';
+import type { LiveBus } from '../live/bus.js';
+import { PostgresLiveBus } from '../live/postgres-bus.js';
+import { openDatabase, type Database } from '../store/database.js';
+import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
+import { toClientError } from './client-errors.js';
+import { Session, withId, type OutgoingMessage } from './session.js';
+
+/** What {@link AgentRuntime.connect} takes over the environment. */
+export interface ConnectOptions {
+  /** Default: the standard environment, and behind it a `perdura dev` that runs here. */
+  readonly temporalAddress?: string;
+  readonly namespace?: string;
+  readonly databaseUrl?: string;
+  readonly tenant?: string;
+  readonly taskQueue?: string;
+  /** A connection of your own; it is not closed by `close()`. */
+  readonly connection?: Connection;
+  /** Default over PostgreSQL. The bus of an embedded worker, when it is in this process. */
+  readonly bus?: LiveBus;
+}
+
+/** What a session is started with. */
+export interface StartOptions {
+  /** Default `assistant`. */
+  readonly agent?: string;
+  /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
+  readonly session?: string;
+  readonly title?: string;
+  /** A first message; then its receipt is on the session. */
+  readonly message?: OutgoingMessage;
+}
+
+/** Where Temporal's own tools look. */
+const DEFAULT_ADDRESS = '127.0.0.1:7233';
+
+export class AgentRuntime {
+  readonly tenant: string;
+  readonly taskQueue: string;
+  readonly #client: Client;
+  readonly #database: Database;
+  readonly #bus: LiveBus;
+  readonly #owned: { connection: boolean; bus: boolean };
+
+  private constructor(parts: {
+    client: Client;
+    database: Database;
+    bus: LiveBus;
+    tenant: string;
+    taskQueue: string;
+    owned: { connection: boolean; bus: boolean };
+  }) {
+    this.tenant = parts.tenant;
+    this.taskQueue = parts.taskQueue;
+    this.#client = parts.client;
+    this.#database = parts.database;
+    this.#bus = parts.bus;
+    this.#owned = parts.owned;
+  }
+
+  /**
+   * Connects to Temporal and PostgreSQL. Rejects with `Temporal.Unavailable` or
+   * `Config.Invalid`, which say what is missing.
+   */
+  static async connect(options: ConnectOptions = {}): Promise<AgentRuntime> {
+    const settings = readSettings();
+    const running = await runningStack(settings, options);
+    const databaseUrl = options.databaseUrl ?? settings.databaseUrl ?? running?.databaseUrl;
+    if (!databaseUrl) {
+      throw new PerduraError(
+        'Config.Invalid',
+        'DATABASE_URL is not set, and no `perdura dev` runs in this folder.',
+      );
+    }
+    const profile =
+      readTemporalProfile(settings) ??
+      localProfile(running?.temporalAddress ?? DEFAULT_ADDRESS, settings.temporalNamespace);
+    const { namespace } = { ...profile, ...options };
+    const address = options.temporalAddress ?? profile.address;
+    const connection =
+      options.connection ??
+      (await Connection.connect({ ...profile.connection, address }).catch((error: unknown) => {
+        throw new PerduraError('Temporal.Unavailable', `No Temporal server answers at ${address}.`, {
+          cause: error,
+        });
+      }));
+    const database = openDatabase(databaseUrl, { maxConnections: 5 });
+    return new AgentRuntime({
+      client: new Client({ connection, namespace }),
+      database,
+      bus: options.bus ?? new PostgresLiveBus(database),
+      tenant: options.tenant ?? settings.tenant,
+      taskQueue: options.taskQueue ?? settings.taskQueue,
+      owned: { connection: !options.connection, bus: !options.bus },
+    });
+  }
+
+  /** Temporal's own client, for what is not covered here. */
+  get temporal(): Client {
+    return this.#client;
+  }
+
+  /**
+   * Starts a session, or takes the one that runs under the name. With a message both happen
+   * in one call to Temporal (update-with-start), so that no caller meets an empty session.
+   * Rejects with `Session.Closed` when a session of that name has ended.
+   */
+  async start(options: StartOptions = {}): Promise<Session> {
+    const key = { tenant: this.tenant, session: options.session ?? newSessionName() };
+    const input: SessionInput = {
+      ...(options.agent === undefined ? {} : { agent: options.agent }),
+      ...(options.title === undefined ? {} : { title: options.title }),
+    };
+    const workflow = {
+      workflowId: workflowIdOf(key),
+      taskQueue: this.taskQueue,
+      args: [input],
+      // A worker that dies in a workflow task is missed after this long; the default is 10 s.
+      workflowTaskTimeout: 5_000,
+      workflowIdConflictPolicy: 'USE_EXISTING',
+      workflowIdReusePolicy: 'REJECT_DUPLICATE',
+    } as const;
+    try {
+      if (options.message === undefined) {
+        await this.#client.workflow.start(SESSION_WORKFLOW, workflow);
+      } else {
+        const body = withId(options.message);
+        await this.#client.workflow.executeUpdateWithStart<SendReceipt, [unknown]>(HANDLERS.send, {
+          args: [body],
+          updateId: `send-${body.id}`,
+          startWorkflowOperation: new WithStartWorkflowOperation(SESSION_WORKFLOW, workflow),
+        });
+      }
+    } catch (error) {
+      if (error instanceof WorkflowExecutionAlreadyStartedError) {
+        throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`, {
+          cause: error,
+        });
+      }
+      throw toClientError(error, key.session);
+    }
+    return this.#session(key);
+  }
+
+  /** A session by name, without looking whether there is one. */
+  session(name: string): Session {
+    return this.#session({ tenant: this.tenant, session: name });
+  }
+
+  /** A session that may have been started by hand, under any workflow id. */
+  async find(name: string): Promise<Session> {
+    const record = await new SessionCatalogue(this.#database).get(this.tenant, name);
+    const key = { tenant: this.tenant, session: name };
+    return this.#session(key, record?.workflowId);
+  }
+
+  /** Sessions of the tenant, the newest first. */
+  async sessions(
+    options: { limit?: number; state?: AgentState; agent?: string } = {},
+  ): Promise<SessionRecord[]> {
+    return new SessionCatalogue(this.#database).list(this.tenant, options);
+  }
+
+  async close(): Promise<void> {
+    if (this.#owned.bus) await this.#bus.close();
+    await this.#database.close();
+    if (this.#owned.connection) await this.#client.connection.close();
+  }
+
+  #session(key: SessionKey, workflowId?: string): Session {
+    const parts = { client: this.#client, database: this.#database, bus: this.#bus, key };
+    return new Session(parts, workflowId);
+  }
+}
+
+/** `s-` and 80 random bits: not to be guessed, short enough to be typed. */
+function newSessionName(): string {
+  return `s-${randomBytes(10).toString('hex')}`;
+}
+
+async function runningStack(settings: Settings, options: ConnectOptions) {
+  const told =
+    (options.temporalAddress ?? options.connection ?? settings.temporalAddress) &&
+    (options.databaseUrl ?? settings.databaseUrl);
+  return told ? undefined : readRunningStack(settings);
+}

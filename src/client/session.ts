@@ -1,0 +1,220 @@
+/** A session as a caller holds it: send, read, steer. Keeps nothing itself. */
+import { randomUUID } from 'node:crypto';
+import type { Client, WorkflowHandle } from '@temporalio/client';
+import type { SessionEvent, StreamItem } from '../contracts/events.js';
+import { PerduraError } from '../contracts/failures.js';
+import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
+import { HANDLERS, type Answer, type InterruptReceipt, type SendReceipt, type SessionStatus } from '../contracts/session.js';
+import type { StoredMessage } from '../contracts/message.js';
+import type { LiveBus } from '../live/bus.js';
+import type { Database } from '../store/database.js';
+import { findMessage } from '../store/event-log.js';
+import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
+import { TranscriptStore } from '../store/transcript-store.js';
+import { toClientError } from './client-errors.js';
+import { streamEvents, type EventsOptions } from './event-stream.js';
+import { buildTimeline, type Timeline } from './timeline.js';
+
+/** What a session is made with. */
+export interface SessionParts {
+  readonly client: Client;
+  readonly database: Database;
+  readonly bus: LiveBus;
+  readonly key: SessionKey;
+}
+
+/** A message to an agent: text, or text with an id of the sender's making. */
+export type OutgoingMessage = string | { readonly text: string; readonly id?: string; readonly from?: string };
+
+/** Waits between attempts when Temporal has ten updates in flight already, ms. */
+const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
+
+export class Session {
+  readonly #parts: SessionParts;
+  readonly #handle: WorkflowHandle;
+
+  constructor(parts: SessionParts, workflowId = workflowIdOf(parts.key)) {
+    this.#parts = parts;
+    this.#handle = parts.client.workflow.getHandle(workflowId);
+  }
+
+  /** The session's name within its tenant. */
+  get id(): string {
+    return this.#parts.key.session;
+  }
+
+  get tenant(): string {
+    return this.#parts.key.tenant;
+  }
+
+  get workflowId(): string {
+    return this.#handle.workflowId;
+  }
+
+  /**
+   * Hands a message over; resolves when it is accepted, which means: it will be in the
+   * transcript once, in order, whatever dies. Sending again with the same id is safe.
+   */
+  async send(message: OutgoingMessage): Promise<SendReceipt> {
+    const body = withId(message);
+    return this.#call(() =>
+      this.#handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, {
+        args: [body],
+        // The same message is the same update: a repeated call gets the first answer.
+        updateId: `send-${body.id}`,
+      }),
+    );
+  }
+
+  /**
+   * Hands a message over and waits for the answer of its turn. Waits on the events, not on
+   * an update, of which Temporal allows only ten in flight. Rejects with the failure of the
+   * turn, or with `Turn.Interrupted`.
+   */
+  async ask(message: OutgoingMessage, options: { signal?: AbortSignal } = {}): Promise<Answer> {
+    const body = withId(message);
+    await this.send(body);
+    return this.answerTo(body.id, options);
+  }
+
+  /** The answer of the turn that took the message with this id. */
+  async answerTo(messageId: string, options: { signal?: AbortSignal } = {}): Promise<Answer> {
+    const { database, key } = this.#parts;
+    const known = await findMessage(database, key.tenant, key.session, messageId);
+    let turn = known?.turn;
+    const after = known ? known.n : await this.#lastEvent();
+    for await (const item of this.events({ after, ...options })) {
+      if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
+      if (item.type === 'session.ended' && turn === undefined) break;
+      const ending = turn !== undefined ? endOf(item, turn) : undefined;
+      if (ending) return ending;
+      if (turn === undefined && !('n' in item)) {
+        // The message may have been accepted between the look and the subscription.
+        turn = (await findMessage(database, key.tenant, key.session, messageId))?.turn;
+      }
+    }
+    options.signal?.throwIfAborted();
+    throw new PerduraError('Session.Closed', `Session ${this.id} ended before it answered.`);
+  }
+
+  /**
+   * What happens in the session: durable events, numbered, and live deltas between them.
+   * Resumes with the number of the last event seen; deltas that the reader has are not
+   * repeated, those of a superseded attempt are announced.
+   */
+  events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
+    const { database, bus, key } = this.#parts;
+    return streamEvents(database, bus, key, options);
+  }
+
+  /** The messages of the session, oldest first. */
+  async transcript(range: { after?: number; to?: number } = {}): Promise<StoredMessage[]> {
+    const { database, key } = this.#parts;
+    return new TranscriptStore(database).read(key.tenant, key.session, range);
+  }
+
+  /** The turn under way ends at once; what was said and what it cost is kept. */
+  async interrupt(reason?: string): Promise<InterruptReceipt> {
+    return this.#call(() =>
+      this.#handle.executeUpdate<InterruptReceipt, [{ reason?: string }]>(HANDLERS.interrupt, {
+        args: [reason === undefined ? {} : { reason }],
+      }),
+    );
+  }
+
+  /** The agent stops before its next step. Messages are still accepted. */
+  async pause(): Promise<void> {
+    await this.#call(() => this.#handle.signal(HANDLERS.pause));
+  }
+
+  async resume(): Promise<void> {
+    await this.#call(() => this.#handle.signal(HANDLERS.resume));
+  }
+
+  /** Ends the session for good; its transcript stays. */
+  async end(reason?: string): Promise<void> {
+    await this.#call(() => this.#handle.signal(HANDLERS.terminate, reason));
+  }
+
+  /** Wakes the agent once after `ms`, if nothing else does before. */
+  async wakeUpAfter(ms: number): Promise<void> {
+    await this.#call(() => this.#handle.signal(HANDLERS.wakeUpAfter, ms));
+  }
+
+  /** What the workflow itself says, now. Needs a worker. */
+  async status(): Promise<SessionStatus> {
+    return this.#call(() => this.#handle.query<SessionStatus>(HANDLERS.status));
+  }
+
+  /** What the catalogue says; `undefined` for a session that no worker has opened yet. */
+  async record(): Promise<SessionRecord | undefined> {
+    const { database, key } = this.#parts;
+    return new SessionCatalogue(database).get(key.tenant, key.session);
+  }
+
+  /** Turns, steps, attempts, tools and cost, in order. */
+  async timeline(): Promise<Timeline> {
+    const { database, key } = this.#parts;
+    const events: SessionEvent[] = [];
+    for await (const item of this.events({ live: false })) if ('n' in item) events.push(item);
+    const attempts = await new SessionCatalogue(database).attempts(key.tenant, key.session);
+    return buildTimeline(this.id, events, attempts);
+  }
+
+  /**
+   * Whether the workflow makes progress: a task that fails at each replay (code that does not
+   * fit its history) is retried by Temporal without end, and counted here.
+   */
+  async health(): Promise<{ workflowTaskAttempt: number; stuck: boolean }> {
+    const { raw } = await this.#call(() => this.#handle.describe());
+    const workflowTaskAttempt = raw.pendingWorkflowTask?.attempt ?? 0;
+    return { workflowTaskAttempt, stuck: workflowTaskAttempt > 3 };
+  }
+
+  async #lastEvent(): Promise<number> {
+    return Math.max(0, ((await this.record())?.lastEvent ?? 0) - 50);
+  }
+
+  async #call<T>(call: () => Promise<T>): Promise<T> {
+    for (let tries = 0; ; tries++) {
+      try {
+        return await call();
+      } catch (raw) {
+        const error = toClientError(raw, this.id);
+        const wait = BUSY_WAITS[tries];
+        if (!(error instanceof PerduraError)) throw error;
+        if (error.type === 'Session.TooManyUpdates' && wait !== undefined) {
+          await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
+        } else if (error.type === 'Session.NotFound') throw await this.#whyNotFound(error);
+        else throw error;
+      }
+    }
+  }
+
+  async #whyNotFound(error: PerduraError): Promise<PerduraError> {
+    const record = await this.record();
+    return record ? new PerduraError('Session.Closed', `Session ${this.id} has ended.`) : error;
+  }
+}
+
+export function withId(message: OutgoingMessage): { text: string; id: string; from?: string } {
+  const body = typeof message === 'string' ? { text: message } : message;
+  return { ...body, id: body.id ?? randomUUID() };
+}
+
+function endOf(item: StreamItem, turn: number): Answer | undefined {
+  if (!('turn' in item) || item.turn !== turn) return undefined;
+  switch (item.type) {
+    case 'turn.completed':
+      return { turn, text: item.text, finish: item.finish, usage: item.usage };
+    case 'turn.interrupted':
+      throw new PerduraError(
+        'Turn.Interrupted',
+        `Turn ${turn} was interrupted${item.reason ? `: ${item.reason}` : ''}.`,
+      );
+    case 'turn.failed':
+      throw new PerduraError(item.failure.type as never, item.failure.message);
+    default:
+      return undefined;
+  }
+}

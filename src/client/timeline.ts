@@ -1,0 +1,162 @@
+/** The events and attempts of a session, put into the shape in which people read them. Pure. */
+import type { SessionEvent } from '../contracts/events.js';
+import type { FailureInfo } from '../contracts/failures.js';
+import type { ToolCall, Usage } from '../contracts/message.js';
+import type { AttemptRow } from '../store/session-catalogue.js';
+
+export interface TimelineTool {
+  readonly callId: string;
+  readonly name: string;
+  readonly arguments: string;
+  /** Attempts that are known; 0 while the call has not begun. */
+  attempts: number;
+  result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
+}
+
+export interface TimelineStep {
+  readonly step: number;
+  readonly attempts: AttemptRow[];
+  readonly compactions: { from: number; to: number }[];
+  text?: string;
+  reasoning?: string;
+  finish?: string;
+  usage?: Usage;
+  readonly tools: TimelineTool[];
+}
+
+export interface TimelineTurn {
+  readonly turn: number;
+  readonly messages: { id: string; text: string; from?: string; at: string }[];
+  readonly steps: TimelineStep[];
+  outcome: 'running' | 'completed' | 'interrupted' | 'failed';
+  failure?: FailureInfo;
+  reason?: string;
+  startedAt?: string;
+  endedAt?: string;
+  /** Micro-dollars, every attempt included. */
+  costMicros: number;
+}
+
+export interface Timeline {
+  readonly session: string;
+  readonly turns: TimelineTurn[];
+  /** Pauses, resumptions and the end. */
+  readonly states: { at: string; state: string; reason?: string }[];
+  readonly costMicros: number;
+}
+
+export function buildTimeline(
+  session: string,
+  events: readonly SessionEvent[],
+  attempts: readonly AttemptRow[],
+): Timeline {
+  const turns = new Map<number, TimelineTurn>();
+  const states: Timeline['states'] = [];
+  const turnOf = (turn: number): TimelineTurn => {
+    const known = turns.get(turn) ?? {
+      turn,
+      messages: [],
+      steps: [],
+      outcome: 'running' as const,
+      costMicros: 0,
+    };
+    turns.set(turn, known);
+    return known;
+  };
+  const stepOf = (turn: number, step: number): TimelineStep => {
+    const { steps } = turnOf(turn);
+    const known = steps.find((each) => each.step === step);
+    if (known) return known;
+    const made: TimelineStep = { step, attempts: [], compactions: [], tools: [] };
+    steps.push(made);
+    return made;
+  };
+  for (const attempt of attempts) {
+    stepOf(attempt.turn, attempt.step).attempts.push(attempt);
+    turnOf(attempt.turn).costMicros += attempt.costMicros;
+  }
+  for (const event of events) place(event, { turnOf, stepOf, states });
+  const ordered = [...turns.values()].sort((a, b) => a.turn - b.turn);
+  for (const turn of ordered) turn.steps.sort((a, b) => a.step - b.step);
+  const costMicros = ordered.reduce((sum, turn) => sum + turn.costMicros, 0);
+  return { session, turns: ordered, states, costMicros };
+}
+
+function place(
+  event: SessionEvent,
+  to: {
+    turnOf: (turn: number) => TimelineTurn;
+    stepOf: (turn: number, step: number) => TimelineStep;
+    states: Timeline['states'];
+  },
+): void {
+  switch (event.type) {
+    case 'message.accepted': {
+      const { id, text, from, at } = event;
+      to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}) });
+      return;
+    }
+    case 'turn.started':
+      to.turnOf(event.turn).startedAt = event.at;
+      return;
+    case 'turn.completed':
+      Object.assign(to.turnOf(event.turn), { outcome: 'completed', endedAt: event.at });
+      return;
+    case 'turn.interrupted':
+      Object.assign(to.turnOf(event.turn), {
+        outcome: 'interrupted',
+        endedAt: event.at,
+        ...(event.reason ? { reason: event.reason } : {}),
+      });
+      return;
+    case 'turn.failed':
+      Object.assign(to.turnOf(event.turn), {
+        outcome: 'failed',
+        endedAt: event.at,
+        failure: event.failure,
+      });
+      return;
+    case 'step.completed': {
+      const step = to.stepOf(event.turn, event.step);
+      const { text, reasoning, finish, usage, toolCalls = [] } = event;
+      Object.assign(step, { text, finish, usage, ...(reasoning ? { reasoning } : {}) });
+      step.tools.push(...toolCalls.map(toTool));
+      return;
+    }
+    case 'tool.started':
+    case 'tool.completed': {
+      const tool = to
+        .stepOf(event.turn, event.step)
+        .tools.find(({ callId }) => callId === event.callId);
+      if (!tool) return;
+      tool.attempts = Math.max(tool.attempts, event.attempt);
+      if (event.type === 'tool.started') return;
+      const { preview, bytes, ms, artifact, failure } = event;
+      tool.result = {
+        preview,
+        bytes,
+        ms,
+        ...(artifact ? { artifact } : {}),
+        ...(failure ? { failure } : {}),
+      };
+      return;
+    }
+    case 'context.compacted':
+      to.stepOf(event.turn, event.step).compactions.push(event.covers);
+      return;
+    case 'session.state':
+    case 'session.ended':
+      to.states.push({
+        at: event.at,
+        state: event.type === 'session.ended' ? 'ended' : event.state,
+        ...(event.reason ? { reason: event.reason } : {}),
+      });
+      return;
+    default:
+      return;
+  }
+}
+
+function toTool({ id, name, arguments: args }: ToolCall): TimelineTool {
+  return { callId: id, name, arguments: args, attempts: 0 };
+}

@@ -1,0 +1,15 @@
+/** A configuration, complete: what `perdura.config.ts` and the YAML files come to. */
+import type { Agent } from './agent.js';
+import type { Provider } from './llm.js';
+import type { McpServer } from './mcp.js';
+import type { Tool } from './tool.js';
+
+export interface ResolvedConfig {
+  readonly agents: readonly Agent[];
+  readonly tools: readonly Tool[];
+  readonly mcp: Readonly<Record<string, McpServer>>;
+  /** `default` is always there. */
+  readonly providers: Readonly<Record<string, Provider>>;
+  /** Where it was read from, for messages; absent when there is no file. */
+  readonly file?: string;
+}

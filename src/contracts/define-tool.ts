@@ -1,0 +1,147 @@
+/**
+ * `tool(…)`: a declaration becomes a {@link Tool}, complete with its defaults. Loads zod, so
+ * the workflow sandbox must never import this file (`tool.ts` has the types alone).
+ */
+import { z } from 'zod';
+import { PerduraError } from './failures.js';
+import { NO_ARGUMENTS, schemaProblem } from './json-schema.js';
+import type {
+  JsonSchema,
+  JsonToolDeclaration,
+  Tool,
+  ToolEffect,
+  ToolRetry,
+  ToolRun,
+  ZodToolDeclaration,
+} from './tool.js';
+
+/** Longest attempt of a tool unless declared, ms. */
+export const DEFAULT_TOOL_TIMEOUT_MS: Readonly<Record<ToolRun, number>> = {
+  activity: 60_000,
+  local: 5_000,
+};
+const DEFAULT_RETRY: Required<ToolRetry> = { maximumAttempts: 3, initialIntervalMs: 500 };
+const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
+const EFFECTS: readonly ToolEffect[] = ['read', 'idempotent', 'keyed', 'once'];
+const RUNS: readonly ToolRun[] = ['local', 'activity'];
+
+/** Whether `name` may be the name of a tool: 1–64 of `A-Z a-z 0-9 _ -`. */
+export function isToolName(name: string): boolean {
+  return TOOL_NAME.test(name);
+}
+
+/**
+ * Declares a tool.
+ *
+ *     const weather = tool({
+ *       name: 'weather',
+ *       description: 'The weather in a city.',
+ *       effect: 'read',
+ *       parameters: z.object({ city: z.string() }),
+ *       execute: ({ city }) => lookUp(city),
+ *     });
+ *
+ * Throws `Config.Invalid` with what is wrong, in which tool, and how to mend it. A `once` tool
+ * has one attempt, whatever `retry` says.
+ */
+export function tool<S extends z.ZodObject>(declaration: ZodToolDeclaration<S>): Tool;
+export function tool(declaration: JsonToolDeclaration): Tool;
+export function tool(declaration: JsonToolDeclaration | ZodToolDeclaration<z.ZodObject>): Tool {
+  const { name, description, execute } = declaration;
+  if (typeof name !== 'string' || !isToolName(name)) {
+    throw invalid(
+      `A tool is named ${JSON.stringify(name)}: use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
+    );
+  }
+  if (typeof description !== 'string' || description.trim() === '') {
+    throw invalid(
+      `The tool "${name}" has no description: write one, the model chooses tools by it.`,
+    );
+  }
+  if (typeof execute !== 'function') {
+    throw invalid(`The tool "${name}" has no "execute": give it a function (args, context) => ….`);
+  }
+  const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
+  const effect = oneOf(name, 'effect', EFFECTS, declaration.effect ?? 'once');
+  const retry = { ...DEFAULT_RETRY, ...declaration.retry };
+  return {
+    name,
+    description,
+    ...parametersOf(name, declaration.parameters),
+    effect,
+    run,
+    timeoutMs: atLeast(name, 'timeoutMs', 1, declaration.timeoutMs ?? DEFAULT_TOOL_TIMEOUT_MS[run]),
+    retry: {
+      maximumAttempts:
+        effect === 'once' ? 1 : atLeast(name, 'retry.maximumAttempts', 1, retry.maximumAttempts),
+      initialIntervalMs: atLeast(name, 'retry.initialIntervalMs', 1, retry.initialIntervalMs),
+    },
+    highRisk: declaration.highRisk ?? false,
+    source: { kind: 'code' },
+    // Called on the declaration, so that `this` is what its author expects.
+    execute: (args, context) => declaration.execute(args, context),
+  };
+}
+
+function parametersOf(
+  name: string,
+  parameters: JsonSchema | z.ZodObject | undefined,
+): Pick<Tool, 'parameters' | 'parse'> {
+  if (parameters === undefined) return { parameters: NO_ARGUMENTS };
+  if (!isZod(parameters)) {
+    if (typeof parameters === 'object' && parameters !== null && '_def' in parameters) {
+      throw invalid(
+        `The parameters of the tool "${name}" are a zod 3 schema: import zod 4, or pass JSON Schema.`,
+      );
+    }
+    return { parameters: checked(name, parameters) };
+  }
+  let schema: JsonSchema;
+  try {
+    // The input side: what the model must write, before defaults and transforms.
+    const { $schema: _, ...rest } = z.toJSONSchema(parameters, { io: 'input' });
+    schema = rest;
+  } catch (error) {
+    throw new PerduraError(
+      'Config.Invalid',
+      `The parameters of the tool "${name}" cannot be written as JSON Schema (${messageOf(error)}): use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
+      { cause: error },
+    );
+  }
+  return { parameters: checked(name, schema), parse: (args) => parameters.parse(args) };
+}
+
+/** By its mark, not by `instanceof`: the application may bring its own copy of zod. */
+function isZod(parameters: JsonSchema | z.ZodObject): parameters is z.ZodObject {
+  return typeof parameters === 'object' && parameters !== null && '_zod' in parameters;
+}
+
+function checked(name: string, schema: JsonSchema): JsonSchema {
+  const problem = schemaProblem(schema);
+  if (problem !== undefined) {
+    throw invalid(`The parameters of the tool "${name}" cannot be used. ${problem}`);
+  }
+  return schema;
+}
+
+function oneOf<T extends string>(name: string, field: string, all: readonly T[], value: T): T {
+  if (all.includes(value)) return value;
+  throw invalid(
+    `The tool "${name}" has ${field} ${JSON.stringify(value)}: use one of ${all.join(', ')}.`,
+  );
+}
+
+function atLeast(name: string, field: string, least: number, value: number): number {
+  if (Number.isSafeInteger(value) && value >= least) return value;
+  throw invalid(
+    `The tool "${name}" has ${field} ${String(value)}: use a whole number, at least ${least}.`,
+  );
+}
+
+function messageOf(error: unknown): string {
+  return error instanceof Error ? error.message : String(error);
+}
+
+function invalid(message: string): PerduraError {
+  return new PerduraError('Config.Invalid', message);
+}

@@ -1,0 +1,106 @@
+/** Artifacts (tool output too large for a message) and spilled queues. */
+import { createHash } from 'node:crypto';
+import { PerduraError } from '../contracts/failures.js';
+import type { InboxMessage } from '../contracts/message.js';
+import { storeError, type Database } from './database.js';
+import { toJson } from './json.js';
+
+/** An artifact, whole. */
+export interface Artifact {
+  readonly id: string;
+  readonly mediaType: string;
+  readonly bytes: number;
+  readonly content: Buffer;
+}
+
+export class ArtifactStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Keeps `content`. The id is made of the session and the content, so that a retry that
+   * keeps the same output again makes no second artifact.
+   */
+  async put(
+    owner: { tenant: string; session: string },
+    mediaType: string,
+    content: Buffer,
+  ): Promise<string> {
+    const id = artifactId(owner.session, mediaType, content);
+    await this.#database.db
+      .insertInto('perdura.artifacts')
+      .values({
+        ...owner,
+        artifact: id,
+        media_type: mediaType,
+        bytes: content.byteLength,
+        content,
+      })
+      .onConflict((oc) => oc.doNothing())
+      .execute()
+      .catch(rethrow);
+    return id;
+  }
+
+  /** Rejects with `Artifact.NotFound` when this session has no such artifact. */
+  async get(owner: { tenant: string; session: string }, id: string): Promise<Artifact> {
+    const row = await this.#database.db
+      .selectFrom('perdura.artifacts')
+      .select(['artifact', 'media_type', 'bytes', 'content'])
+      .where('tenant', '=', owner.tenant)
+      .where('session', '=', owner.session)
+      .where('artifact', '=', id)
+      .executeTakeFirst()
+      .catch(rethrow);
+    if (!row) {
+      throw new PerduraError('Artifact.NotFound', `There is no artifact "${id}" in this session.`);
+    }
+    return { id, mediaType: row.media_type, bytes: row.bytes, content: row.content };
+  }
+}
+
+/** The id that {@link ArtifactStore.put} gives to this content. */
+export function artifactId(session: string, mediaType: string, content: Buffer): string {
+  const hash = createHash('sha256').update(`${session}\0${mediaType}\0`).update(content);
+  return `art_${hash.digest('hex').slice(0, 24)}`;
+}
+
+export class SpillStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  async put(
+    owner: { tenant: string; session: string },
+    spill: string,
+    messages: readonly InboxMessage[],
+  ): Promise<void> {
+    await this.#database.db
+      .insertInto('perdura.spills')
+      .values({ ...owner, spill, messages: toJson(messages) })
+      .onConflict((oc) => oc.doNothing())
+      .execute()
+      .catch(rethrow);
+  }
+
+  async get(owner: { tenant: string; session: string }, spill: string): Promise<InboxMessage[]> {
+    const row = await this.#database.db
+      .selectFrom('perdura.spills')
+      .select('messages')
+      .where('tenant', '=', owner.tenant)
+      .where('session', '=', owner.session)
+      .where('spill', '=', spill)
+      .executeTakeFirstOrThrow()
+      .catch(rethrow);
+    return row.messages as InboxMessage[];
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw storeError(error);
+}

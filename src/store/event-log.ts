@@ -1,0 +1,76 @@
+/** Durable events, read back with the texts of the messages that they are about. */
+import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
+import type { TranscriptMessage } from '../contracts/message.js';
+import { storeError, type Database } from './database.js';
+
+/** Events of one session after number `after`, oldest first, at most `limit`. */
+export async function readEvents(
+  { db }: Database,
+  tenant: string,
+  session: string,
+  { after = 0, limit = 500 }: { after?: number; limit?: number } = {},
+): Promise<SessionEvent[]> {
+  const rows = await db
+    .selectFrom('perdura.events as e')
+    .leftJoin('perdura.messages as m', 'm.row_id', 'e.message_row')
+    .where('e.tenant', '=', tenant)
+    .where('e.session', '=', session)
+    .where('e.n', '>', String(after))
+    .orderBy('e.n')
+    .limit(limit)
+    .select(['e.n', 'e.type', 'e.body', 'e.at', 'm.body as message'])
+    .execute()
+    .catch((error: unknown) => {
+      throw storeError(error);
+    });
+  return rows.map(
+    (row) =>
+      ({
+        n: Number(row.n),
+        at: row.at.toISOString(),
+        type: row.type as SessionEventBody['type'],
+        ...(row.body as object),
+        ...textOf(row.message as TranscriptMessage | null, row.type),
+      }) as SessionEvent,
+  );
+}
+
+function textOf(message: TranscriptMessage | null, type: string): object {
+  if (message?.role === 'user') return { text: message.text };
+  if (message?.role !== 'assistant') return {};
+  return {
+    text: message.text,
+    ...(type === 'step.completed' && {
+      ...(message.reasoning && { reasoning: message.reasoning }),
+      ...(message.toolCalls && { toolCalls: message.toolCalls }),
+    }),
+  };
+}
+
+/** Where the message with this id of the sender was accepted: the turn, and the event's number. */
+export async function findMessage(
+  { db }: Database,
+  tenant: string,
+  session: string,
+  messageId: string,
+): Promise<{ n: number; turn: number } | undefined> {
+  const row = await db
+    .selectFrom('perdura.messages as m')
+    .innerJoin('perdura.events as e', (join) =>
+      join
+        .onRef('e.message_row', '=', 'm.row_id')
+        .on('e.tenant', '=', tenant)
+        .on('e.session', '=', session)
+        .on('e.type', '=', 'message.accepted'),
+    )
+    .where('m.tenant', '=', tenant)
+    .where('m.transcript', '=', session)
+    .where('m.message_id', '=', messageId)
+    .where('m.superseded_at', 'is', null)
+    .select(['e.n', 'm.turn'])
+    .executeTakeFirst()
+    .catch((error: unknown) => {
+      throw storeError(error);
+    });
+  return row && { n: Number(row.n), turn: row.turn };
+}

@@ -1,0 +1,136 @@
+/** The list of sessions and what they cost, for people and for the SDK. Reads only. */
+import type { Selectable } from 'kysely';
+import type { FailureInfo } from '../contracts/failures.js';
+import type { AgentState } from '../contracts/state.js';
+import { storeError, type Database, type Tables } from './database.js';
+
+/** A session in the catalogue. */
+export interface SessionRecord {
+  readonly tenant: string;
+  readonly session: string;
+  readonly workflowId: string;
+  readonly transcript: string;
+  readonly agent: string;
+  readonly title?: string;
+  readonly state: AgentState;
+  /** Turns begun. */
+  readonly turns: number;
+  readonly head: number;
+  readonly lastEvent: number;
+  readonly failure?: FailureInfo;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  /** Micro-dollars (1e-6 USD), failed and interrupted attempts included. */
+  readonly costMicros: number;
+  readonly createdAt: string;
+  readonly updatedAt: string;
+}
+
+/** One attempt of a model call, as it was paid. */
+export interface AttemptRow {
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+  readonly kind: string;
+  readonly model: string;
+  /** `lost`: the worker died in it; its usage is an estimate. */
+  readonly outcome: string;
+  readonly failure?: FailureInfo;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  readonly costMicros: number;
+  readonly estimated: boolean;
+  readonly startedAt: string;
+  readonly endedAt?: string;
+}
+
+export class SessionCatalogue {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** Sessions of a tenant, the newest first. */
+  async list(
+    tenant: string,
+    options: { limit?: number; state?: AgentState; agent?: string } = {},
+  ): Promise<SessionRecord[]> {
+    let query = this.#database.db
+      .selectFrom('perdura.sessions')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .orderBy('updated_at', 'desc')
+      .limit(options.limit ?? 50);
+    if (options.state) query = query.where('state', '=', options.state);
+    if (options.agent) query = query.where('agent', '=', options.agent);
+    return (await query.execute().catch(rethrow)).map(toRecord);
+  }
+
+  async get(tenant: string, session: string): Promise<SessionRecord | undefined> {
+    const row = await this.#database.db
+      .selectFrom('perdura.sessions')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .executeTakeFirst()
+      .catch(rethrow);
+    return row && toRecord(row);
+  }
+
+  /** Every attempt of a session's model calls, in order. */
+  async attempts(tenant: string, session: string): Promise<AttemptRow[]> {
+    const rows = await this.#database.db
+      .selectFrom('perdura.attempts')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .orderBy('started_at')
+      .execute()
+      .catch(rethrow);
+    return rows.map((row) => ({
+      turn: row.turn,
+      step: row.step,
+      attempt: row.attempt,
+      kind: row.kind,
+      model: row.model,
+      outcome: row.outcome,
+      ...(row.failure ? { failure: row.failure as FailureInfo } : {}),
+      inputTokens: row.input_tokens,
+      outputTokens: row.output_tokens,
+      cachedTokens: row.cached_tokens,
+      costMicros: Number(row.cost_micros),
+      estimated: row.estimated,
+      startedAt: row.started_at.toISOString(),
+      ...(row.ended_at ? { endedAt: row.ended_at.toISOString() } : {}),
+    }));
+  }
+}
+
+function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
+  return {
+    tenant: r.tenant,
+    session: r.session,
+    workflowId: r.workflow_id,
+    transcript: r.transcript,
+    agent: r.agent,
+    ...(r.title ? { title: r.title } : {}),
+    state: r.state as AgentState,
+    turns: r.turn,
+    head: r.head,
+    lastEvent: Number(r.last_event),
+    ...(r.failure ? { failure: r.failure as FailureInfo } : {}),
+    inputTokens: Number(r.input_tokens),
+    outputTokens: Number(r.output_tokens),
+    cachedTokens: Number(r.cached_tokens),
+    costMicros: Number(r.cost_micros),
+    createdAt: r.created_at.toISOString(),
+    updatedAt: r.updated_at.toISOString(),
+  };
+}
+
+function rethrow(error: unknown): never {
+  throw storeError(error);
+}

@@ -1,0 +1,218 @@
+/**
+ * The transcript: appended to by activities, read by activities and readers. What may be
+ * written when is decided by `perdura.append` in the database (see the first migration);
+ * this file only speaks to it.
+ */
+import { sql } from 'kysely';
+import type { AgentState } from '../contracts/state.js';
+import type { FailureInfo } from '../contracts/failures.js';
+import type { SessionEventBody } from '../contracts/events.js';
+import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
+import { PerduraError } from '../contracts/failures.js';
+import { storeError, type Database } from './database.js';
+import { toJson } from './json.js';
+
+/** Who writes, and from where in the session's life. */
+export interface Writer {
+  readonly tenant: string;
+  readonly session: string;
+  readonly transcript: string;
+  /** Run id of the workflow. */
+  readonly run: string;
+  readonly stage: number;
+  /** Last accepted place; what an unaccepted attempt left behind it is superseded. */
+  readonly head: number;
+}
+
+/** A message to write. A place is written once; `key` says what for. */
+export interface NewMessage {
+  readonly seq: number;
+  readonly key: string;
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+  /** The sender's id, for user messages: taken once per transcript. */
+  readonly messageId?: string;
+  readonly body: TranscriptMessage;
+  readonly usage?: Usage;
+}
+
+export interface NewEvent {
+  /** The same event is written once. */
+  readonly key: string;
+  readonly body: SessionEventBody;
+  /** The message that the event is about: its text is read from there. */
+  readonly seq?: number;
+  /** The event did not happen if the message with this id turns out to be a duplicate. */
+  readonly messageId?: string;
+}
+
+export interface AttemptRecord {
+  readonly kind: 'model' | 'compact';
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+  readonly model: string;
+  readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded';
+  readonly usage: Usage;
+  readonly failure?: AttemptFailure;
+}
+
+/** A failed attempt; `text` is what the model had said, where the next attempt must know it. */
+export interface AttemptFailure extends FailureInfo {
+  readonly text?: string;
+}
+
+/** One commit. */
+export interface Append {
+  readonly messages?: readonly NewMessage[];
+  /** Asks whether this place is taken by this key already. */
+  readonly probe?: { readonly seq: number; readonly key: string };
+  readonly attempt?: AttemptRecord;
+  readonly toolRun?: { readonly key: string; readonly outcome: string };
+  readonly events?: readonly NewEvent[];
+  readonly updates?: {
+    readonly state?: AgentState;
+    readonly turn?: number;
+    readonly head?: number;
+    readonly failure?: FailureInfo;
+    /** Also when the session is paused. */
+    readonly force?: true;
+  };
+  /** Channel that readers listen on. */
+  readonly channel: string;
+}
+
+export interface Appended {
+  /** Changes when something that a cache may hold was superseded. */
+  readonly generation: number;
+  readonly epoch: number;
+  readonly lastEvent: number;
+  /** What was there already, at places that this append (or its probe) names. */
+  readonly existing: readonly { seq: number; body: TranscriptMessage; usage: Usage | null }[];
+  /** Ids of messages that the transcript had already. */
+  readonly duplicates: readonly string[];
+  /** Attempts of this stage that the model failed, so far. */
+  readonly failures: number;
+  /** Why the newest failed attempt of this stage failed. */
+  readonly lastFailure: AttemptFailure | null;
+}
+
+/** The transcript of every session, in PostgreSQL. */
+export class TranscriptStore {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /**
+   * Writes in one commit. Rejects with `Store.Fenced` when a later stage or run has taken
+   * over, and with `Store.Unavailable` when PostgreSQL does not answer.
+   */
+  async append(writer: Writer, append: Append): Promise<Appended> {
+    const { events, ...rest } = append;
+    const parameter = toJson({
+      ...writer,
+      ...rest,
+      ...(events && {
+        events: events.map(({ body, ...event }) => {
+          const { type, ...fields } = lean(body);
+          return { ...event, type, body: fields };
+        }),
+      }),
+    });
+    const result = await this.#call<Appended & { fenced?: true }>('append', parameter);
+    if (result.fenced) {
+      throw new PerduraError(
+        'Store.Fenced',
+        `Stage ${writer.stage} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
+      );
+    }
+    return result;
+  }
+
+  /** Enters a session and its transcript, once. Says how far the transcript goes already. */
+  async openSession(session: {
+    tenant: string;
+    session: string;
+    transcript: string;
+    run: string;
+    workflowId: string;
+    agent: string;
+    title?: string;
+  }): Promise<{ new: boolean; head: number; turn: number }> {
+    return this.#call('open_session', toJson(session));
+  }
+
+  /**
+   * The messages with `after < seq <= to`, oldest first; a fork continues its parent.
+   * What was superseded is left out.
+   */
+  async read(
+    tenant: string,
+    transcript: string,
+    range: { after?: number; to?: number } = {},
+  ): Promise<StoredMessage[]> {
+    const { after = 0, to = 2_147_483_647 } = range;
+    const { rows } = await sql<{
+      seq: number;
+      turn: number;
+      step: number;
+      attempt: number;
+      body: TranscriptMessage;
+      usage: Usage | null;
+      at: Date;
+    }>`
+      with recursive chain(transcript, upto) as (
+        select ${transcript}::text, ${to}::int
+        union all
+        select t.parent, least(chain.upto, t.parent_seq) from chain
+          join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
+          where t.parent is not null)
+      select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
+        join chain on m.transcript = chain.transcript and m.seq <= chain.upto
+        where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
+        order by m.seq`
+      .execute(this.#database.db)
+      .catch(rethrow);
+    return rows.map(({ body, usage, at, ...row }) => ({
+      ...row,
+      message: body,
+      ...(usage ? { usage } : {}),
+      at: at.toISOString(),
+    }));
+  }
+
+  async #call<T>(name: string, parameter: string): Promise<T> {
+    // A named statement is planned once per connection: this is the hot path.
+    const { rows } = await this.#database.pool
+      .query<{ r: T }>({
+        name: `perdura-${name}`,
+        text: `select perdura.${name}($1::json) as r`,
+        values: [parameter],
+      })
+      .catch(rethrow);
+    return rows[0]!.r;
+  }
+}
+
+/** Texts of messages are kept with the message; the event reads them from there. */
+function lean(body: SessionEventBody): SessionEventBody {
+  switch (body.type) {
+    case 'message.accepted':
+      return { ...body, text: '' };
+    case 'turn.completed':
+      return { ...body, text: '' };
+    case 'step.completed': {
+      const { toolCalls: _calls, reasoning: _reasoning, ...rest } = body;
+      return { ...rest, text: '' };
+    }
+    default:
+      return body;
+  }
+}
+
+function rethrow(error: unknown): never {
+  throw storeError(error);
+}

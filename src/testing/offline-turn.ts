@@ -1,0 +1,79 @@
+/** What the offline model knows of the turn it is in, read from the request. Pure. */
+import { record } from './seen-request.js';
+import type { SeenCall, SeenRequest, SeenTool } from './seen-request.js';
+
+/** A tool call of this turn with its result. */
+export interface Done {
+  readonly call: SeenCall;
+  readonly result: string;
+}
+
+export interface Turn {
+  readonly request: SeenRequest;
+  /** What the user wants. */
+  readonly question: string;
+  /** Tools that may be called now. */
+  readonly tools: readonly SeenTool[];
+  /** Calls of this turn with their results, in order. */
+  readonly done: readonly Done[];
+}
+
+export function readTurn(request: SeenRequest): Turn {
+  const { messages } = request;
+  const start = messages.findLastIndex((m) => m.role === 'user' && !isAboutImages(m.text));
+  const since = messages.slice(start + 1);
+  const calls = new Map(since.flatMap((m) => m.calls.map((call) => [call.id, call])));
+  return {
+    request,
+    question: messages[start]?.text.replace(/^\[from [^\]]*\] /, '') ?? '',
+    tools: request.toolChoice === 'none' ? [] : request.tools,
+    done: since.flatMap((m) => {
+      const call = m.role === 'tool' ? calls.get(m.callId ?? '') : undefined;
+      return call === undefined ? [] : [{ call, result: plainText(m.text) }];
+    }),
+  };
+}
+
+/** The message that carries images of tool results is not the user's. */
+function isAboutImages(text: string): boolean {
+  return text.startsWith('[Images from the tool results above');
+}
+
+/** A tool by its own name, whatever server it is of (`<server>__<tool>`). */
+export function toolNamed(turn: Turn, ...names: readonly string[]): SeenTool | undefined {
+  for (const name of names) {
+    const found = turn.tools.find((t) => bareName(t.name) === name);
+    if (found !== undefined) return found;
+  }
+  return undefined;
+}
+
+export function bareName(name: string): string {
+  return name.slice(name.lastIndexOf('__') + 1).replace(/^_/, '');
+}
+
+/** An id that is the same whenever the same request is answered again. */
+export function callId(turn: Turn, index: number): string {
+  return `call_offline_${turn.request.messages.length}_${index}`;
+}
+
+/** The path that a call was made with. */
+export function pathOf(written: string): string {
+  try {
+    const args = record(JSON.parse(written));
+    return String(args.path ?? Object.values(args)[0] ?? '');
+  } catch {
+    return '';
+  }
+}
+
+/** Some servers put the text into JSON beside its plain form. */
+function plainText(result: string): string {
+  if (!result.startsWith('{')) return result;
+  try {
+    const { content } = record(JSON.parse(result));
+    return typeof content === 'string' ? content : result;
+  } catch {
+    return result;
+  }
+}

@@ -1,0 +1,103 @@
+/** What the MCP tests share: servers to start, pins in memory, a log that is kept. */
+import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import type { McpPins, McpStdioServer } from '../../src/contracts/mcp.js';
+import type { ToolLogger } from '../../src/contracts/tool.js';
+import type { ToolContextParts } from '../../activities/tools/tool-executor.js';
+
+const ROOT = fileURLToPath(new URL('../../', import.meta.url));
+
+/** A real server from npm, by the last part of its package's name. */
+export function npmServer(name: string, args: readonly string[] = []): McpStdioServer {
+  const script = join(ROOT, `node_modules/@modelcontextprotocol/server-${name}/dist/index.js`);
+  return { command: process.execPath, args: [script, ...args] };
+}
+
+/** A server of `test/fixtures/odd-mcp-server.mjs`, and what it ran. */
+export function oddServer(mode: string): McpStdioServer & { readonly ran: () => string[] } {
+  const journal = join(mkdtempSync(join(tmpdir(), 'perdura-mcp-')), 'journal');
+  writeFileSync(journal, '');
+  const script = join(ROOT, 'test/fixtures/odd-mcp-server.mjs');
+  return {
+    command: process.execPath,
+    args: [script, mode, journal],
+    ran: () => readFileSync(journal, 'utf8').trim().split('\n').filter(Boolean),
+  };
+}
+
+export class InMemoryPins implements McpPins {
+  readonly #digests = new Map<string, Map<string, string>>();
+
+  async load(server: string): Promise<ReadonlyMap<string, string>> {
+    return new Map(this.#of(server));
+  }
+
+  async pin(server: string, tool: string, digest: string): Promise<string> {
+    const pins = this.#of(server);
+    if (!pins.has(tool)) pins.set(tool, digest);
+    return pins.get(tool) ?? digest;
+  }
+
+  async accept(server: string, tool: string, digest: string): Promise<void> {
+    this.#of(server).set(tool, digest);
+  }
+
+  #of(server: string): Map<string, string> {
+    const pins = this.#digests.get(server) ?? new Map<string, string>();
+    this.#digests.set(server, pins);
+    return pins;
+  }
+}
+
+/** Keeps what is logged above debug. */
+export class KeptLog implements ToolLogger {
+  readonly lines: { level: string; fields: object; message: string | undefined }[] = [];
+  debug(): void {}
+  info = this.#keep('info');
+  warn = this.#keep('warn');
+  error = this.#keep('error');
+
+  #keep(level: string) {
+    return (fields: object, message?: string): void => {
+      this.lines.push({ level, fields, message });
+    };
+  }
+}
+
+/** A place for a call, with the attempt that is to be played. */
+export function placeOf(attempt = 1): ToolContextParts {
+  return {
+    tenant: 'default',
+    session: 'test',
+    agent: 'tester',
+    turn: 1,
+    step: 1,
+    attempt,
+    idempotencyKey: '0'.repeat(32),
+    log: new KeptLog(),
+  };
+}
+
+/** Whether any process of the group is alive; a zombie is not. */
+export function groupAlive(leader: number): boolean {
+  try {
+    process.kill(-leader, 0);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Resolves when `condition` holds: it is looked at with every turn of the event loop's timers. */
+export async function until(
+  condition: () => boolean | Promise<boolean>,
+  ms = 10_000,
+): Promise<void> {
+  const end = performance.now() + ms;
+  while (!(await condition())) {
+    if (performance.now() > end) throw new Error(`not within ${ms} ms: ${condition.toString()}`);
+    await new Promise((resolve) => setTimeout(resolve, 10));
+  }
+}

@@ -1,0 +1,28 @@
+/**
+ * The workflow bundle: what runs in the sandbox. Built once by `npm run build`; made at the
+ * start of a worker where that file is missing, or where an application adds workflows.
+ */
+import { existsSync } from 'node:fs';
+import { fileURLToPath } from 'node:url';
+import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker';
+
+/** Beside the compiled code: `dist/workflow-bundle.js`. */
+export const BUNDLE_PATH = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
+
+/** The entry of the sandbox, from which bundles are made. */
+export const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.js', import.meta.url));
+
+/** The bundle of this build, or one made now (seconds). */
+export async function workflowBundle(): Promise<WorkflowBundleOption> {
+  if (existsSync(BUNDLE_PATH)) return { codePath: BUNDLE_PATH };
+  return buildBundle();
+}
+
+export async function buildBundle(
+  workflowsPath: string = WORKFLOWS_PATH.replace(/\.js$/, existsSync(WORKFLOWS_PATH) ? '.js' : '.ts'),
+): Promise<{ code: string }> {
+  return bundleWorkflowCode({
+    workflowsPath,
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error } as never,
+  });
+}

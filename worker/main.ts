@@ -1,0 +1,69 @@
+/**
+ * A worker process: `perdura worker`, and what `perdura dev` runs and restarts. Reads the
+ * environment, tells its parent when it is ready, ends in order on SIGTERM and SIGINT.
+ */
+import { pathToFileURL } from 'node:url';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { loadConfig } from '../src/config/load-config.js';
+import { readSettings, type Settings } from '../src/config/environment.js';
+import { PerduraError, withRemedy } from '../src/contracts/failures.js';
+import { localProfile, readTemporalProfile } from '../src/stack/temporal-profile.js';
+import { createLogger } from '../src/config/logger.js';
+import { createWorker } from './create-worker.js';
+
+/** Runs a worker until it is told to stop. `ready` is called when it polls. */
+export async function runWorker(settings: Settings, ready: () => void = () => {}): Promise<void> {
+  const log = createLogger(settings.logLevel);
+  Runtime.install({
+    // Ours are the signal handlers: the SDK's would not close MCP servers.
+    shutdownSignals: [],
+    logger: new DefaultLogger(settings.logLevel === 'debug' ? 'INFO' : 'WARN'),
+  });
+  if (!settings.databaseUrl) {
+    throw new PerduraError('Config.Invalid', 'DATABASE_URL is not set, and a worker needs PostgreSQL.');
+  }
+  const config = await loadConfig(settings);
+  const { address, namespace, connection: connect } =
+    readTemporalProfile(settings) ?? localProfile('127.0.0.1:7233', settings.temporalNamespace);
+  const connection = await NativeConnection.connect(connect).catch((error: unknown) => {
+    throw new PerduraError('Temporal.Unavailable', `No Temporal server answers at ${address}.`, {
+      cause: error,
+    });
+  });
+  try {
+    const worker = await createWorker({
+      config,
+      connection,
+      namespace,
+      taskQueue: settings.taskQueue,
+      databaseUrl: settings.databaseUrl,
+      log,
+      worker: {
+        ...(settings.maxCachedWorkflows === undefined
+          ? {}
+          : { maxCachedWorkflows: settings.maxCachedWorkflows }),
+      },
+    });
+    const stop = () => {
+      if (worker.worker.getState() === 'RUNNING') worker.shutdown();
+    };
+    process.once('SIGTERM', stop);
+    process.once('SIGINT', stop);
+    process.once('disconnect', stop);
+    const running = worker.run();
+    ready();
+    await running;
+  } finally {
+    await connection.close();
+  }
+}
+
+if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
+  try {
+    await runWorker(readSettings(), () => process.send?.({ type: 'ready', pid: process.pid }));
+    process.exit(0);
+  } catch (error) {
+    console.error(error instanceof PerduraError ? withRemedy(error) : error);
+    process.exit(1);
+  }
+}

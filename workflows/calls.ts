@@ -1,0 +1,75 @@
+/**
+ * How the session calls its activities: which are regular and which local, their timeouts
+ * and retries. Durations are milliseconds.
+ */
+import {
+  ActivityCancellationType,
+  proxyActivities,
+  proxyLocalActivities,
+  type ActivityOptions,
+  type LocalActivityOptions,
+} from '@temporalio/workflow';
+import type {
+  CallToolInput,
+  CallToolResult,
+  PlannedCall,
+  SessionActivities,
+  SessionPolicy,
+} from '../src/contracts/activities.js';
+
+/**
+ * Infrastructure is waited for without end: a session must outlive a database that is down.
+ * What a model or a tool reports is bounded by the activity itself, which knows why it failed.
+ */
+const PATIENT = { initialInterval: 250, backoffCoefficient: 2, maximumInterval: 15_000 } as const;
+
+const DEFAULT_HEARTBEAT_MS = 5_000;
+
+/** Short writes to the store, in the worker that holds the session: no dispatch. */
+export const local = proxyLocalActivities<SessionActivities>({
+  startToCloseTimeout: 30_000,
+  retry: PATIENT,
+  // Beyond this wait a retry becomes a timer of the workflow, and the task is not kept open.
+  localRetryThreshold: 5_000,
+});
+
+export function modelCalls(
+  policy: SessionPolicy,
+  summary: string,
+): Pick<SessionActivities, 'callModel' | 'compact'> {
+  return proxyActivities<SessionActivities>({
+    startToCloseTimeout: policy.modelTimeoutMs,
+    heartbeatTimeout: policy.heartbeatTimeoutMs,
+    retry: { ...PATIENT, maximumInterval: 30_000 },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary,
+  });
+}
+
+/** Runs one tool call where its plan says. */
+export function runTool(
+  call: PlannedCall,
+  input: CallToolInput,
+  policy: SessionPolicy | undefined,
+): Promise<CallToolResult> {
+  const shared = {
+    // The tool's own deadline comes first; this one is for a worker that is gone.
+    startToCloseTimeout: call.timeoutMs + 5_000,
+    retry: {
+      initialInterval: call.retryMs,
+      backoffCoefficient: 2,
+      maximumInterval: 30_000,
+      // One more than the tool is run: a `once` tool that was cut off is not run again, but
+      // someone has to say so.
+      maximumAttempts: call.attempts + 1,
+    },
+    cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
+    summary: `${call.name}${call.args === undefined ? '' : ` ${call.args}`}`.slice(0, 190),
+  } satisfies ActivityOptions & LocalActivityOptions;
+  return call.run === 'local'
+    ? proxyLocalActivities<SessionActivities>(shared).callTool(input)
+    : proxyActivities<SessionActivities>({
+        ...shared,
+        heartbeatTimeout: policy?.heartbeatTimeoutMs ?? DEFAULT_HEARTBEAT_MS,
+      }).callTool(input);
+}

@@ -1,0 +1,189 @@
+/**
+ * What a session remembers between its steps: its queue, the ids it has seen, its place in
+ * the transcript. No Temporal in here, so that its rules can be tested by themselves.
+ */
+import { AgentStateMachine } from '../src/contracts/state.js';
+import {
+  addUsage,
+  NO_USAGE,
+  utf8Bytes,
+  type InboxItem,
+  type InboxMessage,
+  type Usage,
+} from '../src/contracts/message.js';
+import type { FailureInfo } from '../src/contracts/failures.js';
+import type { CarriedState, OpenTurn, SendReceipt } from '../src/contracts/session.js';
+
+/** Ids that travel through continue-as-new. Older ones are recognised by the store. */
+const CARRIED_IDS = 500;
+/** Ids that one run remembers. */
+const KNOWN_IDS = 5_000;
+/**
+ * Messages and bytes that one turn takes. They stand in Temporal's history twice (as they
+ * came, and as an activity's input), and a payload may have 2 MiB.
+ */
+const TURN_MESSAGES = 100;
+const TURN_BYTES = 512 * 1024;
+/** A queue above this goes to the store before it is carried to the next run, bytes. */
+export const CARRIED_QUEUE_BYTES = 128 * 1024;
+
+export class SessionState {
+  head: number;
+  stage: number;
+  turn: number;
+  readonly machine: AgentStateMachine;
+  usage: Usage;
+  failure: FailureInfo | undefined;
+  open: OpenTurn | undefined;
+  readonly runs: number;
+  wakeAt: number | undefined;
+  #inbox: InboxItem[];
+  /** Id to turn, in the order of acceptance; turn 0 while the message waits. */
+  readonly #seen: Map<string, number>;
+
+  constructor(carried?: CarriedState) {
+    this.head = carried?.head ?? 0;
+    this.stage = carried?.stage ?? 0;
+    this.turn = carried?.turn ?? 0;
+    this.machine = new AgentStateMachine(carried?.state ?? 'idle', carried?.midTurn ?? false);
+    this.usage = carried?.usage ?? NO_USAGE;
+    this.failure = carried?.failure;
+    this.open = carried?.open;
+    this.runs = (carried?.runs ?? 0) + 1;
+    this.wakeAt = carried?.wakeAt;
+    this.#inbox = [...(carried?.inbox ?? [])];
+    this.#seen = new Map(carried?.seen ?? []);
+  }
+
+  /** Goes on where the transcript of an earlier life of the session ends. */
+  resume(head: number, turn: number): void {
+    this.head = head;
+    this.turn = turn;
+  }
+
+  /** Puts a message into the queue, unless its id was taken before. */
+  accept(message: InboxMessage): SendReceipt {
+    if (this.#seen.has(message.id)) return { id: message.id, duplicate: true, ahead: 0 };
+    const ahead = this.queued;
+    this.#inbox.push(message);
+    this.#seen.set(message.id, 0);
+    if (this.#seen.size > KNOWN_IDS) {
+      const [oldest] = this.#seen.keys();
+      this.#seen.delete(oldest!);
+    }
+    return { id: message.id, duplicate: false, ahead };
+  }
+
+  /** Messages that wait for a turn. */
+  get queued(): number {
+    return countMessages(this.#inbox);
+  }
+
+  /** The turn of a message: 0 while it waits, `undefined` when its id is not known (any more). */
+  turnOf(id: string): number | undefined {
+    return this.#seen.get(id);
+  }
+
+  /** Takes the unread messages, in order, as many as one turn may have. */
+  take(unread: 'all' | 'one'): InboxItem[] {
+    const most = unread === 'one' ? 1 : TURN_MESSAGES;
+    const taken: InboxItem[] = [];
+    let count = 0;
+    let bytes = 0;
+    for (const item of this.#inbox) {
+      const size = 'spill' in item ? 0 : utf8Bytes(item.text);
+      const messages = 'spill' in item ? item.count : 1;
+      if (count > 0 && (count + messages > most || bytes + size > TURN_BYTES)) break;
+      taken.push(item);
+      count += messages;
+      bytes += size;
+    }
+    this.#inbox = this.#inbox.slice(taken.length);
+    for (const item of taken) if (!('spill' in item)) this.#seen.set(item.id, this.turn);
+    return taken;
+  }
+
+  /** Takes everything that waits: the session ends. */
+  drain(): InboxItem[] {
+    const rest = this.#inbox;
+    this.#inbox = [];
+    return rest;
+  }
+
+  /** Starts the next turn. */
+  begin(now: number): OpenTurn {
+    this.machine.apply('begin');
+    this.turn += 1;
+    this.failure = undefined;
+    return (this.open = { step: 0, repairs: 0, startedAt: now, usage: NO_USAGE });
+  }
+
+  spend(usage: Usage): void {
+    this.usage = addUsage(this.usage, usage);
+    if (this.open) this.open = { ...this.open, usage: addUsage(this.open.usage, usage) };
+  }
+
+  /** Ends the turn under way. */
+  finish(failure?: FailureInfo): void {
+    this.machine.apply(failure ? 'fail' : 'finish');
+    this.failure = failure;
+    this.open = undefined;
+  }
+
+  /**
+   * Batches of waiting messages that are too large to be carried, oldest first, each small
+   * enough for one payload. The caller keeps each in the store and then calls {@link spilled}.
+   */
+  oversized(): InboxMessage[][] {
+    const messages = this.#inbox.filter((item): item is InboxMessage => !('spill' in item));
+    const total = messages.reduce((sum, { text }) => sum + utf8Bytes(text), 0);
+    if (total <= CARRIED_QUEUE_BYTES && messages.length <= TURN_MESSAGES * 5) return [];
+    const batches: InboxMessage[][] = [];
+    let bytes = Infinity;
+    for (const message of messages) {
+      const size = utf8Bytes(message.text);
+      const batch = batches.at(-1);
+      if (!batch || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
+        batches.push([message]);
+        bytes = size;
+      } else {
+        batch.push(message);
+        bytes += size;
+      }
+    }
+    return batches;
+  }
+
+  /** The messages of `batch` are in the store, as `spill`. */
+  spilled(batch: readonly InboxMessage[], spill: string): void {
+    const ids = new Set(batch.map(({ id }) => id));
+    const at = this.#inbox.findIndex((item) => !('spill' in item) && ids.has(item.id));
+    const rest = this.#inbox.filter((item) => 'spill' in item || !ids.has(item.id));
+    rest.splice(at, 0, { spill, count: batch.length });
+    this.#inbox = rest;
+  }
+
+  /** What the next run of the workflow needs. */
+  carry(): CarriedState {
+    return {
+      version: 1,
+      head: this.head,
+      stage: this.stage,
+      turn: this.turn,
+      state: this.machine.state,
+      midTurn: this.machine.midTurn,
+      ...(this.open ? { open: this.open } : {}),
+      inbox: this.#inbox,
+      seen: [...this.#seen].slice(-CARRIED_IDS),
+      usage: this.usage,
+      ...(this.failure ? { failure: this.failure } : {}),
+      runs: this.runs,
+      ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
+    };
+  }
+}
+
+/** Messages behind items of a queue, spilled ones included. */
+export function countMessages(items: readonly InboxItem[]): number {
+  return items.reduce((sum, item) => sum + ('spill' in item ? item.count : 1), 0);
+}

@@ -1,0 +1,204 @@
+/**
+ * A turn: all that follows a message. Calls the model, runs the tools it asks for, and again,
+ * until it asks for none. The transcript is in the store; what passes through here is places
+ * in it.
+ */
+import { ActivityFailure, ApplicationFailure, condition, rootCause } from '@temporalio/workflow';
+import type {
+  CallModelResult,
+  PlannedCall,
+  SessionPolicy,
+  WritePlace,
+} from '../src/contracts/activities.js';
+import type { FailureInfo, FailureType } from '../src/contracts/failures.js';
+import type { InboxItem } from '../src/contracts/message.js';
+import { local, modelCalls, runTool } from './calls.js';
+import { countMessages, type SessionState } from './session-state.js';
+
+/** Ends a turn for a reason of its own. Caught by {@link runTurn}'s caller, never by Temporal. */
+export class TurnFailed extends Error {
+  readonly failure: FailureInfo;
+  constructor(type: FailureType, message: string) {
+    super(message);
+    this.failure = { type, message };
+  }
+}
+
+/** What a turn needs from the session around it. */
+export interface TurnSurroundings {
+  readonly state: SessionState;
+  readonly policy: SessionPolicy;
+  readonly agent: string;
+  /** Resolves when the session is not paused. */
+  readonly unpaused: () => Promise<void>;
+  /** Whether the history has grown so far that the turn should go on in another run. */
+  readonly historyFull: () => boolean;
+  readonly onStep: (result: CallModelResult) => void;
+}
+
+/** How a turn ended, or why it stands still. */
+export type TurnOutcome =
+  | { readonly kind: 'done'; readonly last: CallModelResult }
+  /** Every message had been taken before. */
+  | { readonly kind: 'nothing' }
+  /** Between two steps; the next run of the workflow goes on. */
+  | { readonly kind: 'carry' };
+
+/** A turn under way, so that whoever ends it early knows what is open. */
+export class Turn {
+  /** Messages that no step has written yet. */
+  inbox: InboxItem[] | undefined;
+  /** Tool calls whose places are reserved. */
+  openCalls: { message: number; first: number } | undefined;
+  readonly #around: TurnSurroundings;
+
+  constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
+    this.#around = around;
+    this.inbox = inbox;
+  }
+
+  async run(): Promise<TurnOutcome> {
+    const { state, policy, unpaused, historyFull, onStep } = this.#around;
+    for (;;) {
+      await unpaused();
+      if (this.inbox === undefined && historyFull()) return { kind: 'carry' };
+      this.#checkLimits();
+      const result = await this.#callModel();
+      onStep(result);
+      if (result.outcome === 'duplicate') return { kind: 'nothing' };
+      if (result.calls === undefined || result.outcome !== 'tools') {
+        return { kind: 'done', last: result };
+      }
+      state.open = { ...state.open!, repairs: this.#countRepairs(result.calls) };
+      await this.#runTools(result.seq, result.calls);
+      if (state.open.repairs > policy.limits.maxRepairs) {
+        throw new TurnFailed(
+          'Turn.RepairsExhausted',
+          `Every tool call of ${state.open.repairs} steps in a row was wrong.`,
+        );
+      }
+    }
+  }
+
+  /** Where the next activity writes. Each gets a stage of its own, which fences all before it. */
+  place(): WritePlace {
+    const { state } = this.#around;
+    state.stage += 1;
+    return { turn: state.turn, step: state.open?.step ?? 0, stage: state.stage, head: state.head };
+  }
+
+  #checkLimits(): void {
+    const { state, policy } = this.#around;
+    const { step, startedAt, usage } = state.open!;
+    const { maxSteps, maxTurnMs, maxTurnCostUsd } = policy.limits;
+    if (step >= maxSteps) {
+      throw new TurnFailed(
+        'Turn.StepLimit',
+        `The turn has had its ${maxSteps} steps, and the model still calls tools.`,
+      );
+    }
+    const ms = Date.now() - startedAt;
+    if (ms >= maxTurnMs) {
+      throw new TurnFailed('Turn.TimeLimit', `The turn has run for ${ms} ms of ${maxTurnMs} ms.`);
+    }
+    if (maxTurnCostUsd !== undefined && usage.costMicros >= maxTurnCostUsd * 1e6) {
+      throw new TurnFailed(
+        'Turn.CostLimit',
+        `The turn has cost ${usage.costMicros / 1e6} USD of ${maxTurnCostUsd} USD.`,
+      );
+    }
+    state.open = { ...state.open!, step: step + 1 };
+  }
+
+  /** One step's model call, compacting the context once where it does not fit. */
+  async #callModel(): Promise<CallModelResult> {
+    const { state, policy, agent, onStep } = this.#around;
+    const summary = `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
+    for (let compacted = false; ; compacted = true) {
+      const inbox = this.inbox;
+      const result = await modelCalls(policy, summary).callModel({
+        ...this.place(),
+        agent,
+        ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      });
+      state.head = result.head;
+      state.spend(result.usage);
+      this.inbox = undefined;
+      if (result.outcome !== 'compact') return result;
+      onStep(result);
+      const done = compacted
+        ? undefined
+        : await modelCalls(policy, `${summary} · compaction`).compact({ ...this.place(), agent });
+      if (!done?.compacted) {
+        throw new TurnFailed(
+          'Model.ContextOverflow',
+          'The conversation does not fit the context window of the model, even compacted.',
+        );
+      }
+      state.head = done.head;
+      state.spend(done.usage);
+    }
+  }
+
+  async #runTools(message: number, calls: readonly PlannedCall[]): Promise<void> {
+    const { state, policy, agent } = this.#around;
+    const first = state.head + 1;
+    const { head: _head, ...place } = this.place();
+    this.openCalls = { message, first };
+    // The places are reserved before anything runs: what ends the turn in the middle knows them.
+    state.head += calls.length;
+    const inputOf = (index: number) => ({
+      ...place,
+      head: state.head,
+      agent,
+      message,
+      index,
+      seq: first + index,
+    });
+    const settled = await Promise.allSettled(
+      calls.map((call, index) => runTool(call, inputOf(index), policy)),
+    );
+    // A tool's own failure is a result. A rejection is a worker that went away too often, or
+    // the interruption of the turn.
+    for (const [index, result] of settled.entries()) {
+      if (result.status === 'fulfilled') continue;
+      const failure = failureOf(result.reason);
+      if (failure === undefined) throw result.reason;
+      await local.callTool({
+        ...inputOf(index),
+        ...this.place(),
+        failure,
+      });
+    }
+    this.openCalls = undefined;
+  }
+
+  #countRepairs(calls: readonly PlannedCall[]): number {
+    return calls.every(({ invalid }) => invalid) ? this.#around.state.open!.repairs + 1 : 0;
+  }
+}
+
+/** Messages behind the inbox of a turn that was not written. */
+export function unwritten(turn: Turn): number {
+  return countMessages(turn.inbox ?? []);
+}
+
+/** The failure that an activity ended with; `undefined` for a cancellation. */
+export function failureOf(error: unknown): FailureInfo | undefined {
+  if (error instanceof TurnFailed) return error.failure;
+  if (!(error instanceof ActivityFailure)) return undefined;
+  const { cause } = error;
+  if (cause instanceof ApplicationFailure) {
+    return { type: cause.type ?? 'Tool.Failed', message: cause.message };
+  }
+  if (cause?.name === 'CancelledFailure') return undefined;
+  return {
+    type: 'Tool.Timeout',
+    message: `The ${error.activityType} activity did not answer: ${rootCause(error) ?? error.message}.`,
+  };
+}
+
+/** Waits for `ready`, again and again for everyone who asks. */
+export async function until(ready: () => boolean): Promise<void> {
+  if (!ready()) await condition(ready);
+}
