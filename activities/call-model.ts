@@ -13,7 +13,9 @@ import type { AttemptFailure, NewEvent, NewMessage } from '../src/store/transcri
 import type { ModelRequest, ModelResponse } from '../src/contracts/llm.js';
 import type { Tool } from '../src/contracts/tool.js';
 import {
+  addUsage,
   NO_USAGE,
+  wellFormed,
   type AssistantMessage,
   type InboxMessage,
   type ToolCall,
@@ -67,6 +69,7 @@ export async function callModel(
     const [tools, inbox] = await Promise.all([
       deps.tools.toolsOf(agent),
       expandInbox(deps.spills, execution.key, input.inbox),
+      deps.speakers.ready(),
     ]);
     const seq = input.head + inbox.length + 1;
     return await new StepRun(deps, { input, execution, agent, tools, inbox, seq }).run();
@@ -125,7 +128,8 @@ class StepRun {
       () => abort.abort(new Error('The turn was interrupted.')),
     );
     begun.then(
-      ({ stale }) => stale && abort.abort(new Error('The call was begun in vain.')),
+      ({ stale }) =>
+        stale ? abort.abort(new Error('The call was begun in vain.')) : speaker.open(),
       (error: unknown) => abort.abort(error),
     );
     try {
@@ -134,8 +138,8 @@ class StepRun {
         onDelta: (channel, text) => speaker.push(channel, text),
         stallTimeoutMs: provider.stallTimeoutMs,
       });
-      speaker.flush();
       if ((await begun).stale) return 'again';
+      speaker.flush();
       // A stop that came with the last word is a stop: what would follow must not run.
       if (speaker.interrupted) return await this.#interrupted(context, speaker);
       this.#checkOutput(response);
@@ -216,6 +220,7 @@ class StepRun {
         usage: this.#priced({ ...NO_USAGE, input: context.tokens, estimated: true }),
       },
       updates: { state: 'running', turn },
+      onlyIfNew: true,
     });
     this.#duplicates = appended.duplicates;
     const { key, transcript, run } = execution;
@@ -234,8 +239,9 @@ class StepRun {
       {
         role: 'assistant',
         id: randomUUID(),
-        text: response.text,
-        ...(response.reasoning ? { reasoning: response.reasoning } : {}),
+        // As the store will have it: this worker goes on with its own copy.
+        text: wellFormed(response.text),
+        ...(response.reasoning ? { reasoning: wellFormed(response.reasoning) } : {}),
         // Calls of an answer that was cut off at its longest may be cut themselves: not run.
         ...(response.toolCalls.length > 0 && response.finish !== 'length'
           ? { toolCalls: uniqueIds(response.toolCalls) }
@@ -250,8 +256,8 @@ class StepRun {
 
   /** Writes what was said until it was stopped, and what that has cost. */
   async #interrupted(context: Context, speaker: Speaker): Promise<CallModelResult> {
-    const text = speaker.text('text');
-    const reasoning = speaker.text('reasoning');
+    const text = wellFormed(speaker.text('text'));
+    const reasoning = wellFormed(speaker.text('reasoning'));
     return this.#write(
       {
         role: 'assistant',
@@ -315,7 +321,7 @@ class StepRun {
                   seq,
                   text: message.text,
                   finish: message.finish,
-                  usage,
+                  usage: addUsage(input.spent ?? NO_USAGE, usage),
                 },
               } as const,
             ]
@@ -342,7 +348,7 @@ class StepRun {
   /** Records the failed attempt, and decides whether Temporal shall make another. */
   async #failed(context: Context, speaker: Speaker, error: unknown): Promise<CallModelResult> {
     if (!(error instanceof PerduraError)) throw error;
-    const { execution, input, seq } = this.#step;
+    const { execution, input } = this.#step;
     const { turn, step } = input;
     const { attempt } = execution;
     const said = speaker.text('text') + speaker.text('reasoning');
@@ -368,7 +374,7 @@ class StepRun {
       ],
     });
     if (error.type === 'Model.ContextOverflow') {
-      return { outcome: 'compact', head: seq - 1, seq: 0, usage };
+      return this.#compact(usage);
     }
     // An answer against its schema is worth another attempt, which is another question.
     const repair = error.type === 'Model.InvalidOutput';
@@ -413,6 +419,7 @@ class StepRun {
       seq,
       ...(preview ? { preview } : {}),
       ...(preview.length === message.text.length ? { whole: true } : {}),
+      ...this.#repeated(),
       ...(message.toolCalls ? { calls: planCalls(message.toolCalls, tools) } : {}),
       usage: reported,
     };
@@ -420,7 +427,7 @@ class StepRun {
 
   /** The context is too large before any call: the messages are taken, then it is compacted. */
   async #needsCompaction(): Promise<CallModelResult> {
-    const { execution, input, seq } = this.#step;
+    const { execution, input } = this.#step;
     const { turn } = input;
     const { messages, events } = this.#inboxWrites();
     const { duplicates } = await this.#deps.transcripts.append(execution.writer(input), {
@@ -431,14 +438,24 @@ class StepRun {
         ...events,
       ],
       updates: { state: 'running', turn },
+      onlyIfNew: true,
     });
     this.#duplicates = duplicates;
     if (this.#nothingNew()) return this.#duplicate();
-    return { outcome: 'compact', head: seq - 1, seq: 0, usage: NO_USAGE };
+    return this.#compact(NO_USAGE);
+  }
+
+  #compact(usage: Usage): CallModelResult {
+    return { outcome: 'compact', ...this.#repeated(), head: this.#step.seq - 1, seq: 0, usage };
   }
 
   #duplicate(): CallModelResult {
-    return { outcome: 'duplicate', head: this.#step.seq - 1, seq: 0, usage: NO_USAGE };
+    const head = this.#step.seq - 1;
+    return { outcome: 'duplicate', ...this.#repeated(), head, seq: 0, usage: NO_USAGE };
+  }
+
+  #repeated(): { duplicates?: readonly string[] } {
+    return this.#duplicates.length > 0 ? { duplicates: this.#duplicates } : {};
   }
 
   /** Whether every message of the turn was in the transcript before. */
@@ -483,6 +500,6 @@ function uniqueIds(calls: readonly ToolCall[]): ToolCall[] {
   return calls.map((call) => {
     const id = call.id && !seen.has(call.id) ? call.id : `call_${randomUUID().slice(0, 12)}`;
     seen.add(id);
-    return { ...call, id };
+    return { id, name: wellFormed(call.name), arguments: wellFormed(call.arguments) };
   });
 }

@@ -99,6 +99,12 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
       });
       return { head: seq, usage, compacted: true };
     } catch (error) {
+      if (execution.signal.aborted) {
+        // What was asked was read, and is billed.
+        const usage = { ...estimate, costMicros: client.price(agent.model, estimate) };
+        await append({ attempt: { ...record, outcome: 'interrupted', usage } });
+        throw error;
+      }
       if (!(error instanceof PerduraError) || !error.type.startsWith('Model.')) throw error;
       const failure = { type: error.type, message: error.message };
       await append({ attempt: { ...record, outcome: 'failed', usage: NO_USAGE, failure } });

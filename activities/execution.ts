@@ -17,7 +17,8 @@ export interface Execution {
   readonly channel: string;
   /** Aborted on cancellation, timeout and shutdown of the worker. */
   readonly signal: AbortSignal;
-  writer(place: Pick<WritePlace, 'stage' | 'head'>): Writer;
+  /** Without a place: for a note that belongs to no step. */
+  writer(place?: Pick<WritePlace, 'stage' | 'head'>): Writer;
 }
 
 /** Reads the context of the activity that is running. */
@@ -34,12 +35,12 @@ export function currentExecution(): Execution {
     attempt: info.attempt,
     channel: channelOf(key),
     signal: cancellationSignal,
-    writer: ({ stage, head }) => ({
+    writer: (place) => ({
       ...key,
       transcript: key.session,
       run: runId,
-      stage,
-      head,
+      ...(place ? { stage: place.stage } : {}),
+      head: place?.head ?? 0,
     }),
   };
 }

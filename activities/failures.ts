@@ -1,5 +1,6 @@
 /** The edge between errors of one process and failures that cross Temporal. */
 import { ApplicationFailure, CancelledFailure } from '@temporalio/common';
+import { wellFormed } from '../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../src/contracts/failures.js';
 
 /**
@@ -10,7 +11,8 @@ export function toFailure(error: unknown, again?: boolean): unknown {
   if (!(error instanceof PerduraError)) return error;
   return ApplicationFailure.create({
     type: error.type,
-    message: error.message,
+    // Half a pair, where a text was cut, is no UTF-8: Temporal would refuse the whole report.
+    message: wellFormed(error.message),
     nonRetryable: !(again ?? isRetryable(error.type)),
     ...(error.retryAfterMs === undefined ? {} : { nextRetryDelay: error.retryAfterMs }),
     ...(error.cause instanceof Error ? { cause: error.cause } : {}),

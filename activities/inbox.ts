@@ -12,7 +12,11 @@ export async function expandInbox(
   items: readonly InboxItem[] = [],
 ): Promise<InboxMessage[]> {
   const parts = await Promise.all(
-    items.map((item) => ('spill' in item ? spills.get(key, item.spill) : [item])),
+    items.map(async (item) => {
+      if (!('spill' in item)) return [item];
+      const { spill, from = 0, count } = item;
+      return (await spills.get(key, spill)).slice(from, from + count);
+    }),
   );
   return parts.flat();
 }

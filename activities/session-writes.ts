@@ -8,7 +8,8 @@ import type {
   SpillInput,
 } from '../src/contracts/activities.js';
 import type { Answer } from '../src/contracts/session.js';
-import { NO_USAGE } from '../src/contracts/message.js';
+import { PerduraError, type FailureType } from '../src/contracts/failures.js';
+import { findMessage, findTurnEnd } from '../src/store/event-log.js';
 import { missingResult } from './context-builder.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution } from './execution.js';
@@ -107,14 +108,16 @@ async function openCalls(deps: ActivityDeps, tenant: string, transcript: string,
 export async function recordState(
   deps: ActivityDeps,
   input: RecordStateInput,
-): Promise<EndTurnResult> {
+): Promise<{ head?: number }> {
   const execution = currentExecution();
-  const { state, turn, reason } = input;
+  const { state, turn, reason, place } = input;
   const inbox = await expandInbox(deps.spills, execution.key, input.inbox);
-  const { messages, events } = inboxWrites(inbox, input, execution.attempt);
-  const head = input.head + inbox.length;
+  const { messages, events } = place
+    ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
+    : { messages: [], events: [] };
+  const reached = place ? { head: place.head + inbox.length } : {};
   const why = reason === undefined ? {} : { reason };
-  await deps.transcripts.append(execution.writer(input), {
+  await deps.transcripts.append(execution.writer(place), {
     channel: execution.channel,
     messages,
     events: [
@@ -127,35 +130,34 @@ export async function recordState(
             : { type: 'session.state', state, ...why },
       },
     ],
-    updates: { state, head, force: true },
+    updates: { state, ...reached, force: true },
   });
-  return { head };
+  return reached;
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<void> {
   await deps.spills.put(currentExecution().key, input.id, input.messages);
 }
 
-/** The last thing that the model said in a turn. */
-export async function readAnswer(deps: ActivityDeps, { turn }: { turn: number }): Promise<Answer> {
-  const { key, transcript } = currentExecution();
-  const rows = await deps.transcripts.read(key.tenant, transcript);
-  const said = rows.filter((row) => row.turn === turn && row.message.role === 'assistant');
-  const last = said.at(-1);
-  const usage = said.reduce(
-    (sum, { usage: u = NO_USAGE }) => ({
-      input: sum.input + u.input,
-      output: sum.output + u.output,
-      cached: sum.cached + u.cached,
-      reasoning: sum.reasoning + u.reasoning,
-      costMicros: sum.costMicros + u.costMicros,
-    }),
-    NO_USAGE,
-  );
-  const message = last?.message;
-  return message?.role === 'assistant'
-    ? { turn, text: message.text, finish: message.finish, usage }
-    : { turn, text: '', finish: 'interrupted', usage };
+/** Looks the message up by its id: the workflow forgets old ones, the store does not. */
+export async function readAnswer(deps: ActivityDeps, { id }: { id: string }): Promise<Answer | null> {
+  const { tenant, session } = currentExecution().key;
+  const taken = await findMessage(deps.database, tenant, session, id);
+  if (!taken) return null;
+  const end = await findTurnEnd(deps.database, tenant, session, { turn: taken.turn, after: taken.n });
+  switch (end?.type) {
+    case 'turn.completed':
+      return { turn: end.turn, text: end.text, finish: end.finish, usage: end.usage };
+    case 'turn.failed':
+      throw new PerduraError(end.failure.type as FailureType, end.failure.message);
+    case 'turn.interrupted':
+      throw new PerduraError(
+        'Turn.Interrupted',
+        `Turn ${end.turn} was interrupted${end.reason ? `: ${end.reason}` : ''}.`,
+      );
+    default:
+      return null;
+  }
 }
 
 export async function publishInterrupt(

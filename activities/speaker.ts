@@ -28,6 +28,7 @@ export class Speaker {
   readonly #waiting: Record<Channel, string> = { text: '', reasoning: '' };
   #timer: NodeJS.Timeout | undefined;
   #interrupted = false;
+  #open = false;
 
   constructor(place: Place, say: (delta: LiveDelta) => void, interrupt: () => void) {
     this.#place = place;
@@ -49,6 +50,15 @@ export class Speaker {
     return this.#said[channel].join('');
   }
 
+  /**
+   * From now on it is heard. Before, the step is not known to have begun: it may be called off,
+   * and then another answer has the same attempt and the same offsets.
+   */
+  open(): void {
+    this.#open = true;
+    this.flush();
+  }
+
   push(channel: Channel, text: string): void {
     this.#said[channel].push(text);
     this.#waiting[channel] += text;
@@ -63,6 +73,7 @@ export class Speaker {
   }
 
   flush(): void {
+    if (!this.#open) return;
     for (const channel of ['reasoning', 'text'] as const) {
       const text = this.#waiting[channel];
       if (text === '') continue;
@@ -74,6 +85,7 @@ export class Speaker {
 
   /** Says everything again, for whoever came late; readers drop what they have. */
   repeat(): void {
+    if (!this.#open) return;
     this.flush();
     for (const channel of ['reasoning', 'text'] as const) {
       const text = this.text(channel);
@@ -102,9 +114,13 @@ export class Speakers {
     this.#bus = bus;
   }
 
+  /** Resolves when interruptions reach this worker; after the first call at once. */
+  async ready(): Promise<void> {
+    await (this.#listening ??= this.#listen());
+  }
+
   /** Begins a voice; `end` it with {@link end}. */
   begin(key: SessionKey, place: Place, interrupt: () => void): Speaker {
-    this.#listening ??= this.#listen();
     const speaker = new Speaker(place, (delta) => this.#bus.publish(key, delta), interrupt);
     const name = nameOf(key);
     this.#speaking.set(name, (this.#speaking.get(name) ?? new Set()).add(speaker));

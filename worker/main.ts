@@ -9,6 +9,7 @@ import { readSettings, type Settings } from '../src/config/environment.js';
 import { PerduraError, withRemedy } from '../src/contracts/failures.js';
 import { localProfile, readTemporalProfile } from '../src/stack/temporal-profile.js';
 import { createLogger } from '../src/config/logger.js';
+import { exitWithParent } from '../src/stack/exit-with-parent.js';
 import { createWorker } from './create-worker.js';
 
 /** Runs a worker until it is told to stop. `ready` is called when it polls. */
@@ -44,13 +45,14 @@ export async function runWorker(settings: Settings, ready: () => void = () => {}
           : { maxCachedWorkflows: settings.maxCachedWorkflows }),
       },
     });
+    const running = worker.run();
     const stop = () => {
       if (worker.worker.getState() === 'RUNNING') worker.shutdown();
+      return running;
     };
-    process.once('SIGTERM', stop);
-    process.once('SIGINT', stop);
-    process.once('disconnect', stop);
-    const running = worker.run();
+    process.once('SIGTERM', () => void stop());
+    process.once('SIGINT', () => void stop());
+    exitWithParent(stop, 25_000);
     ready();
     await running;
   } finally {

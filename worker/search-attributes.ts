@@ -4,10 +4,11 @@
  */
 import type { Connection } from '@temporalio/client';
 import type { NativeConnection } from '@temporalio/worker';
-import { temporal } from '@temporalio/proto';
+import proto from '@temporalio/proto';
 import { SEARCH_ATTRIBUTES } from '../src/contracts/activities.js';
 
-const { IndexedValueType } = temporal.api.enums.v1;
+// CommonJS: its names cannot be imported one by one.
+const { IndexedValueType } = proto.temporal.api.enums.v1;
 const NAMES = Object.values(SEARCH_ATTRIBUTES);
 
 /** Whether the namespace has all of our search attributes. A server that cannot say has none. */

@@ -13,6 +13,7 @@ import {
   log,
   setCurrentDetails,
   setHandler,
+  Trigger,
   upsertMemo,
   upsertSearchAttributes,
   uuid4,
@@ -20,7 +21,12 @@ import {
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SessionPolicy } from '../src/contracts/activities.js';
-import { DEFAULT_MAX_MESSAGE_BYTES, parseInbound, utf8Bytes } from '../src/contracts/message.js';
+import {
+  jsonBytes,
+  MOST_MESSAGE_JSON_BYTES,
+  parseInbound,
+  utf8Bytes,
+} from '../src/contracts/message.js';
 import { sessionOf } from '../src/contracts/ids.js';
 import type { FailureInfo, FailureType } from '../src/contracts/failures.js';
 import type {
@@ -44,6 +50,9 @@ const FULL_HISTORY = 3_600;
 /** Temporal allows 2,000 updates and 10,000 signals a run. */
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
+
+/** In so many ms a model call that was told to stop has stopped. */
+const HEARD_MS = 1_000;
 
 /** How a turn ended, for those who asked. */
 type Ending = { readonly answer?: Answer; readonly whole?: boolean; readonly failure?: FailureInfo };
@@ -81,6 +90,14 @@ class Session {
   readonly #awaited = new Map<number, Ending>();
   #asking = 0;
   #cutAsks = false;
+  /** The run waits for its handlers, to continue as new: none may wait for the turn. */
+  #leaving = false;
+  /** Turns that have ended in this run: when it changes, who asked may look again. */
+  #turnsEnded = 0;
+  /** Nothing is accepted before: the limits of the agent are not known, nor whether it exists. */
+  readonly #opened = new Trigger<void>();
+  /** Changes of state are noted one after another, or the catalogue would show the wrong one. */
+  #noted: Promise<void> = Promise.resolve();
 
   constructor(input: SessionInput) {
     this.#input = input;
@@ -132,18 +149,14 @@ class Session {
 
   async live(): Promise<SessionResult> {
     const { carried } = this.#input;
-    if (!carried) this.#takeFirstMessages();
-    this.#policy = await local.openSession({
-      agent: this.#agent,
-      ...(this.#input.title === undefined ? {} : { title: this.#input.title.slice(0, 200) }),
-      ...(carried ? {} : { fresh: true }),
-      head: this.#state.head,
-      stage: this.#state.stage,
-      turn: this.#state.turn,
-    });
-    const { resume } = this.#policy;
-    if (resume) this.#state.resume(resume.head, resume.turn);
-    if (!carried) this.#introduce();
+    const policy = await this.#open();
+    this.#policy = policy;
+    if (policy.resume) this.#state.resume(policy.resume.head, policy.resume.turn);
+    if (!carried) {
+      this.#takeFirstMessages();
+      this.#introduce();
+    }
+    this.#opened.resolve();
     this.#show();
     while (!this.#ending) {
       await this.#idle();
@@ -155,6 +168,33 @@ class Session {
       }
     }
     return this.close(this.#ending.reason);
+  }
+
+  /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
+  async #open(): Promise<SessionPolicy> {
+    const { carried, title } = this.#input;
+    const { head, stage, turn } = this.#state;
+    try {
+      // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
+      return await CancellationScope.nonCancellable(() =>
+        local.openSession({
+          agent: this.#agent,
+          ...(title === undefined ? {} : { title: title.slice(0, 200) }),
+          ...(carried ? {} : { fresh: true }),
+          head,
+          stage,
+          turn,
+        }),
+      );
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!failure) throw error;
+      const reason = refusal(failure.type, failure.message);
+      this.#ending = { reason: failure.message };
+      this.#opened.reject(reason);
+      await until(allHandlersFinished);
+      throw reason;
+    }
   }
 
   /** Ends the session: what was accepted goes into the transcript, whoever waits is answered. */
@@ -169,13 +209,12 @@ class Session {
       const { head } = await local.recordState({
         key: uuid4(),
         state: 'terminated',
-        stage: state.stage,
         turn: state.turn,
-        head: state.head,
+        place: { stage: state.stage, head: state.head },
         ...(reason === undefined ? {} : { reason }),
         ...(inbox.length > 0 ? { inbox } : {}),
       });
-      state.head = head;
+      state.head = head ?? state.head;
       this.#closed = true;
       await until(allHandlersFinished);
       // A signal may have come in during the last write; it was accepted, so it is written.
@@ -195,6 +234,7 @@ class Session {
     const ready = () =>
       this.#ending !== undefined ||
       this.#full() ||
+      (state.open !== undefined && this.#interruption !== undefined) ||
       ((state.queued > 0 || state.open !== undefined) && state.machine.state !== 'paused');
     if (state.wakeAt === undefined) {
       await condition(() => ready() || state.wakeAt !== undefined);
@@ -205,7 +245,11 @@ class Session {
       () => ready() || state.wakeAt !== wakeAt,
       Math.max(1, wakeAt - Date.now()),
     );
-    if (woken) return;
+    if (woken) {
+      // Something else woke the agent before.
+      if (state.wakeAt === wakeAt && state.queued > 0) state.wakeAt = undefined;
+      return;
+    }
     state.wakeAt = undefined;
     state.accept({ id: uuid4(), from: 'timer', text: 'The wake-up time that was asked for has come.' });
   }
@@ -215,6 +259,7 @@ class Session {
     const policy = this.#policy!;
     // A turn that continue-as-new carried over goes on; it has taken its messages.
     const carriedOn = state.open !== undefined;
+    const { failure: before } = state;
     if (!carriedOn) state.begin(Date.now());
     const inbox = carriedOn ? undefined : state.take(policy.unread);
     const turn = new Turn(
@@ -222,9 +267,12 @@ class Session {
         state,
         policy,
         agent: this.#agent,
-        unpaused: () => until(() => state.machine.state !== 'paused'),
+        paused: () => state.machine.state === 'paused',
+        onRepeated: (ids) => state.repeated(ids),
         historyFull: () => workflowInfo().historyLength > FULL_HISTORY,
         onStep: (result) => {
+          // Told to stop, the model had said its last word already: nothing follows it.
+          if (this.#interruption) scope.cancel();
           this.#details.step(state.turn, state.open?.step ?? 0, result);
           this.#show();
         },
@@ -233,23 +281,23 @@ class Session {
     );
     const scope = new CancellationScope();
     this.#turn = { turn, scope };
-    this.#interruption = this.#ending;
+    // The turn was carried here, and interrupted before it could go on.
+    if (this.#interruption) scope.cancel();
     this.#show();
     try {
       const outcome = await scope.run(() => turn.run());
-      if (outcome.kind === 'carry') return await this.#continue();
-      this.#end(
-        outcome.kind === 'done' && {
-          answer: {
-            turn: state.turn,
-            text: outcome.last.preview ?? '',
-            finish: outcome.last.outcome,
-            usage: state.open!.usage,
-          },
-          whole: outcome.last.whole === true,
-        },
-      );
-      if (outcome.kind === 'done' && outcome.last.outcome === 'interrupted') {
+      if (outcome.kind === 'carry') {
+        await this.#continue();
+        // Still here: the session ends, or the turn was interrupted meanwhile.
+        return await this.#endTurnEarly(turn);
+      }
+      if (outcome.kind === 'nothing') return state.undo(before);
+      const { preview = '', outcome: finish, whole = false } = outcome.last;
+      this.#end({
+        answer: { turn: state.turn, text: preview, finish, usage: state.open!.usage },
+        whole,
+      });
+      if (finish === 'interrupted') {
         await this.#endTurnEarly(turn);
       } else {
         state.finish();
@@ -262,6 +310,7 @@ class Session {
       await CancellationScope.nonCancellable(() => this.#endTurnEarly(turn, failure));
       if (cancelled && !this.#interruption) throw error;
     } finally {
+      this.#turnsEnded += 1;
       this.#turn = undefined;
       this.#interruption = undefined;
       this.#show();
@@ -291,8 +340,8 @@ class Session {
     state.finish(failure);
   }
 
-  #end(ending: Ending | false): void {
-    if (ending && this.#asking > 0) this.#awaited.set(this.#state.turn, ending);
+  #end(ending: Ending): void {
+    if (this.#asking > 0) this.#awaited.set(this.#state.turn, ending);
   }
 
   /** Whether the run should end at the next boundary of a turn. */
@@ -319,8 +368,10 @@ class Session {
       await local.spill({ id: spill, messages: batch });
       state.spilled(batch, spill);
     }
+    this.#leaving = true;
     await until(allHandlersFinished);
-    if (this.#ending) return;
+    this.#leaving = false;
+    if (this.#ending || this.#interruption) return;
     await continueAsNew<typeof agentSession>({
       agent: this.#agent,
       ...(this.#input.title === undefined ? {} : { title: this.#input.title }),
@@ -345,12 +396,18 @@ class Session {
     if (this.#ending) throw refusal('Session.Closed', 'The session has ended.');
     const parsed = parseInbound(input);
     if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
-    const most = this.#policy?.limits.maxMessageBytes ?? DEFAULT_MAX_MESSAGE_BYTES;
     const bytes = utf8Bytes(parsed.text);
-    if (bytes > most) {
+    const most = this.#policy?.limits.maxMessageBytes;
+    if (most !== undefined && bytes > most) {
       throw refusal(
         'Message.TooLarge',
         `The message has ${bytes} bytes; this agent takes up to ${most}.`,
+      );
+    }
+    if (jsonBytes(parsed.text) > MOST_MESSAGE_JSON_BYTES) {
+      throw refusal(
+        'Message.TooLarge',
+        `The message has ${bytes} bytes; as JSON it may have ${MOST_MESSAGE_JSON_BYTES}.`,
       );
     }
     return parsed;
@@ -361,37 +418,53 @@ class Session {
     return this.#state.accept({ id, text, ...(from === undefined ? {} : { from }) });
   }
 
-  #send(input: unknown): SendReceipt {
+  async #send(input: unknown): Promise<SendReceipt> {
     this.#updates += 1;
+    if (!this.#policy) await this.#opened;
     return this.#accept(input);
   }
 
   async #ask(input: unknown): Promise<Answer> {
     this.#updates += 1;
+    if (!this.#policy) await this.#opened;
     const { id } = this.#accept(input);
     this.#asking += 1;
     try {
-      const turn = () => this.#state.turnOf(id) ?? 0;
-      const over = () => turn() > 0 && (turn() < this.#state.turn || !this.#state.open);
-      await until(() => over() || this.#cutAsks || this.#closed);
-      if (!over()) {
+      for (;;) {
+        const ended = this.#turnsEnded;
+        const answer = await this.#answerTo(id);
+        if (answer) return answer;
+        await until(() => this.#turnsEnded !== ended || this.#cutAsks || this.#closed);
+        if (this.#turnsEnded !== ended) continue;
         throw this.#closed
           ? refusal('Session.Closed', 'The session ended before the turn of this message.')
           : refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
       }
-      const ending = this.#awaited.get(turn());
-      if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
-      if (ending?.answer && ending.whole) return ending.answer;
-      return await local.readAnswer({ turn: turn() });
     } finally {
       this.#asking -= 1;
       if (this.#asking === 0) this.#awaited.clear();
     }
   }
 
-  #signal(input: unknown): void {
+  /** The answer of the turn that took the message, if that is over. Throws why there is none. */
+  async #answerTo(id: string): Promise<Answer | null> {
+    const turn = this.#state.turnOf(id);
+    if (turn === 0 || (turn === this.#state.turn && this.#state.open)) return null;
+    const ending = turn === undefined ? undefined : this.#awaited.get(turn);
+    if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
+    if (ending?.answer && ending.whole) return ending.answer;
+    try {
+      return await local.readAnswer({ id });
+    } catch (error) {
+      const failure = failureOf(error);
+      throw failure ? refusal(failure.type, failure.message) : error;
+    }
+  }
+
+  async #signal(input: unknown): Promise<void> {
     this.#signals += 1;
     try {
+      if (!this.#policy) await this.#opened;
       this.#accept(input);
     } catch (error) {
       if (!(error instanceof ApplicationFailure)) throw error;
@@ -408,41 +481,60 @@ class Session {
 
   async #interrupt(reason: string | undefined): Promise<InterruptReceipt> {
     this.#updates += 1;
-    const current = this.#turn;
-    const { turn } = this.#state;
-    if (!current) return { interrupted: false, turn };
+    if (!this.#policy) await this.#opened;
+    const state = this.#state;
+    const { turn } = state;
+    if (!state.open) return { interrupted: false, turn };
     this.#interruption ??= reason === undefined ? {} : { reason };
-    current.scope.cancel();
-    // The worker that speaks hears of the cancellation with its next heartbeat; this is faster.
-    await local.publishInterrupt({ turn }).catch(() => undefined);
-    await until(() => this.#turn !== current);
+    await this.#stopTurn();
+    await until(() => state.turn !== turn || !state.open || this.#leaving);
     return { interrupted: true, turn };
   }
 
   async #pause(move: 'pause' | 'resume'): Promise<void> {
     this.#signals += 1;
-    const { machine } = this.#state;
+    if (!this.#policy) await this.#opened;
+    const { machine, turn } = this.#state;
     if (!machine.can(move)) return;
-    machine.apply(move);
+    const state = machine.apply(move);
     this.#show();
-    await local.recordState({
-      key: uuid4(),
-      state: machine.state,
-      stage: this.#state.stage,
-      turn: this.#state.turn,
-      head: this.#state.head,
+    this.#noted = this.#noted.then(async () => {
+      try {
+        await local.recordState({ key: uuid4(), state, turn });
+      } catch (error) {
+        // An error of a signal handler would end the workflow; the end of it is noted by itself.
+        log.warn('state not recorded', { ...this.#key, state, error });
+      }
     });
+    await this.#noted;
   }
 
   async #terminate(reason: unknown): Promise<void> {
     this.#signals += 1;
     if (this.#ending) return;
     this.#ending = typeof reason === 'string' && reason !== '' ? { reason } : {};
-    const current = this.#turn;
-    if (!current) return;
+    if (!this.#state.open) return;
     this.#interruption ??= this.#ending;
-    current.scope.cancel();
-    await local.publishInterrupt({ turn: this.#state.turn }).catch(() => undefined);
+    await this.#stopTurn();
+  }
+
+  /**
+   * Stops what the turn is doing. A model call hears of it at once over the bus; Temporal's
+   * cancellation would reach it with its next heartbeat, and comes second, for when nobody
+   * speaks. Not both together: the call would end while the command to cancel it is on its
+   * way, and Temporal's test server never recovers from that.
+   */
+  #stopTurn(): Promise<void> {
+    return CancellationScope.nonCancellable(async () => {
+      const current = this.#turn;
+      if (!current) return;
+      const over = () => this.#turn !== current;
+      if (current.turn.calling) {
+        await local.publishInterrupt({ turn: this.#state.turn }).catch(() => undefined);
+        await condition(() => over() || !current.turn.calling, HEARD_MS);
+      }
+      if (!over()) current.scope.cancel();
+    });
   }
 
   /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */

@@ -6,7 +6,7 @@ import { AgentStateMachine } from '../src/contracts/state.js';
 import {
   addUsage,
   NO_USAGE,
-  utf8Bytes,
+  jsonBytes,
   type InboxItem,
   type InboxMessage,
   type Usage,
@@ -24,6 +24,8 @@ const KNOWN_IDS = 5_000;
  */
 const TURN_MESSAGES = 100;
 const TURN_BYTES = 512 * 1024;
+/** In place of a turn: the message is in the store, which knows its turn. */
+const IN_STORE = -1;
 /** A queue above this goes to the store before it is carried to the next run, bytes. */
 export const CARRIED_QUEUE_BYTES = 128 * 1024;
 
@@ -38,7 +40,7 @@ export class SessionState {
   readonly runs: number;
   wakeAt: number | undefined;
   #inbox: InboxItem[];
-  /** Id to turn, in the order of acceptance; turn 0 while the message waits. */
+  /** Id to turn, in the order of acceptance; 0 while the message waits, or {@link IN_STORE}. */
   readonly #seen: Map<string, number>;
 
   constructor(carried?: CarriedState) {
@@ -79,9 +81,15 @@ export class SessionState {
     return countMessages(this.#inbox);
   }
 
-  /** The turn of a message: 0 while it waits, `undefined` when its id is not known (any more). */
+  /** The turn of a message; 0 while it waits, `undefined` when only the store can tell. */
   turnOf(id: string): number | undefined {
-    return this.#seen.get(id);
+    const turn = this.#seen.get(id);
+    return turn === IN_STORE ? undefined : turn;
+  }
+
+  /** These messages turned out to be in the transcript since an earlier turn. */
+  repeated(ids: readonly string[]): void {
+    for (const id of ids) this.#seen.set(id, IN_STORE);
   }
 
   /** Takes the unread messages, in order, as many as one turn may have. */
@@ -90,15 +98,22 @@ export class SessionState {
     const taken: InboxItem[] = [];
     let count = 0;
     let bytes = 0;
+    let rest: InboxItem[] = [];
     for (const item of this.#inbox) {
-      const size = 'spill' in item ? 0 : utf8Bytes(item.text);
+      const size = 'spill' in item ? 0 : jsonBytes(item.text);
       const messages = 'spill' in item ? item.count : 1;
       if (count > 0 && (count + messages > most || bytes + size > TURN_BYTES)) break;
+      if ('spill' in item && messages > most) {
+        // A batch was made for a turn that takes all; of this one only the first is taken.
+        taken.push({ ...item, count: most });
+        rest = [{ ...item, from: (item.from ?? 0) + most, count: messages - most }];
+        break;
+      }
       taken.push(item);
       count += messages;
       bytes += size;
     }
-    this.#inbox = this.#inbox.slice(taken.length);
+    this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
     for (const item of taken) if (!('spill' in item)) this.#seen.set(item.id, this.turn);
     return taken;
   }
@@ -123,6 +138,12 @@ export class SessionState {
     if (this.open) this.open = { ...this.open, usage: addUsage(this.open.usage, usage) };
   }
 
+  /** The turn under way had nothing new to take: it never was. */
+  undo(before: FailureInfo | undefined): void {
+    this.finish(before);
+    this.turn -= 1;
+  }
+
   /** Ends the turn under way. */
   finish(failure?: FailureInfo): void {
     this.machine.apply(failure ? 'fail' : 'finish');
@@ -136,12 +157,12 @@ export class SessionState {
    */
   oversized(): InboxMessage[][] {
     const messages = this.#inbox.filter((item): item is InboxMessage => !('spill' in item));
-    const total = messages.reduce((sum, { text }) => sum + utf8Bytes(text), 0);
+    const total = messages.reduce((sum, { text }) => sum + jsonBytes(text), 0);
     if (total <= CARRIED_QUEUE_BYTES && messages.length <= TURN_MESSAGES * 5) return [];
     const batches: InboxMessage[][] = [];
     let bytes = Infinity;
     for (const message of messages) {
-      const size = utf8Bytes(message.text);
+      const size = jsonBytes(message.text);
       const batch = batches.at(-1);
       if (!batch || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
         batches.push([message]);
@@ -161,6 +182,8 @@ export class SessionState {
     const rest = this.#inbox.filter((item) => 'spill' in item || !ids.has(item.id));
     rest.splice(at, 0, { spill, count: batch.length });
     this.#inbox = rest;
+    // Whoever takes the batch sees no ids: the store will know the turn.
+    for (const id of ids) if (this.#seen.has(id)) this.#seen.set(id, IN_STORE);
   }
 
   /** What the next run of the workflow needs. */

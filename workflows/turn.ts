@@ -29,10 +29,10 @@ export interface TurnSurroundings {
   readonly state: SessionState;
   readonly policy: SessionPolicy;
   readonly agent: string;
-  /** Resolves when the session is not paused. */
-  readonly unpaused: () => Promise<void>;
+  readonly paused: () => boolean;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
+  readonly onRepeated: (ids: readonly string[]) => void;
   readonly onStep: (result: CallModelResult) => void;
 }
 
@@ -50,6 +50,8 @@ export class Turn {
   inbox: InboxItem[] | undefined;
   /** Tool calls whose places are reserved. */
   openCalls: { message: number; first: number } | undefined;
+  /** A model call is under way: whoever speaks can be stopped without Temporal. */
+  calling = false;
   readonly #around: TurnSurroundings;
 
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
@@ -58,12 +60,15 @@ export class Turn {
   }
 
   async run(): Promise<TurnOutcome> {
-    const { state, policy, unpaused, historyFull, onStep } = this.#around;
+    const { state, policy, paused, historyFull, onStep } = this.#around;
     for (;;) {
-      await unpaused();
-      if (this.inbox === undefined && historyFull()) return { kind: 'carry' };
+      // Also while it is paused: messages go on coming in, and grow the history.
+      const carry = () => this.inbox === undefined && historyFull();
+      await until(() => !paused() || carry());
+      if (carry()) return { kind: 'carry' };
       this.#checkLimits();
       const result = await this.#callModel();
+      if (result.duplicates) this.#around.onRepeated(result.duplicates);
       onStep(result);
       if (result.outcome === 'duplicate') return { kind: 'nothing' };
       if (result.calls === undefined || result.outcome !== 'tools') {
@@ -116,15 +121,20 @@ export class Turn {
     const summary = `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
     for (let compacted = false; ; compacted = true) {
       const inbox = this.inbox;
+      const spent = state.open!.usage;
+      this.calling = true;
       const result = await modelCalls(policy, summary).callModel({
         ...this.place(),
         agent,
         ...(inbox && inbox.length > 0 ? { inbox } : {}),
+        ...(spent.input + spent.output > 0 ? { spent } : {}),
       });
+      this.calling = false;
       state.head = result.head;
       state.spend(result.usage);
       this.inbox = undefined;
       if (result.outcome !== 'compact') return result;
+      if (result.duplicates) this.#around.onRepeated(result.duplicates);
       onStep(result);
       const done = compacted
         ? undefined

@@ -12,7 +12,7 @@ import { localProfile, readTemporalProfile } from '../stack/temporal-profile.js'
 import { readRunningStack } from '../stack/dev-lock.js';
 import { PerduraError } from '../contracts/failures.js';
 import { SESSION_WORKFLOW, workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import { HANDLERS, type SendReceipt, type SessionInput } from '../contracts/session.js';
+import { HANDLERS, type SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
@@ -140,7 +140,7 @@ export class AgentRuntime {
         await this.#client.workflow.start(SESSION_WORKFLOW, workflow);
       } else {
         const body = withId(options.message);
-        await this.#client.workflow.executeUpdateWithStart<SendReceipt, [unknown]>(HANDLERS.send, {
+        await this.#client.workflow.executeUpdateWithStart(HANDLERS.send, {
           args: [body],
           updateId: `send-${body.id}`,
           startWorkflowOperation: new WithStartWorkflowOperation(SESSION_WORKFLOW, workflow),

@@ -52,8 +52,9 @@ export async function* streamEvents(
   signal?.addEventListener('abort', abort);
   try {
     yield* readNew();
-    // Someone may be speaking: ask to hear what was said so far.
-    if (tracker.speaking) await askAgain(bus, key);
+    // Someone may be speaking: ask to hear what was said so far. A reader who comes back has had
+    // the beginning of the step before, so only the speaker can tell.
+    if (tracker.speaking || after > 0) await askAgain(bus, key);
     while (!signal?.aborted) {
       const { messages, dropped } = await inbox.take(POLL_MS);
       if (signal?.aborted) return;

@@ -5,7 +5,7 @@ import type { SessionEvent, StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
 import { HANDLERS, type Answer, type InterruptReceipt, type SendReceipt, type SessionStatus } from '../contracts/session.js';
-import type { StoredMessage } from '../contracts/message.js';
+import { jsonBytes, MOST_MESSAGE_JSON_BYTES, type StoredMessage } from '../contracts/message.js';
 import type { LiveBus } from '../live/bus.js';
 import type { Database } from '../store/database.js';
 import { findMessage } from '../store/event-log.js';
@@ -80,12 +80,15 @@ export class Session {
   /** The answer of the turn that took the message with this id. */
   async answerTo(messageId: string, options: { signal?: AbortSignal } = {}): Promise<Answer> {
     const { database, key } = this.#parts;
+    // In this order: what is not in the store yet comes behind the last event.
+    const last = (await this.record())?.lastEvent ?? 0;
     const known = await findMessage(database, key.tenant, key.session, messageId);
     let turn = known?.turn;
-    const after = known ? known.n : await this.#lastEvent();
+    const after = known?.n ?? last;
     for await (const item of this.events({ after, ...options })) {
       if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
-      if (item.type === 'session.ended' && turn === undefined) break;
+      // Also when the message is known: one that the end found waiting has no turn.
+      if (item.type === 'session.ended') break;
       const ending = turn !== undefined ? endOf(item, turn) : undefined;
       if (ending) return ending;
       if (turn === undefined && !('n' in item)) {
@@ -171,10 +174,6 @@ export class Session {
     return { workflowTaskAttempt, stuck: workflowTaskAttempt > 3 };
   }
 
-  async #lastEvent(): Promise<number> {
-    return Math.max(0, ((await this.record())?.lastEvent ?? 0) - 50);
-  }
-
   async #call<T>(call: () => Promise<T>): Promise<T> {
     for (let tries = 0; ; tries++) {
       try {
@@ -199,6 +198,13 @@ export class Session {
 
 export function withId(message: OutgoingMessage): { text: string; id: string; from?: string } {
   const body = typeof message === 'string' ? { text: message } : message;
+  // What Temporal would refuse anyhow, with a reason of its own making.
+  if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {
+    throw new PerduraError(
+      'Message.TooLarge',
+      `The message has ${Buffer.byteLength(body.text)} bytes; as JSON it may have ${MOST_MESSAGE_JSON_BYTES}.`,
+    );
+  }
   return { ...body, id: body.id ?? randomUUID() };
 }
 

@@ -38,6 +38,8 @@ export interface Settings {
   readonly maxCachedWorkflows?: number;
   /** `PERDURA_LOG_LEVEL`: debug, info, warn, error. Default warn. */
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
+  /** `NO_COLOR` (https://no-color.org), or a terminal without colours: `TERM` is `dumb`. */
+  readonly noColor: boolean;
   /** Folder of what can be fetched again: `perdura` below `XDG_CACHE_HOME`, or below `~/.cache`. */
   readonly cacheDir: string;
   /** Folders of `PATH`, in order: where `temporal`, `java` and `mvn` are looked for. */
@@ -107,7 +109,8 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
     ...optional('configFile', env.PERDURA_CONFIG && resolve(cwd, env.PERDURA_CONFIG)),
     ...(cached === undefined ? {} : { maxCachedWorkflows: Number(cached) }),
     logLevel: level,
-    cacheDir: join(env.XDG_CACHE_HOME || join(homedir(), '.cache'), 'perdura'),
+    noColor: Boolean(env.NO_COLOR) || env.TERM === 'dumb',
+    cacheDir: join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'perdura'),
     searchPath: (env.PATH ?? '').split(delimiter).filter(Boolean),
     temporalVariables: pick(env, (name) =>
       /^(TEMPORAL_.*|HOME|XDG_CONFIG_HOME|APPDATA)$/.test(name),

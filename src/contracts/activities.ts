@@ -64,6 +64,8 @@ export interface CallModelInput extends WritePlace {
   readonly inbox?: readonly InboxItem[];
   /** No tool may be called any more: the model must answer. */
   readonly final?: true;
+  /** What the earlier steps of the turn have used. */
+  readonly spent?: Usage;
 }
 
 /** A tool call as planned by the activity that knows the tool. */
@@ -96,6 +98,8 @@ export interface CallModelResult {
   /** Set when `preview` is the whole text. */
   readonly whole?: true;
   readonly calls?: readonly PlannedCall[];
+  /** Messages of the inbox that the transcript had already, by id. */
+  readonly duplicates?: readonly string[];
   readonly usage: Usage;
 }
 
@@ -149,10 +153,10 @@ export interface RecordStateInput {
   /** The change with this key is recorded once. */
   readonly key: string;
   readonly state: AgentState;
-  readonly stage: number;
   readonly turn: number;
-  readonly head: number;
   readonly reason?: string;
+  /** Absent while the session goes on: a pause belongs to no step, so no step fences it. */
+  readonly place?: { readonly stage: number; readonly head: number };
   /** Messages that were accepted and get no turn any more, because the session ends. */
   readonly inbox?: readonly InboxItem[];
 }
@@ -175,11 +179,14 @@ export interface SessionActivities {
   /** Closes a turn that did not complete: results for open tool calls, event, state. */
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
-  recordState(input: RecordStateInput): Promise<EndTurnResult>;
+  recordState(input: RecordStateInput): Promise<{ head?: number }>;
   /** Moves queued messages to the store. */
   spill(input: SpillInput): Promise<void>;
-  /** The answer of a finished turn. */
-  readAnswer(input: { turn: number }): Promise<Answer>;
+  /**
+   * How the turn ended that took this message: its answer, or a failure of the turn's type.
+   * `null` while it has not, or where no turn has taken the message.
+   */
+  readAnswer(input: { id: string }): Promise<Answer | null>;
   /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
   publishInterrupt(input: { turn: number }): Promise<void>;
 }

@@ -6,6 +6,12 @@
 /** Longest accepted text of one message unless configured: 256 KiB. A Temporal payload may have 2 MiB. */
 export const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
 
+/**
+ * Longest message however it is configured, bytes as JSON: it stands in the input of an
+ * activity beside other things, and Temporal refuses a payload of 2 MiB for ever.
+ */
+export const MOST_MESSAGE_JSON_BYTES = 1536 * 1024;
+
 /** A message on its way to an agent. */
 export interface InboxMessage {
   /** Made by the sender (then a repeated send is recognised), or for it. 1–128 characters. */
@@ -25,6 +31,8 @@ export type InboxItem = InboxMessage | SpilledMessages;
 export interface SpilledMessages {
   readonly spill: string;
   readonly count: number;
+  /** How many of the batch were taken before; absent for none. */
+  readonly from?: number;
 }
 
 /** A tool call as the model made it. */
@@ -162,12 +170,24 @@ export function parseInbound(
   });
 }
 
-function checkText<T extends { text: string }>(
-  m: T,
-): ({ ok: true } & T) | { ok: false; reason: string } {
-  return m.text.trim() === ''
-    ? { ok: false, reason: 'The message is empty.' }
-    : { ok: true, ...m };
+function checkText(m: {
+  text: string;
+  id?: string;
+  from?: string;
+}): ReturnType<typeof parseInbound> {
+  if (m.text.trim() === '') return { ok: false, reason: 'The message is empty.' };
+  return {
+    ok: true,
+    text: wellFormed(m.text),
+    // The id too: the store keeps it so, and it must be recognised when it comes again.
+    ...(m.id === undefined ? {} : { id: wellFormed(m.id) }),
+    ...(m.from === undefined ? {} : { from: wellFormed(m.from) }),
+  };
+}
+
+/** `text` without what PostgreSQL and providers refuse: NUL and lone surrogates become U+FFFD. */
+export function wellFormed(text: string): string {
+  return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');
 }
 
 function kindOf(value: unknown): string {
@@ -188,6 +208,17 @@ export function utf8Bytes(text: string): number {
       const low = text.charCodeAt(i + 1);
       if (low >= 0xdc00 && low <= 0xdfff) i++;
     }
+  }
+  return bytes;
+}
+
+/** Length of `text` as JSON, UTF-8 bytes: what it takes in a payload, where `"` has two and a control character six. */
+export function jsonBytes(text: string): number {
+  let bytes = utf8Bytes(text) + 2;
+  for (let i = 0; i < text.length; i++) {
+    const code = text.charCodeAt(i);
+    if (code < 0x20) bytes += code >= 8 && code <= 13 && code !== 11 ? 1 : 5;
+    else if (code === 0x22 || code === 0x5c) bytes += 1;
   }
   return bytes;
 }

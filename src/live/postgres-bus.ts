@@ -5,6 +5,7 @@
  */
 import pg from 'pg';
 import type { LiveDelta, LiveMessage } from '../contracts/events.js';
+import { jsonBytes } from '../contracts/message.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Database } from '../store/database.js';
 import {
@@ -15,8 +16,11 @@ import {
   type LiveListener,
 } from './bus.js';
 
-/** NOTIFY takes payloads below 8,000 bytes (PostgreSQL manual, NOTIFY); room for the envelope is left. */
-const MAX_TEXT_UNITS = 2_000;
+/**
+ * NOTIFY takes payloads below 8,000 bytes (PostgreSQL manual, NOTIFY); room for the envelope
+ * is left. Measured as JSON: a control character has six bytes there.
+ */
+const MAX_TEXT_BYTES = 6_500;
 const CONTROL = 'perdura_control';
 const RECONNECT_MS = [50, 200, 1_000, 3_000] as const;
 
@@ -25,6 +29,7 @@ export class PostgresLiveBus implements LiveBus {
   readonly #listeners = new Map<string, Set<LiveListener>>();
   readonly #controls = new Set<ControlListener>();
   #connection: Promise<pg.Client> | undefined;
+  #last: Promise<void> = Promise.resolve();
   #closed = false;
   #failures = 0;
   #retry: NodeJS.Timeout | undefined;
@@ -53,7 +58,9 @@ export class PostgresLiveBus implements LiveBus {
       listeners.delete(listener);
       if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
       this.#listeners.delete(channel);
-      void this.#connection?.then((c) => c.query(`unlisten ${channel}`)).catch(() => undefined);
+      void this.#inTurn((connection) => connection.query(`unlisten ${channel}`)).catch(
+        () => undefined,
+      );
     };
   }
 
@@ -71,22 +78,31 @@ export class PostgresLiveBus implements LiveBus {
     await this.#connection?.then((c) => c.end()).catch(() => undefined);
   }
 
-  /** On the one connection, whose queue keeps the order: deltas of a pool would overtake each other. */
-  async #notify(channel: string, payload: string): Promise<void> {
-    this.#connection ??= this.#connect();
-    const connection = await this.#connection;
-    await connection.query({
-      name: 'perdura-notify',
-      text: 'select pg_notify($1, $2)',
-      values: [channel, payload],
+  #notify(channel: string, payload: string): Promise<void> {
+    // Between two attempts what is said is lost: not another connection for each word.
+    if (this.#retry) return Promise.reject(new Error('The connection to PostgreSQL is lost.'));
+    return this.#inTurn((connection) =>
+      connection.query({
+        name: 'perdura-notify',
+        text: 'select pg_notify($1, $2)',
+        values: [channel, payload],
+      }),
+    );
+  }
+
+  /** On the one connection, one after another: deltas sent over a pool would overtake each other. */
+  #inTurn(use: (connection: pg.Client) => Promise<unknown>): Promise<void> {
+    const turn = this.#last.then(async () => {
+      this.#connection ??= this.#connect();
+      await use(await this.#connection);
     });
+    this.#last = turn.catch(() => undefined);
+    return turn;
   }
 
   /** Channel names are ours (hex behind a prefix), so they need no quoting. */
   async #listen(channel: string): Promise<void> {
-    this.#connection ??= this.#connect();
-    const connection = await this.#connection.catch(() => undefined);
-    await connection?.query(`listen ${channel}`).catch(() => undefined);
+    await this.#inTurn((connection) => connection.query(`listen ${channel}`)).catch(() => undefined);
   }
 
   async #connect(): Promise<pg.Client> {
@@ -95,8 +111,11 @@ export class PostgresLiveBus implements LiveBus {
       application_name: 'perdura-live',
       keepAlive: true,
     });
+    let gone = false;
     const lost = () => {
-      if (this.#closed || this.#retry) return;
+      // A connection says twice that it is lost; the second time another may stand already.
+      if (gone || this.#closed) return;
+      gone = true;
       this.#connection = undefined;
       const wait = RECONNECT_MS[Math.min(this.#failures++, RECONNECT_MS.length - 1)]!;
       this.#retry = setTimeout(() => void this.#reconnect(), wait);
@@ -142,14 +161,20 @@ export class PostgresLiveBus implements LiveBus {
 }
 
 function split(message: LiveMessage): LiveMessage[] {
-  if (message.type !== 'delta' || message.text.length <= MAX_TEXT_UNITS) return [message];
+  if (message.type !== 'delta' || jsonBytes(message.text) <= MAX_TEXT_BYTES) return [message];
   const parts: LiveDelta[] = [];
-  for (let i = 0; i < message.text.length; i += MAX_TEXT_UNITS) {
-    parts.push({
-      ...message,
-      offset: message.offset + i,
-      text: message.text.slice(i, i + MAX_TEXT_UNITS),
-    });
+  for (let from = 0; from < message.text.length; ) {
+    let bytes = 0;
+    let to = from;
+    while (to < message.text.length) {
+      // Whole characters, so that no piece begins or ends with half a pair.
+      const character = String.fromCodePoint(message.text.codePointAt(to)!);
+      bytes += jsonBytes(character) - 2;
+      if (bytes > MAX_TEXT_BYTES) break;
+      to += character.length;
+    }
+    parts.push({ ...message, offset: message.offset + from, text: message.text.slice(from, to) });
+    from = to;
   }
   return parts;
 }

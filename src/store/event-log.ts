@@ -1,4 +1,5 @@
 /** Durable events, read back with the texts of the messages that they are about. */
+import { sql } from 'kysely';
 import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
 import type { TranscriptMessage } from '../contracts/message.js';
 import { storeError, type Database } from './database.js';
@@ -73,4 +74,29 @@ export async function findMessage(
       throw storeError(error);
     });
   return row && { n: Number(row.n), turn: row.turn };
+}
+
+/** How a turn ended, looked for after event number `after`. */
+export async function findTurnEnd(
+  database: Database,
+  tenant: string,
+  session: string,
+  { turn, after }: { turn: number; after: number },
+): Promise<SessionEvent | undefined> {
+  const row = await database.db
+    .selectFrom('perdura.events')
+    .where('tenant', '=', tenant)
+    .where('session', '=', session)
+    .where('n', '>', String(after))
+    .where('type', 'in', ['turn.completed', 'turn.failed', 'turn.interrupted'])
+    .where(sql<number>`(body->>'turn')::int`, '=', turn)
+    .orderBy('n')
+    .select('n')
+    .executeTakeFirst()
+    .catch((error: unknown) => {
+      throw storeError(error);
+    });
+  if (!row) return undefined;
+  const [event] = await readEvents(database, tenant, session, { after: Number(row.n) - 1, limit: 1 });
+  return event;
 }

@@ -19,7 +19,8 @@ export interface Writer {
   readonly transcript: string;
   /** Run id of the workflow. */
   readonly run: string;
-  readonly stage: number;
+  /** Absent for a note that belongs to no step: only the run is fenced then. */
+  readonly stage?: number;
   /** Last accepted place; what an unaccepted attempt left behind it is superseded. */
   readonly head: number;
 }
@@ -79,6 +80,8 @@ export interface Append {
     /** Also when the session is paused. */
     readonly force?: true;
   };
+  /** No event and no update when every message turns out to be a duplicate. */
+  readonly onlyIfNew?: true;
   /** Channel that readers listen on. */
   readonly channel: string;
 }
@@ -126,7 +129,7 @@ export class TranscriptStore {
     if (result.fenced) {
       throw new PerduraError(
         'Store.Fenced',
-        `Stage ${writer.stage} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
+        `Stage ${writer.stage ?? 'none'} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
       );
     }
     return result;

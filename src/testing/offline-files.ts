@@ -31,7 +31,10 @@ export function fileStep(turn: Turn): { calls: ScriptedCall[] } | { text: string
   const listings = turn.done.filter(is('list_directory', 'list_directory_with_sizes'));
   const reads = turn.done.filter(is('read_text_file', 'read_file'));
 
-  if (reads.length > 0) return { text: fileReport(turn.question, filesOf(listings), reads) };
+  if (reads.length > 0) {
+    const report = fileReport(turn.question, filesOf(listings), reads);
+    return recordStep(turn, report) ?? { text: report };
+  }
   if (listings.length > 0) {
     const failed = listings.find(({ result }) => !/^(?:\[(?:FILE|DIR)\]|\s*$)/m.test(result));
     if (failed !== undefined) return { text: `I could not list the folder: ${failed.result}` };
@@ -59,6 +62,19 @@ export function fileStep(turn: Turn): { calls: ScriptedCall[] } | { text: string
         : { id: callId(turn, 0), name: allowed.name, arguments: {} },
     ],
   };
+}
+
+/**
+ * Agents are often told to file what they found ("… with record_finding"): a tool of that
+ * kind, named in the instructions, is called once before the answer.
+ */
+function recordStep(turn: Turn, report: string): { calls: ScriptedCall[] } | undefined {
+  const tool = turn.tools.find(({ name }) => /^(?:record|save|file)_/.test(bareName(name)));
+  if (!tool || !turn.request.system.includes(tool.name)) return undefined;
+  if (turn.done.some(({ call }) => call.name === tool.name)) return undefined;
+  const [key = 'text'] = Object.keys(record(tool.parameters.properties));
+  const finding = report.split('\n').slice(0, 3).join(' ').slice(0, 300);
+  return { calls: [{ id: callId(turn, 0), name: tool.name, arguments: { [key]: finding } }] };
 }
 
 function is(...names: readonly string[]): (done: Done) => boolean {

@@ -1,5 +1,5 @@
 /** What the MCP tests share: servers to start, pins in memory, a log that is kept. */
-import { mkdtempSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
@@ -80,14 +80,22 @@ export function placeOf(attempt = 1): ToolContextParts {
   };
 }
 
-/** Whether any process of the group is alive; a zombie is not. */
+/**
+ * Whether any process of the group runs. A zombie does not: it waits for an init process that
+ * a container may not have. Linux only, like the containers that run this.
+ */
 export function groupAlive(leader: number): boolean {
-  try {
-    process.kill(-leader, 0);
-    return true;
-  } catch {
-    return false;
-  }
+  return readdirSync('/proc').some((pid) => {
+    if (!/^\d+$/.test(pid)) return false;
+    try {
+      // pid (name) state ppid pgrp …; the name may have spaces and parentheses.
+      const stat = readFileSync(`/proc/${pid}/stat`, 'utf8');
+      const [state, , group] = stat.slice(stat.lastIndexOf(')') + 2).split(' ');
+      return Number(group) === leader && state !== 'Z';
+    } catch {
+      return false;
+    }
+  });
 }
 
 /** Resolves when `condition` holds: it is looked at with every turn of the event loop's timers. */

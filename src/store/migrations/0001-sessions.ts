@@ -167,6 +167,7 @@ const STATEMENTS = [
    *      toolRun?: {key, outcome},
    *      events?: [{key, type, body, seq?, messageId?}],
    *      updates?: {state?, turn?, head?, failure?, force?},
+   *      onlyIfNew?: true        no event and no update when every message is a duplicate,
    *      channel
    *   → {fenced?, generation, lastEvent, existing: [{seq, body, usage}], duplicates: [id],
    *      failures: attempts of this stage that the model failed, lastFailure}
@@ -174,7 +175,8 @@ const STATEMENTS = [
    * The fence. A run that has not been seen takes the transcript over (continue-as-new, or
    * a reset); a run that was taken over, and a stage below the newest, are refused. The first
    * write of a stage supersedes whatever lies behind the head that its workflow knows: that
-   * was written by an attempt nobody accepted.
+   * was written by an attempt nobody accepted. A write without a stage is a note (a pause):
+   * it belongs to no step, so only the run is fenced, and it may hold no message.
    *
    * Within a stage a place is written once: who comes second gets what is there.
    */
@@ -202,6 +204,9 @@ declare
   v_existing jsonb := '[]';
   v_duplicates jsonb := '[]';
   v_in bigint := 0; v_out bigint := 0; v_cached bigint := 0; v_cost bigint := 0;
+  v_known perdura.attempts;
+  v_fenced boolean := false;
+  v_repeated boolean := false;
 begin
   select * into t from perdura.transcripts
     where tenant = v_tenant and transcript = v_transcript for update;
@@ -228,6 +233,9 @@ begin
           (u->>'costMicros')::bigint)
         on conflict do nothing;
     else
+      select * into v_known from perdura.attempts
+        where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
+          and kind = a->>'kind' and attempt = (a->>'attempt')::int;
       update perdura.attempts set outcome = a->>'outcome', failure = a->'failure',
           model = a->>'model',
           input_tokens = (u->>'input')::int, output_tokens = (u->>'output')::int,
@@ -239,6 +247,13 @@ begin
           and outcome in ('running', 'lost')
         returning input_tokens, output_tokens, cached_tokens, cost_micros
           into v_in, v_out, v_cached, v_cost;
+      -- An attempt that was given up has been charged by its estimate; now its bill has come.
+      if v_known.outcome = 'lost' then
+        v_in := v_in - v_known.input_tokens;
+        v_out := v_out - v_known.output_tokens;
+        v_cached := v_cached - v_known.cached_tokens;
+        v_cost := v_cost - v_known.cost_micros;
+      end if;
     end if;
     select count(*) into v_failures from perdura.attempts
       where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
@@ -252,15 +267,27 @@ begin
   if t.run is distinct from v_run then
     perform 1 from perdura.transcript_runs
       where tenant = v_tenant and transcript = v_transcript and run = v_run;
-    if found then
-      return json_build_object('fenced', true);
+    v_fenced := found;
+    if not v_fenced then
+      t.epoch := t.epoch + 1;
+      t.stage := -1;
+      t.run := v_run;
+      insert into perdura.transcript_runs (tenant, transcript, run, epoch)
+        values (v_tenant, v_transcript, v_run, t.epoch);
+      update perdura.transcripts set run = t.run, epoch = t.epoch, stage = t.stage
+        where tenant = v_tenant and transcript = v_transcript;
     end if;
-    t.epoch := t.epoch + 1;
-    t.stage := -1;
-    t.run := v_run;
-    insert into perdura.transcript_runs (tenant, transcript, run, epoch)
-      values (v_tenant, v_transcript, v_run, t.epoch);
   elsif v_stage < t.stage then
+    v_fenced := true;
+  end if;
+  if v_fenced then
+    -- What it wrote is dropped; what it cost was paid.
+    update perdura.sessions set
+        input_tokens = input_tokens + coalesce(v_in, 0),
+        output_tokens = output_tokens + coalesce(v_out, 0),
+        cached_tokens = cached_tokens + coalesce(v_cached, 0),
+        cost_micros = cost_micros + coalesce(v_cost, 0)
+      where tenant = v_tenant and session = v_session and a is not null;
     return json_build_object('fenced', true);
   end if;
 
@@ -270,8 +297,7 @@ begin
         and superseded_at is null;
     get diagnostics v_count = row_count;
     if v_count > 0 then t.generation := t.generation + 1; end if;
-    update perdura.transcripts
-      set run = t.run, epoch = t.epoch, stage = v_stage, generation = t.generation
+    update perdura.transcripts set stage = v_stage, generation = t.generation
       where tenant = v_tenant and transcript = v_transcript;
   end if;
 
@@ -312,6 +338,15 @@ begin
     end loop;
   end if;
 
+  v_repeated := p->>'onlyIfNew' is not null and jsonb_array_length(v_duplicates) > 0
+    and jsonb_array_length(v_duplicates) = json_array_length(p->'messages');
+  if v_repeated and a->>'outcome' = 'running' then
+    -- Its call was begun on the strength of messages that are nothing new.
+    update perdura.attempts set outcome = 'superseded', ended_at = clock_timestamp()
+      where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
+        and kind = a->>'kind' and attempt = (a->>'attempt')::int and outcome = 'running';
+  end if;
+
   if p->'toolRun' is not null then
     update perdura.tool_runs set outcome = p->'toolRun'->>'outcome', ended_at = clock_timestamp()
       where tenant = v_tenant and session = v_session and key = p->'toolRun'->>'key';
@@ -320,7 +355,7 @@ begin
   select last_event into v_n from perdura.sessions
     where tenant = v_tenant and session = v_session for update;
   v_start := v_n;
-  if p->'events' is not null then
+  if p->'events' is not null and not v_repeated then
     for e in select * from json_array_elements(p->'events') loop
       -- An event about a message that turned out to be a duplicate did not happen.
       continue when e->>'messageId' is not null and v_duplicates ? (e->>'messageId');
@@ -333,7 +368,7 @@ begin
     end loop;
   end if;
 
-  u := p->'updates';
+  u := case when v_repeated then null else p->'updates' end;
   if v_n > v_start or u is not null or a is not null then
     update perdura.sessions set
         last_event = v_n, updated_at = now(),

@@ -1,0 +1,73 @@
+/**
+ * `npm run bench -- [--json FILE] [--turns 200] [--sessions 3] [--quick] [--peers]`: what
+ * Perdura costs and how fast it is, beside a hand-written Temporal loop, in one run. What is
+ * measured, and how, is in README.md.
+ */
+import { writeFile } from 'node:fs/promises';
+import { cpus } from 'node:os';
+import { parseArgs } from 'node:util';
+import { startEnvironment } from './environment.js';
+import { measureAll } from './measure.js';
+import { runPeers } from './peers.js';
+import { renderReport } from './report.js';
+
+const { values } = parseArgs({
+  options: {
+    json: { type: 'string' },
+    turns: { type: 'string' },
+    sessions: { type: 'string' },
+    /** Fewer sessions and turns: to see that everything works, not how fast it is. */
+    quick: { type: 'boolean', default: false },
+    /** LangGraph and DBOS too (their packages are installed first). */
+    peers: { type: 'boolean', default: false },
+    /** Only those. */
+    'only-peers': { type: 'boolean', default: false },
+    /** Writes V8 CPU profiles of the workers into this folder. */
+    profile: { type: 'string' },
+    /** Exit code 1 when a goal is missed. */
+    strict: { type: 'boolean', default: false },
+  },
+});
+const quick = values.quick;
+const plan = {
+  turns: whole('turns', values.turns, quick ? 60 : 200, 50),
+  sessions: whole('sessions', values.sessions, quick ? 1 : 3, 1),
+  quick,
+};
+
+const environment = await startEnvironment(
+  values.profile === undefined ? {} : { profileDir: values.profile },
+);
+let missed = 0;
+try {
+  const progress = (text: string) => process.stderr.write(`  ${text}\n`);
+  const machine = {
+    cpus: cpus().length,
+    node: process.version,
+    temporal: environment.temporalKind,
+    quick,
+  };
+  const results = values['only-peers']
+    ? undefined
+    : { at: new Date().toISOString(), machine, ...(await measureAll(environment, plan, progress)) };
+  if (results) {
+    const report = renderReport(results);
+    missed = report.missed;
+    console.log(`\n${report.text}\n`);
+  }
+  const wanted = values.peers || values['only-peers'];
+  const peers = wanted ? await runPeers(environment, plan, progress) : undefined;
+  if (peers) console.log(`${peers.text}\n`);
+  const json = { ...results, ...(peers ? { peers: peers.results } : {}) };
+  if (values.json) await writeFile(values.json, `${JSON.stringify(json, null, 2)}\n`);
+} finally {
+  await environment.stop();
+}
+process.exitCode = values.strict && missed > 0 ? 1 : 0;
+
+function whole(name: string, text: string | undefined, otherwise: number, least: number): number {
+  const value = Number(text ?? otherwise);
+  if (Number.isInteger(value) && value >= least) return value;
+  console.error(`--${name} is "${text}": use a whole number from ${least}.`);
+  process.exit(2);
+}

@@ -1,0 +1,143 @@
+/** The numbers of a run: their shape in the JSON file, their goals, the table. */
+import type { Concurrent, IdleMemory } from './many-sessions.js';
+import type { FirstToken } from './first-token.js';
+import type { TurnSplit } from './split.js';
+
+export interface Results {
+  readonly at: string;
+  readonly machine: { cpus: number; node: string; temporal: string; quick: boolean };
+  readonly turn: {
+    /** Over the first 30 turns. */
+    p50Ms: number;
+    baselineP50Ms: number;
+    ratio: number;
+    /** Over the last ten turns. */
+    lateP50Ms: number;
+    baselineLateP50Ms: number;
+    ratioAt200: number;
+    /** The last six turns over turns 5 to 10 of the session beside it. */
+    lateOverEarly: number;
+    baselineLateOverEarly: number;
+    split: TurnSplit;
+    baselineSplit: TurnSplit;
+    sessions: number;
+    turns: number;
+  };
+  readonly history: {
+    bytesPerTurn: { at10: number; at100: number; at200: number; mean: number };
+    baselineBytesPerTurn: { at10: number; at100: number; at200: number; mean: number };
+    eventsPerTurn: number;
+    baselineEventsPerTurn: number;
+    eventsOfLongestRun: number;
+    runs: number;
+  };
+  readonly stream: { firstTokenOverheadMs: number } & Pick<FirstToken, 'oursMs' | 'directMs'>;
+  readonly recovery: { killToResumeMs: number };
+  readonly worker: {
+    cpuMsPerTurn: number;
+    baselineCpuMsPerTurn: number;
+    /** Over all turns. */
+    cpuRatio: number;
+    /** Over the first 30, where the baseline's conversation is still short. */
+    cpuRatioFirst30: number;
+    queriesPerTurn: number;
+  };
+  readonly concurrent: Concurrent;
+  readonly memory: IdleMemory;
+  readonly bundle: { kB: number };
+}
+
+interface Goal {
+  readonly name: string;
+  readonly measured: (results: Results) => number;
+  readonly unit: string;
+  /** Absent: for information. */
+  readonly most?: number;
+}
+
+const GOALS: readonly Goal[] = [
+  { name: 'turn, first 30 turns', measured: (r) => r.turn.p50Ms, unit: 'ms' },
+  { name: '  the same, hand-written loop', measured: (r) => r.turn.baselineP50Ms, unit: 'ms' },
+  { name: '  ours over theirs', measured: (r) => r.turn.ratio, unit: '×', most: 1 },
+  { name: 'turn, last ten turns', measured: (r) => r.turn.lateP50Ms, unit: 'ms' },
+  { name: '  the same, hand-written loop', measured: (r) => r.turn.baselineLateP50Ms, unit: 'ms' },
+  { name: '  ours over theirs', measured: (r) => r.turn.ratioAt200, unit: '×', most: 0.7 },
+  {
+    name: 'late turns over early ones',
+    measured: (r) => r.turn.lateOverEarly,
+    unit: '×',
+    most: 1.1,
+  },
+  { name: '  hand-written loop', measured: (r) => r.turn.baselineLateOverEarly, unit: '×' },
+  { name: 'history, turn 10', measured: (r) => r.history.bytesPerTurn.at10, unit: 'B' },
+  { name: '  turn 100', measured: (r) => r.history.bytesPerTurn.at100, unit: 'B' },
+  { name: '  last turn', measured: (r) => r.history.bytesPerTurn.at200, unit: 'B', most: 6_000 },
+  {
+    name: '  last over turn 10',
+    measured: (r) => r.history.bytesPerTurn.at200 / r.history.bytesPerTurn.at10,
+    unit: '×',
+    most: 1.1,
+  },
+  {
+    name: '  last turn, hand-written loop',
+    measured: (r) => r.history.baselineBytesPerTurn.at200,
+    unit: 'B',
+  },
+  { name: 'history events a turn', measured: (r) => r.history.eventsPerTurn, unit: '', most: 20 },
+  { name: '  hand-written loop', measured: (r) => r.history.baselineEventsPerTurn, unit: '' },
+  { name: 'worker CPU a turn', measured: (r) => r.worker.cpuMsPerTurn, unit: 'ms' },
+  { name: '  ours over theirs', measured: (r) => r.worker.cpuRatio, unit: '×', most: 1.3 },
+  {
+    name: '  in the first 30 turns',
+    measured: (r) => r.worker.cpuRatioFirst30,
+    unit: '×',
+    most: 1.3,
+  },
+  { name: 'database statements a turn', measured: (r) => r.worker.queriesPerTurn, unit: '' },
+  {
+    name: 'first token, behind a direct reader',
+    measured: (r) => r.stream.firstTokenOverheadMs,
+    unit: 'ms',
+    most: 25,
+  },
+  {
+    name: 'worker killed, next attempt speaks',
+    measured: (r) => r.recovery.killToResumeMs,
+    unit: 'ms',
+    most: 10_000,
+  },
+  { name: 'sessions at once', measured: (r) => r.concurrent.sessions, unit: '' },
+  { name: '  turns a second', measured: (r) => r.concurrent.turnsPerSecond, unit: '' },
+  { name: 'memory of an idle session', measured: (r) => r.memory.perIdleSessionKB, unit: 'KB' },
+  { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
+];
+
+/** The table, and how many goals were missed. */
+export function renderReport(results: Results): { text: string; missed: number } {
+  const lines = [row('', 'measured', 'goal', '')];
+  let missed = 0;
+  for (const { name, measured, unit, most } of GOALS) {
+    const value = measured(results);
+    const pass = most === undefined || value <= most;
+    if (!pass) missed += 1;
+    const goal = most === undefined ? '' : `≤ ${show(most, unit)}`;
+    lines.push(
+      row(name, show(value, unit), goal, most === undefined ? '' : pass ? 'pass' : 'MISS'),
+    );
+  }
+  return { text: lines.join('\n'), missed };
+}
+
+function row(name: string, measured: string, goal: string, verdict: string): string {
+  return `${name.padEnd(38)}${measured.padStart(12)}${goal.padStart(14)}   ${verdict}`.trimEnd();
+}
+
+function show(value: number, unit: string): string {
+  const digits =
+    unit === 'B' || unit === 'KB' || unit === 'kB' || value >= 1_000 ? 0 : unit === '×' ? 2 : 1;
+  const text = value.toLocaleString('en-US', {
+    minimumFractionDigits: digits,
+    maximumFractionDigits: digits,
+  });
+  return unit ? `${text} ${unit}` : text;
+}

@@ -1,0 +1,103 @@
+/**
+ * Lint rules. Types first: what typescript-eslint knows about promises is what keeps an agent
+ * from losing one. The block on `workflows/` is one of the four guards of the sandbox (with
+ * its tsconfig, .dependency-cruiser.cjs, and the bundle test); Temporal itself replaces
+ * `Date` and `Math.random` there, so those are allowed.
+ */
+import tseslint from 'typescript-eslint';
+
+const IGNORED_UNDERSCORE = { argsIgnorePattern: '^_', varsIgnorePattern: '^_' };
+
+/** What the sandbox does not have, or has only to fail later. */
+const NOT_IN_SANDBOX = [
+  'process',
+  'Buffer',
+  'require',
+  'fetch',
+  'WebSocket',
+  'performance',
+  'setImmediate',
+  'structuredClone',
+  'queueMicrotask',
+  'crypto',
+  'WeakRef',
+  'FinalizationRegistry',
+];
+
+export default tseslint.config(
+  { ignores: ['dist/', 'coverage/', '.perdura/', 'bench/peers/'] },
+  {
+    files: ['**/*.ts'],
+    extends: [tseslint.configs.recommendedTypeChecked],
+    languageOptions: {
+      parserOptions: { project: './tsconfig.json', tsconfigRootDir: import.meta.dirname },
+    },
+    linterOptions: { reportUnusedDisableDirectives: 'error' },
+    rules: {
+      '@typescript-eslint/no-floating-promises': 'error',
+      '@typescript-eslint/no-misused-promises': 'error',
+      '@typescript-eslint/no-explicit-any': 'error',
+      '@typescript-eslint/switch-exhaustiveness-check': [
+        'error',
+        { considerDefaultExhaustiveForUnions: true },
+      ],
+      '@typescript-eslint/no-unused-vars': ['error', { ...IGNORED_UNDERSCORE, ignoreRestSiblings: true }],
+      // What is caught is passed on as it came.
+      '@typescript-eslint/only-throw-error': ['error', { allowThrowingUnknown: true }],
+      // Most of our objects are closures, whose methods know no `this`; classes are not taken apart.
+      '@typescript-eslint/unbound-method': 'off',
+      // An `async` method without `await` fulfils an interface and turns a throw into a rejection.
+      '@typescript-eslint/require-await': 'off',
+      // `Promise<ToolOutput> | ToolOutput` tells a reader more than `unknown`.
+      '@typescript-eslint/no-redundant-type-constituents': 'off',
+      '@typescript-eslint/prefer-optional-chain': 'error',
+      '@typescript-eslint/prefer-includes': 'error',
+      eqeqeq: ['error', 'always', { null: 'ignore' }],
+      'no-restricted-syntax': [
+        'error',
+        { selector: 'TSEnumDeclaration', message: 'Use a union of strings: it is what crosses the wire.' },
+      ],
+    },
+  },
+  {
+    files: ['**/*.ts'],
+    ignores: ['src/config/environment.ts', 'test/**', 'bench/**', 'examples/**', 'scripts/**', '*.config.ts'],
+    rules: {
+      'no-restricted-properties': [
+        'error',
+        {
+          object: 'process',
+          property: 'env',
+          message: 'Only src/config/environment.ts reads the environment.',
+        },
+      ],
+    },
+  },
+  {
+    files: ['workflows/**/*.ts'],
+    rules: {
+      'no-restricted-globals': [
+        'error',
+        ...NOT_IN_SANDBOX.map((name) => ({
+          name,
+          message: 'The workflow sandbox has no such thing: call an activity.',
+        })),
+      ],
+      'no-restricted-imports': [
+        'error',
+        {
+          patterns: [
+            {
+              group: ['node:*', '**/activities/*', '!**/contracts/activities.js', '**/worker/**', '**/src/store/**', '**/src/client/**', '**/src/live/**'],
+              message: 'Workflows see contracts only. Interfaces of activities are in src/contracts/activities.ts.',
+            },
+            {
+              group: ['zod', 'yaml', 'pg', 'kysely', 'openai', '@modelcontextprotocol/*', '@temporalio/*', '!@temporalio/workflow', '!@temporalio/common'],
+              message: 'Too large for the sandbox, or not made for it.',
+            },
+          ],
+        },
+      ],
+    },
+  },
+);

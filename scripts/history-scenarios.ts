@@ -1,0 +1,131 @@
+/**
+ * The lives of sessions that are recorded into test/histories. Add one for each new thing that
+ * the workflow can do; never change what one does under its name.
+ */
+import { setTimeout as sleep } from 'node:timers/promises';
+import { z } from 'zod';
+import type { Session } from '../src/client/session.js';
+import { tool } from '../src/contracts/define-tool.js';
+import type { ToolRun } from '../src/contracts/tool.js';
+import type { TestStack, TestStackOptions } from '../src/testing/test-stack.js';
+
+export interface Scenario {
+  /** What the history has in it, for the list in test/histories/README.md. */
+  readonly what: string;
+  readonly options?: TestStackOptions;
+  /** Lives the session. What it returns is recorded as it stands then. */
+  readonly play: (stack: TestStack) => Promise<Session>;
+}
+
+function adder(name: string, run: ToolRun) {
+  return tool({
+    name,
+    description: 'Adds two numbers.',
+    parameters: z.object({ a: z.number(), b: z.number() }),
+    effect: 'read',
+    run,
+    execute: ({ a, b }) => a + b,
+  });
+}
+
+const ADDERS = { config: { tools: [adder('add', 'local'), adder('add_remotely', 'activity')] } };
+
+const SLOW = { text: 'One, two, three, and so on.', chunkSize: 2, chunkDelayMs: 300 } as const;
+
+export const SCENARIOS: Readonly<Record<string, Scenario>> = {
+  'plain-turn': {
+    what: 'two turns of one model call',
+    play: async ({ model, runtime }) => {
+      model.enqueue('Hello.', 'Hello again.');
+      const session = await runtime.start({ message: 'hello' });
+      await session.ask('hello again');
+      return session;
+    },
+  },
+  'parallel-tools': {
+    what: 'a step with two local tools and two activities, and a step with a wrong call',
+    options: ADDERS,
+    play: async ({ model, runtime }) => {
+      const call = (name: string, a: number) => ({ name, arguments: { a, b: 1 } });
+      model.enqueue(
+        { toolCalls: [call('add', 1), call('add_remotely', 2), call('add', 3), call('add_remotely', 4)] },
+        { toolCalls: [{ name: 'substract', arguments: {} }] },
+        'Done.',
+      );
+      const session = await runtime.start();
+      await session.ask('add');
+      return session;
+    },
+  },
+  interrupt: {
+    what: 'a turn interrupted in its stream, and a turn after it',
+    play: async ({ model, runtime }) => {
+      model.enqueue(SLOW, 'Yes?');
+      const session = await runtime.start();
+      const { id } = await session.send('count');
+      for await (const item of session.events()) if (item.type === 'delta') break;
+      await session.interrupt('enough');
+      await session.answerTo(id).catch(() => undefined);
+      await session.ask('are you there?');
+      return session;
+    },
+  },
+  'failed-turn': {
+    what: 'a turn that fails for good, and a turn after it',
+    play: async ({ model, runtime }) => {
+      model.enqueue({ error: { status: 401, message: 'no such key' } }, 'Better.');
+      const session = await runtime.start();
+      await session.ask('hello').catch(() => undefined);
+      await session.ask('once more');
+      return session;
+    },
+  },
+  'continue-as-new': {
+    what: 'a chain of runs, with messages of three turns',
+    options: { settings: { historyLimit: 20 } },
+    play: async ({ model, runtime }) => {
+      model.enqueue('One.', 'Two.', 'Three.');
+      const session = await runtime.start();
+      for (const text of ['first', 'second', 'third']) await session.ask(text);
+      return session;
+    },
+  },
+  'pause-resume': {
+    what: 'a pause, a message that waits, a resume',
+    play: async ({ model, runtime }) => {
+      model.enqueue('At last.');
+      const session = await runtime.start();
+      await session.pause();
+      const { id } = await session.send('hello');
+      await session.resume();
+      await session.answerTo(id);
+      return session;
+    },
+  },
+  terminate: {
+    what: 'a session that was ended in the middle of a turn, with a message waiting',
+    play: async ({ model, runtime }) => {
+      model.enqueue(SLOW);
+      const session = await runtime.start({ message: 'count' });
+      await model.until(({ requests }) => requests.length === 1);
+      await session.send('too late');
+      await session.end('closing time');
+      await runtime.temporal.workflow.getHandle(session.workflowId).result();
+      return session;
+    },
+  },
+  'signal-and-wake-up': {
+    what: 'a session of plain signals, one of them refused, and a wake-up',
+    play: async ({ model, runtime }) => {
+      model.enqueue('Hello.', 'Awake.');
+      const session = await runtime.start();
+      const handle = runtime.temporal.workflow.getHandle(session.workflowId);
+      await handle.signal('message', { text: '' });
+      await handle.signal('message', 'hello');
+      await session.wakeUpAfter(50);
+      await model.until(({ requests }) => requests.length === 2);
+      while ((await session.status()).state !== 'idle') await sleep(20);
+      return session;
+    },
+  },
+};

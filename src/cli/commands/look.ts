@@ -1,0 +1,58 @@
+/** `perdura sessions` and `perdura show`: what there is, and what happened. Reads only. */
+import type { AgentState } from '../../contracts/state.js';
+import { PerduraError } from '../../contracts/failures.js';
+import { EXIT, UsageError, type Context } from '../context.js';
+import { withRuntime } from '../open-runtime.js';
+import { sessionsText } from '../render/sessions.js';
+import { timelineText } from '../render/timeline.js';
+
+const STATES: readonly string[] = ['idle', 'running', 'paused', 'error', 'terminated'];
+
+export interface ListOptions {
+  readonly limit: string;
+  readonly state?: string | undefined;
+  readonly agent?: string | undefined;
+}
+
+export async function sessions(context: Context, options: ListOptions): Promise<number> {
+  const { terminal } = context;
+  const { limit, state, agent } = options;
+  if (!/^[1-9]\d{0,3}$/.test(limit)) {
+    throw new UsageError(`--limit is "${limit}": use a whole number from 1 to 9999.`);
+  }
+  if (state !== undefined && !STATES.includes(state)) {
+    throw new UsageError(`--state is "${state}": use one of ${STATES.join(', ')}.`);
+  }
+  const records = await withRuntime(context, (runtime) =>
+    runtime.sessions({
+      limit: Number(limit),
+      ...(state === undefined ? {} : { state: state as AgentState }),
+      ...(agent === undefined ? {} : { agent }),
+    }),
+  );
+  terminal.printJson(records);
+  terminal.print(sessionsText(records, terminal.style, Date.now()));
+  return EXIT.ok;
+}
+
+export async function show(
+  context: Context,
+  name: string,
+  { full = false }: { full?: boolean | undefined },
+): Promise<number> {
+  const { terminal } = context;
+  await withRuntime(context, async (runtime) => {
+    const session = await runtime.find(name);
+    const record = await session.record();
+    if (!record) {
+      throw new PerduraError(
+        'Session.NotFound',
+        `There is no session ${name} in tenant ${runtime.tenant}; \`perdura sessions\` lists them.`,
+      );
+    }
+    const timeline = await session.timeline();
+    terminal.printJson({ ...record, timeline });
+    terminal.print(timelineText(record, timeline, { style: terminal.style, full }));
+  });
+  return EXIT.ok;
+}

@@ -1,0 +1,83 @@
+/** `perdura mcp`: what the configured servers offer, and the review of what is held back. */
+import { confirm, isCancel } from '@clack/prompts';
+import type { MCPClientManager } from '../../../activities/mcp/mcp-client-manager.js';
+import { loadConfig } from '../../config/load-config.js';
+import { createLogger } from '../../config/logger.js';
+import { PerduraError } from '../../contracts/failures.js';
+import { createMcpPins } from '../../store/mcp-pins.js';
+import { openDatabase } from '../../store/database.js';
+import { EXIT, type Context } from '../context.js';
+import { blockedText, mcpStatusText } from '../render/mcp.js';
+import { plural } from '../render/units.js';
+import { whereThingsAre } from './worker.js';
+
+/** Exit code 1 when a server does not answer. Connects to each, as a worker does. */
+export async function mcpStatus(context: Context): Promise<number> {
+  const { terminal } = context;
+  return withServers(context, ['*'], (manager) => {
+    const servers = manager.status();
+    terminal.printJson(servers);
+    terminal.print(mcpStatusText(servers, terminal.style));
+    return Promise.resolve(servers.every(({ state }) => state === 'ready') ? EXIT.ok : EXIT.failed);
+  });
+}
+
+/** Accepts what a server offers now: all that is held back, or the tools that are named. */
+export async function mcpAccept(
+  context: Context,
+  name: string,
+  tools: readonly string[],
+  { yes = false }: { yes?: boolean | undefined },
+): Promise<number> {
+  const { terminal } = context;
+  return withServers(context, [name], async (manager) => {
+    const held = (manager.status().find(({ server }) => server === name)?.blocked ?? []).filter(
+      ({ tool, reason }) => reason !== 'unusable' && (tools.length === 0 || tools.includes(tool)),
+    );
+    for (const tool of held) terminal.print(`${blockedText(tool, terminal.style)}\n`);
+    const ask = terminal.interactive && terminal.streams.stdin.isTTY === true && !yes;
+    if (held.length > 0 && ask) {
+      const agreed = await confirm({
+        message: `Offer ${plural(held.length, 'tool')} of ${name} to models from now on?`,
+        initialValue: false,
+      });
+      if (isCancel(agreed) || !agreed) return EXIT.failed;
+    }
+    const accepted = await manager.accept(name, tools.length === 0 ? undefined : tools);
+    terminal.printJson({ server: name, accepted });
+    terminal.print(
+      accepted.length === 0
+        ? `${name} has nothing that is held back.\n`
+        : `Accepted: ${accepted.join(', ')}. Workers offer them when they next list the server's tools.\n`,
+    );
+    return EXIT.ok;
+  });
+}
+
+async function withServers(
+  context: Context,
+  names: readonly string[],
+  use: (manager: MCPClientManager) => Promise<number>,
+): Promise<number> {
+  const settings = await whereThingsAre(context.settings);
+  if (settings.databaseUrl === undefined) {
+    throw new PerduraError(
+      'Stack.Unavailable',
+      'What was accepted is kept in the database: start `perdura dev` in this folder, or set DATABASE_URL.',
+    );
+  }
+  const { mcp } = await loadConfig(settings);
+  const { MCPClientManager } = await import('../../../activities/mcp/mcp-client-manager.js');
+  const database = openDatabase(settings.databaseUrl, { maxConnections: 2 });
+  const manager = new MCPClientManager(mcp, {
+    pins: createMcpPins(database),
+    log: createLogger(settings.logLevel === 'debug' ? 'debug' : 'error'),
+  });
+  try {
+    await manager.tools(names);
+    return await use(manager);
+  } finally {
+    await manager.close();
+    await database.close();
+  }
+}

@@ -1,0 +1,32 @@
+/** The text of a message: from the arguments, or from standard input. */
+import { UsageError, type Context } from './context.js';
+
+/** More than any message may have; the agent's own limit is checked where it is accepted. */
+const MAX_INPUT_BYTES = 16 * 1024 * 1024;
+
+/** Words of the command line as one text; standard input where there are none, or "-". */
+export async function messageText(
+  { terminal }: Context,
+  words: readonly string[],
+): Promise<string> {
+  const { stdin } = terminal.streams;
+  const fromInput = words.length === 0 || (words.length === 1 && words[0] === '-');
+  if (fromInput && stdin.isTTY) {
+    throw new UsageError('The message is missing: write it in quotes, or pipe it in.');
+  }
+  const text = fromInput ? await readAll(stdin) : words.join(' ');
+  if (text.trim() === '') throw new UsageError('The message is empty.');
+  return text;
+}
+
+async function readAll(input: NodeJS.ReadableStream): Promise<string> {
+  const chunks: Buffer[] = [];
+  let bytes = 0;
+  for await (const chunk of input) {
+    const buffer = Buffer.from(chunk);
+    bytes += buffer.length;
+    if (bytes > MAX_INPUT_BYTES) throw new UsageError('Standard input has more than 16 MiB.');
+    chunks.push(buffer);
+  }
+  return Buffer.concat(chunks).toString('utf8');
+}

@@ -1,0 +1,94 @@
+/**
+ * The way from a command to a runtime: a stack that runs here, the one that the environment
+ * names, or, where a command allows it, one of its own for as long as it lasts.
+ */
+import { AgentRuntime } from '../client/agent-runtime.js';
+import { PerduraError } from '../contracts/failures.js';
+import type { DevStack } from '../stack/dev.js';
+import { readRunningStack } from '../stack/dev-lock.js';
+import { readTemporalProfile } from '../stack/temporal-profile.js';
+import type { Context } from './context.js';
+
+export interface OpenRuntime {
+  readonly runtime: AgentRuntime;
+  /** Started for this command alone, and stopped by `close`. */
+  readonly ephemeral: boolean;
+  close(): Promise<void>;
+}
+
+/** For commands that look at what is there. Rejects where nothing runs, saying what to start. */
+export async function withRuntime<T>(
+  { settings }: Context,
+  use: (runtime: AgentRuntime) => Promise<T>,
+): Promise<T> {
+  const told = settings.databaseUrl ?? (await readRunningStack(settings));
+  if (told === undefined) throw nothingRuns(settings.dataDir);
+  const runtime = await AgentRuntime.connect();
+  try {
+    return await use(runtime);
+  } finally {
+    await runtime.close();
+  }
+}
+
+/** For commands that need an answer: where nothing runs, a stack is started for them. */
+export async function openRuntime(context: Context): Promise<OpenRuntime> {
+  const { settings, terminal } = context;
+  const running = await readRunningStack(settings);
+  if (running ?? readTemporalProfile(settings)) {
+    if (running?.modelBaseUrl) terminal.note(OFFLINE);
+    return opened(await AgentRuntime.connect());
+  }
+  if (settings.databaseUrl !== undefined) {
+    // Only Temporal is not named: it may be where Temporal's own tools look.
+    try {
+      return opened(await AgentRuntime.connect());
+    } catch (error) {
+      if (!(error instanceof PerduraError) || error.type !== 'Temporal.Unavailable') throw error;
+    }
+  }
+  const stack = await startStack(context);
+  try {
+    const { temporalAddress, namespace, databaseUrl } = stack;
+    const runtime = await AgentRuntime.connect({ temporalAddress, namespace, databaseUrl });
+    return opened(runtime, stack);
+  } catch (error) {
+    await stack.stop();
+    throw error;
+  }
+}
+
+/** Said wherever the scripted model answers, so that nobody takes it for a real one. */
+export const OFFLINE =
+  'No OPENAI_API_KEY: a scripted offline model answers, not a real one. Set the key for real answers.';
+
+async function startStack({ settings, terminal }: Context): Promise<DevStack> {
+  terminal.note(
+    'Nothing runs here: starting a stack for this command alone (`perdura dev` keeps one running).',
+  );
+  const { startDevStack } = await import('../stack/dev.js');
+  const stack = await startDevStack({ settings });
+  if (stack.offlineModel) terminal.note(OFFLINE);
+  if (stack.temporal.kind === 'java-test-server') {
+    terminal.note('Its Temporal keeps sessions in memory: they end with this command.');
+  }
+  return stack;
+}
+
+function opened(runtime: AgentRuntime, stack?: DevStack): OpenRuntime {
+  return {
+    runtime,
+    ephemeral: stack !== undefined,
+    async close() {
+      await runtime.close().catch(() => undefined);
+      await stack?.stop();
+    },
+  };
+}
+
+function nothingRuns(dataDir: string): PerduraError {
+  return new PerduraError(
+    'Stack.Unavailable',
+    `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set: start \`perdura dev\` in another terminal, or name a Temporal server and a database.`,
+  );
+}

@@ -1,0 +1,125 @@
+/** What happened in a session, for reading from top to bottom. Pure. */
+import type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from '../../client/timeline.js';
+import type { AttemptRow, SessionRecord } from '../../store/session-catalogue.js';
+import { clean, oneLine } from './clean.js';
+import { stateText } from './sessions.js';
+import type { Style } from './style.js';
+import { bytes, dollars, duration, plural, tokens } from './units.js';
+
+export interface TimelineOptions {
+  readonly style: Style;
+  /** Whole texts, arguments and previews instead of one line each. */
+  readonly full: boolean;
+}
+
+export function timelineText(
+  record: SessionRecord,
+  { turns, states }: Timeline,
+  options: TimelineOptions,
+): string {
+  const { style } = options;
+  const facts = [
+    record.agent,
+    stateText(record.state, style),
+    plural(record.turns, 'turn'),
+    tokens({ input: record.inputTokens, output: record.outputTokens }),
+    dollars(record.costMicros),
+  ];
+  const lines = [`${style.bold(record.session)} · ${facts.join(' · ')}`];
+  if (record.title) lines.push(oneLine(record.title, 200));
+  for (const turn of turns) lines.push('', ...turnLines(turn, options));
+  if (states.length > 0) lines.push('');
+  for (const { at, state, reason } of states) {
+    lines.push(style.dim(`${at}  ${state}${reason ? `: ${oneLine(reason)}` : ''}`));
+  }
+  return `${lines.join('\n')}\n`;
+}
+
+function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
+  const { style } = options;
+  const { outcome, startedAt, endedAt, failure, reason } = turn;
+  const took = startedAt && endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '';
+  const facts = [outcome, took, dollars(turn.costMicros), startedAt ?? ''].filter(Boolean);
+  const lines = [`${style.bold(`Turn ${turn.turn}`)} ${style.dim(`· ${facts.join(' · ')}`)}`];
+  for (const { text, from } of turn.messages) {
+    lines.push(...said(2, from ? oneLine(from, 40) : 'you', text, options));
+  }
+  for (const step of turn.steps) lines.push(...stepLines(step, options));
+  if (reason) lines.push(`  ${style.yellow(`${outcome}: ${oneLine(reason)}`)}`);
+  if (failure) lines.push(`  ${style.red(`${failure.type}: ${oneLine(failure.message, 300)}`)}`);
+  return lines;
+}
+
+function stepLines(step: TimelineStep, options: TimelineOptions): string[] {
+  const { style } = options;
+  const lines: string[] = [];
+  const last = step.attempts.findLast(({ outcome }) => outcome === 'completed');
+  const model = (last ?? step.attempts.at(-1))?.model;
+  const facts = [
+    model ? oneLine(model, 60) : '',
+    step.usage ? tokens(step.usage) : '',
+    step.usage ? dollars(step.usage.costMicros) : '',
+    last ? took(last) : '',
+  ].filter(Boolean);
+  lines.push(style.dim(`  step ${step.step}${facts.length > 0 ? ` · ${facts.join(' · ')}` : ''}`));
+  for (const attempt of step.attempts) {
+    if (attempt !== last) lines.push(`    ${attemptLine(attempt, style)}`);
+  }
+  for (const { from, to } of step.compactions) {
+    lines.push(style.dim(`    messages ${from}–${to} were put into a summary`));
+  }
+  if (step.text?.trim()) lines.push(...said(4, 'agent', step.text, options));
+  for (const tool of step.tools) lines.push(...toolLines(tool, options));
+  return lines;
+}
+
+function attemptLine(attempt: AttemptRow, style: Style): string {
+  const what = attempt.kind === 'compact' ? 'summary, attempt' : 'attempt';
+  const { failure, outcome } = attempt;
+  const why = failure ? ` · ${failure.type}: ${oneLine(failure.message, 160)}` : '';
+  const { inputTokens: input, outputTokens: output, costMicros, estimated } = attempt;
+  const cost =
+    input + output > 0 ? ` · ${tokens({ input, output, estimated })} · ${dollars(costMicros)}` : '';
+  const text = `${what} ${attempt.attempt} ${outcome}${why}${cost}`;
+  return outcome === 'completed' || outcome === 'running' ? style.dim(text) : style.yellow(text);
+}
+
+function took({ startedAt, endedAt }: AttemptRow): string {
+  return endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '';
+}
+
+function toolLines(tool: TimelineTool, { style, full }: TimelineOptions): string[] {
+  const args = full ? clean(tool.arguments) : oneLine(tool.arguments, 100);
+  const lines = [`    → ${oneLine(tool.name, 64)} ${style.dim(args)}`];
+  const { result, attempts } = tool;
+  if (!result) {
+    lines.push(style.dim(`      ${attempts > 0 ? 'running' : 'no result'}`));
+    return lines;
+  }
+  const facts = [
+    bytes(result.bytes),
+    duration(result.ms),
+    ...(attempts > 1 ? [plural(attempts, 'attempt')] : []),
+    ...(result.artifact ? [`artifact ${result.artifact}`] : []),
+  ].join(' · ');
+  const { failure } = result;
+  lines.push(
+    failure
+      ? `      ${style.red(`✗ ${failure.type}: ${oneLine(failure.message, 200)}`)} ${style.dim(facts)}`
+      : `      ${style.green('✓')} ${style.dim(facts)}`,
+  );
+  const preview = full
+    ? indented(clean(result.preview), 8)
+    : `        ${oneLine(result.preview, 110)}`;
+  if (!failure && preview.trim() !== '') lines.push(style.dim(preview));
+  return lines;
+}
+
+function said(by: number, who: string, text: string, { style, full }: TimelineOptions): string[] {
+  const head = `${' '.repeat(by)}${style.dim(`${who}:`)}`;
+  return full ? [head, indented(clean(text).trimEnd(), by + 2)] : [`${head} ${oneLine(text, 160)}`];
+}
+
+function indented(text: string, by: number): string {
+  return text.replace(/^(?=.)/gm, ' '.repeat(by));
+}

@@ -1,0 +1,37 @@
+/** Tool calls as lines of a conversation. Pure. */
+import type { LiveToolProgress, SessionEvent } from '../../contracts/events.js';
+import type { ToolCall } from '../../contracts/message.js';
+import { oneLine } from './clean.js';
+import type { Style } from './style.js';
+import { bytes, duration } from './units.js';
+
+export function toolCallText({ name, arguments: args }: ToolCall, style: Style): string {
+  const shown = args.trim() === '{}' ? '' : oneLine(args, 100);
+  return `→ ${oneLine(name, 64)} ${style.dim(shown)}`.trimEnd();
+}
+
+export function toolResultText(
+  event: Extract<SessionEvent, { type: 'tool.completed' }>,
+  style: Style,
+): string {
+  const { name, failure, ms, bytes: size, attempt, artifact } = event;
+  const facts = [
+    duration(ms),
+    bytes(size),
+    ...(attempt > 1 ? [`attempt ${attempt}`] : []),
+    ...(artifact ? [`kept as ${artifact}`] : []),
+  ].join(', ');
+  const tool = oneLine(name, 64);
+  if (!failure) return `${style.green('✓')} ${tool} ${style.dim(facts)}`;
+  return `${style.red('✗')} ${tool} ${failure.type}: ${oneLine(failure.message, 160)} ${style.dim(facts)}`;
+}
+
+/** At most `width` characters: a line that wraps cannot be erased. */
+export function toolProgressText(
+  { name, message, fraction }: LiveToolProgress,
+  width: number,
+): string {
+  const part =
+    fraction === undefined ? '' : ` ${Math.round(Math.min(1, Math.max(0, fraction)) * 100)} %`;
+  return oneLine(`… ${name}${part}: ${message}`, Math.max(10, width));
+}

@@ -1,0 +1,88 @@
+/**
+ * What a user writes in `perdura.config.ts`: the types and `defineConfig`, which only types.
+ * No checks in here (config-schema.ts), and nothing that reads files or the environment.
+ */
+import type { AgentLimits } from '../contracts/agent.js';
+import type { McpServer } from '../contracts/mcp.js';
+import type { JsonSchema, Tool } from '../contracts/tool.js';
+
+/** An agent as it is declared; what is left out has the defaults of `Agent`. */
+export interface AgentDeclaration {
+  /** 1–64 of `A-Z a-z 0-9 _ -`. */
+  readonly name: string;
+  /** For people, and for agents that may hand over to this one. */
+  readonly description?: string | undefined;
+  /** The system prompt. */
+  readonly instructions: string;
+  /** Name of one of `providers`. Default `default`: the one of OPENAI_API_KEY and OPENAI_BASE_URL. */
+  readonly provider?: string | undefined;
+  /** Default OPENAI_MODEL, or else `gpt-5-mini`. */
+  readonly model?: string | undefined;
+  /** 0 to 2; default 0.7. `null`, the default for models that refuse it, leaves it to the provider. */
+  readonly temperature?: number | null | undefined;
+  /** Longest answer of one model call, tokens. Default 4096. */
+  readonly maxTokens?: number | undefined;
+  /** Tokens that the model takes in and gives out together; known for common models. */
+  readonly contextWindow?: number | undefined;
+  /** The answer must be JSON of this schema, an object at the top. */
+  readonly responseFormat?: { readonly name: string; readonly schema: JsonSchema } | undefined;
+  /** Names of `tools`, or `*` for all. Default `['*']`. */
+  readonly tools?: readonly string[] | undefined;
+  /** Names of `mcp` servers, or `*` for all. Default none. */
+  readonly mcp?: readonly string[] | undefined;
+  /** Which messages a turn takes: all that are unread, or one. Default `all`. */
+  readonly unread?: 'all' | 'one' | undefined;
+  readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
+  readonly metadata?: Readonly<Record<string, string>> | undefined;
+}
+
+/** How to reach a provider of models; see `Provider` for the defaults. */
+export interface ProviderDeclaration {
+  /** `chat` (default), which every compatible endpoint has, or OpenAI's `responses`. */
+  readonly api?: 'chat' | 'responses' | undefined;
+  /** Default OPENAI_BASE_URL for `default`, otherwise OpenAI's. */
+  readonly baseUrl?: string | undefined;
+  /** Better in the environment: see `apiKeyEnv`. */
+  readonly apiKey?: string | undefined;
+  /** Name of the environment variable that holds the key, read by the worker. */
+  readonly apiKeyEnv?: string | undefined;
+  readonly headers?: Readonly<Record<string, string>> | undefined;
+  /** Nothing from the provider for so long fails the call, ms. Default 120,000. */
+  readonly stallTimeoutMs?: number | undefined;
+  /** USD per million tokens, by model, over the built-in table. */
+  readonly prices?:
+    | Readonly<
+        Record<
+          string,
+          { readonly input: number; readonly output: number; readonly cached?: number | undefined }
+        >
+      >
+    | undefined;
+}
+
+/** All of `perdura.config.ts`. */
+export interface PerduraConfig {
+  /** Besides those of `agentFiles`. An agent `assistant` is there in any case. */
+  readonly agents?: readonly AgentDeclaration[] | undefined;
+  /**
+   * YAML files with agents, or folders of them, relative to this file. Default the folder
+   * `agents` beside it, where there is one.
+   */
+  readonly agentFiles?: string | readonly string[] | undefined;
+  /** Made by `tool(…)`. */
+  readonly tools?: readonly Tool[] | undefined;
+  /** MCP servers by name. A relative `cwd` is relative to this file. */
+  readonly mcp?: Readonly<Record<string, McpServer>> | undefined;
+  /** By name; `default` goes over OPENAI_API_KEY and OPENAI_BASE_URL. */
+  readonly providers?: Readonly<Record<string, ProviderDeclaration>> | undefined;
+}
+
+/** Gives a configuration its type: `export default defineConfig({ … })`. */
+export function defineConfig(config: PerduraConfig): PerduraConfig {
+  return config;
+}
+
+/** Gives an agent its type, for one that is declared in a file of its own. */
+export function defineAgent(agent: AgentDeclaration): AgentDeclaration {
+  return agent;
+}

@@ -1,0 +1,70 @@
+/**
+ * The whole configuration: `perdura.config.ts`, YAML agents, the environment, and the agent
+ * that is always there. Composition only: each part has its own file.
+ */
+import { resolve } from 'node:path';
+import type { ResolvedConfig } from '../contracts/config.js';
+import type { McpServer } from '../contracts/mcp.js';
+import { completeAgent } from './agent-schema.js';
+import { readAgentFiles } from './agent-files.js';
+import type { DeclaredAgent } from './agent-yaml.js';
+import { readConfigFile } from './config-file.js';
+import { DEFAULT_MODEL, defaultAgent } from './default-agent.js';
+import type { Settings } from './environment.js';
+import { pathText, throwProblems, type Path } from './problems.js';
+import { resolveProviders } from './providers.js';
+import { agentProblems, toolProblems } from './references.js';
+
+/**
+ * Reads the configuration of `settings`. Throws `Config.Invalid` or `Agent.Invalid` that names
+ * file, place, reason and remedy of everything that is wrong.
+ */
+export async function loadConfig(settings: Settings): Promise<ResolvedConfig> {
+  const { config, file, folder } = await readConfigFile(settings);
+  const tools = config.tools ?? [];
+  const mcp = serversOf(config.mcp ?? {}, folder);
+  const servers = Object.keys(mcp);
+
+  const inCode = (config.agents ?? []).map((declaration, i): DeclaredAgent => ({
+    declaration,
+    where: (path: Path) => `${file}: ${pathText(['agents', i, ...path])}`,
+  }));
+  const declared = [...inCode, ...(await readAgentFiles(folder, config.agentFiles, settings.cwd))];
+  if (!declared.some(({ declaration }) => declaration.name === defaultAgent(servers).name)) {
+    declared.unshift({ declaration: defaultAgent(servers), where: () => 'the default agent' });
+  }
+
+  throwProblems('Config.Invalid', toolProblems(tools, servers, file));
+  const used = new Set(declared.map(({ declaration }) => declaration.provider ?? 'default'));
+  const resolved = resolveProviders(config.providers ?? {}, settings, used, file);
+  const known = {
+    tools: tools.map(({ name }) => name),
+    servers,
+    providers: Object.keys(resolved.providers),
+  };
+  throwProblems('Agent.Invalid', agentProblems(declared, known));
+  throwProblems('Config.Invalid', resolved.problems);
+
+  const defaults = { model: settings.openai.model ?? DEFAULT_MODEL };
+  return {
+    agents: declared.map(({ declaration }) => completeAgent(declaration, defaults)),
+    tools,
+    mcp,
+    providers: resolved.providers,
+    ...(file === undefined ? {} : { file }),
+  };
+}
+
+/** A worker may be started from anywhere: paths are relative to the file that has them. */
+function serversOf(
+  declared: Readonly<Record<string, McpServer>>,
+  folder: string,
+): Record<string, McpServer> {
+  const entries = Object.entries(declared).map(([name, server]) => [
+    name,
+    'command' in server && server.cwd !== undefined
+      ? { ...server, cwd: resolve(folder, server.cwd) }
+      : server,
+  ]);
+  return Object.fromEntries(entries) as Record<string, McpServer>;
+}

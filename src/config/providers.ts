@@ -1,0 +1,55 @@
+/** Providers of models: the declared ones, completed by the environment. */
+import type { Provider } from '../contracts/llm.js';
+import type { ProviderDeclaration } from './define-config.js';
+import type { Settings } from './environment.js';
+import type { Problem } from './problems.js';
+
+const OPENAI_URL = 'https://api.openai.com/v1';
+const STALL_TIMEOUT_MS = 120_000;
+
+/**
+ * All providers by name; `default` is always there. A key whose variable is unset is a
+ * problem only for a provider that an agent uses (`used`): a configuration may name more
+ * providers than a machine has keys for.
+ */
+export function resolveProviders(
+  declared: Readonly<Record<string, ProviderDeclaration>>,
+  settings: Pick<Settings, 'openai' | 'secret'>,
+  used: ReadonlySet<string>,
+  file: string | undefined,
+): { providers: Record<string, Provider>; problems: Problem[] } {
+  const problems: Problem[] = [];
+  const resolve = (name: string, from: ProviderDeclaration): Provider => {
+    const env = name === 'default' ? settings.openai : {};
+    let apiKey = from.apiKey ?? env.apiKey ?? '';
+    if (from.apiKeyEnv !== undefined) {
+      apiKey = settings.secret(from.apiKeyEnv) ?? '';
+      if (apiKey === '' && used.has(name)) {
+        const text = `the environment variable ${from.apiKeyEnv} is not set: set it where the worker runs.`;
+        problems.push({ where: `${file}: providers.${name}.apiKeyEnv`, text });
+      }
+    }
+    return {
+      api: from.api ?? 'chat',
+      baseUrl: from.baseUrl ?? env.baseUrl ?? OPENAI_URL,
+      apiKey,
+      ...(from.headers === undefined ? {} : { headers: from.headers }),
+      stallTimeoutMs: from.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+      ...(from.prices === undefined ? {} : { prices: pricesOf(from.prices) }),
+    };
+  };
+  const all = { default: {}, ...declared };
+  const entries = Object.entries(all).map(([name, from]) => [name, resolve(name, from)] as const);
+  return { providers: Object.fromEntries(entries), problems };
+}
+
+function pricesOf(
+  declared: NonNullable<ProviderDeclaration['prices']>,
+): NonNullable<Provider['prices']> {
+  return Object.fromEntries(
+    Object.entries(declared).map(([model, { input, output, cached }]) => [
+      model,
+      { input, output, ...(cached === undefined ? {} : { cached }) },
+    ]),
+  );
+}

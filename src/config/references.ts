@@ -1,0 +1,97 @@
+/** Whether the parts of a configuration fit together: names that are taken, names that lead nowhere. */
+import type { Tool } from '../contracts/tool.js';
+import type { DeclaredAgent } from './agent-yaml.js';
+import { didYouMean } from './near-name.js';
+import type { Problem } from './problems.js';
+
+/** The tool that every agent has; see `activities/tools/artifact-tool.ts`. */
+const ALWAYS_THERE = 'read_artifact';
+
+/** The names that agents may refer to. */
+export interface KnownNames {
+  readonly tools: readonly string[];
+  readonly servers: readonly string[];
+  readonly providers: readonly string[];
+}
+
+/** Two agents of one name, and references to what nobody declared. */
+export function agentProblems(agents: readonly DeclaredAgent[], known: KnownNames): Problem[] {
+  const problems: Problem[] = [];
+  const first = new Map<string, DeclaredAgent>();
+  for (const agent of agents) {
+    const { declaration, where } = agent;
+    const { name, tools = [], mcp = [], provider = 'default' } = declaration;
+    const other = first.get(name);
+    if (other) {
+      const text = `there is already an agent "${name}", at ${other.where(['name'])}: rename one.`;
+      problems.push({ where: where(['name']), text });
+    }
+    first.set(name, other ?? agent);
+    tools.forEach((tool, i) => {
+      if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
+      problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
+    });
+    mcp.forEach((server, i) => {
+      if (server === '*' || known.servers.includes(server)) return;
+      const text = unknown(
+        `The agent "${name}" names the MCP server`,
+        server,
+        known.servers,
+        'mcp',
+      );
+      problems.push({ where: where(['mcp', i]), text });
+    });
+    if (!known.providers.includes(provider)) {
+      const text = unknown(
+        `The agent "${name}" names the provider`,
+        provider,
+        known.providers,
+        'providers',
+      );
+      problems.push({ where: where(['provider']), text });
+    }
+  }
+  return problems;
+}
+
+/** Two tools of one name, and names that belong to others. */
+export function toolProblems(
+  tools: readonly Tool[],
+  servers: readonly string[],
+  file: string | undefined,
+): Problem[] {
+  const first = new Map<string, number>();
+  return tools.flatMap(({ name }, i) => {
+    const where = `${file}: tools[${i}]`;
+    const other = first.get(name);
+    first.set(name, other ?? i);
+    if (other !== undefined) {
+      return [{ where, text: `there is already a tool "${name}", tools[${other}]: rename one.` }];
+    }
+    const taken = name === ALWAYS_THERE || servers.some((server) => name.startsWith(`${server}__`));
+    if (!taken) return [];
+    const owner = name === ALWAYS_THERE ? 'Perdura itself' : 'an MCP server';
+    return [{ where, text: `the tool name "${name}" belongs to ${owner}: choose another.` }];
+  });
+}
+
+function unknownTool(agent: string, tool: string, { tools, servers }: KnownNames): string {
+  const server = tool.split('__')[0]!;
+  if (tool.includes('__') && servers.includes(server)) {
+    return `The agent "${agent}" names the tool "${tool}" of an MCP server: name the server, mcp: ["${server}"]; the server's "tools" in perdura.config.ts chooses among its tools.`;
+  }
+  if (servers.includes(tool)) {
+    return `The agent "${agent}" names the tool "${tool}", which is an MCP server: name it under "mcp".`;
+  }
+  return unknown(`The agent "${agent}" names the tool`, tool, tools, 'tools');
+}
+
+function unknown(subject: string, name: string, known: readonly string[], section: string): string {
+  const near = didYouMean(name, known);
+  const there =
+    near ||
+    (known.length === 0
+      ? ` Declare it under "${section}" in perdura.config.ts.`
+      : ` There are: ${known.join(', ')}.`);
+  return `${subject} "${name.slice(0, 80)}", which nobody declared.${there}`;
+}

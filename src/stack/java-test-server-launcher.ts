@@ -1,0 +1,218 @@
+/**
+ * The Java of this project, as text: how Temporal's test server is started. Its own main class
+ * would do, but for two things.
+ *
+ * It listens on every interface, and a test server lets everyone in: this one takes the same
+ * arguments and listens on 127.0.0.1. It also prints the port, so that 0 can be asked for.
+ *
+ * And it does not know the timeout of sticky queues (`scheduleToStartTimeout`): the workflow
+ * tasks of a worker that was killed wait for it for ever, where a production server gives them
+ * to another worker after that timeout. `StickyRescue` does the same from outside, with the
+ * server's own API: it polls the queues that nobody polls any more, and fails what it gets
+ * with the cause that Temporal has for it, so that the task is scheduled anew for everyone.
+ */
+
+export const LAUNCHER_CLASS = 'PerduraTestServer';
+
+/** What it prints once it accepts connections; the port is the first group. */
+export const LISTENING = /listening on 127\.0\.0\.1:(\d+)/;
+
+/** Arguments: `<port> [--enable-time-skipping]`. Compiles with Java 11. */
+export const LAUNCHER_SOURCE = `\
+import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
+import io.grpc.ManagedChannel;
+import io.grpc.Metadata;
+import io.grpc.Server;
+import io.grpc.ServerCall;
+import io.grpc.ServerCallHandler;
+import io.grpc.ServerInterceptor;
+import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
+import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
+import io.temporal.api.enums.v1.QueryResultType;
+import io.temporal.api.enums.v1.TaskQueueKind;
+import io.temporal.api.enums.v1.WorkflowTaskFailedCause;
+import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueRequest;
+import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueResponse;
+import io.temporal.api.workflowservice.v1.RespondQueryTaskCompletedRequest;
+import io.temporal.api.workflowservice.v1.RespondWorkflowTaskFailedRequest;
+import io.temporal.api.workflowservice.v1.WorkflowServiceGrpc;
+import io.temporal.internal.testservice.GRPCServerHelper;
+import io.temporal.internal.testservice.TestServicesStarter;
+import java.net.InetSocketAddress;
+import java.util.Map;
+import java.util.concurrent.ConcurrentHashMap;
+
+public final class ${LAUNCHER_CLASS} {
+  public static void main(String[] args) throws Exception {
+    boolean skipping = args.length > 1 && args[1].equals("--enable-time-skipping");
+    TestServicesStarter services = new TestServicesStarter(!skipping, 0);
+    NettyServerBuilder builder =
+        NettyServerBuilder.forAddress(
+            new InetSocketAddress("127.0.0.1", Integer.parseInt(args[0])));
+    GRPCServerHelper.registerServicesAndHealthChecks(services.getServices(), builder);
+    StickyRescue rescue = new StickyRescue();
+    builder.intercept(rescue);
+    Server server = builder.build();
+    try {
+      server.start();
+    } catch (Exception failure) {
+      // Threads of the services would keep the process alive without a server.
+      System.err.println(failure + ": " + failure.getCause());
+      System.exit(1);
+    }
+    rescue.start(server.getPort());
+    System.out.println("listening on 127.0.0.1:" + server.getPort());
+    server.awaitTermination();
+  }
+
+  /** Takes over for workers that are gone; see above. */
+  static final class StickyRescue implements ServerInterceptor {
+    static final String IDENTITY = "perdura-sticky-rescue";
+    /** A worker polls again at once; one that has not for so long is gone, or too busy to ask. */
+    static final long GONE_AFTER_MS = 1500;
+
+    static final class Queue {
+      final PollWorkflowTaskQueueRequest poll;
+      int polls;
+      long idleSince;
+      Thread rescuer;
+
+      Queue(PollWorkflowTaskQueueRequest poll) {
+        this.poll = poll.toBuilder().setIdentity(IDENTITY).build();
+      }
+    }
+
+    final Map<String, Queue> queues = new ConcurrentHashMap<>();
+    WorkflowServiceGrpc.WorkflowServiceBlockingStub service;
+
+    void start(int port) {
+      ManagedChannel channel =
+          NettyChannelBuilder.forAddress("127.0.0.1", port).usePlaintext().build();
+      service = WorkflowServiceGrpc.newBlockingStub(channel);
+      daemon(
+          () -> {
+            while (true) {
+              Thread.sleep(250);
+              for (Queue queue : queues.values()) {
+                synchronized (queue) {
+                  long idle = System.currentTimeMillis() - queue.idleSince;
+                  if (queue.polls == 0 && queue.rescuer == null && idle > GONE_AFTER_MS) {
+                    queue.rescuer = daemon(() -> rescue(queue));
+                  }
+                }
+              }
+            }
+          });
+    }
+
+    /** Gives away what comes to the queue, until its worker polls again. */
+    void rescue(Queue queue) {
+      while (true) {
+        synchronized (queue) {
+          if (queue.polls > 0) {
+            queue.rescuer = null;
+            return;
+          }
+        }
+        try {
+          PollWorkflowTaskQueueResponse task = service.pollWorkflowTaskQueue(queue.poll);
+          if (task.getTaskToken().isEmpty()) continue;
+          if (task.hasQuery()) {
+            service.respondQueryTaskCompleted(
+                RespondQueryTaskCompletedRequest.newBuilder()
+                    .setNamespace(queue.poll.getNamespace())
+                    .setTaskToken(task.getTaskToken())
+                    .setCompletedType(QueryResultType.QUERY_RESULT_TYPE_FAILED)
+                    .setErrorMessage("The worker that held the workflow is gone; ask again.")
+                    .build());
+            continue;
+          }
+          service.respondWorkflowTaskFailed(
+              RespondWorkflowTaskFailedRequest.newBuilder()
+                  .setNamespace(queue.poll.getNamespace())
+                  .setTaskToken(task.getTaskToken())
+                  .setIdentity(IDENTITY)
+                  .setCause(
+                      WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_RESET_STICKY_TASK_QUEUE)
+                  .build());
+        } catch (RuntimeException expected) {
+          // A poll that ran out, or a task that someone else has ended.
+          try {
+            Thread.sleep(100);
+          } catch (InterruptedException end) {
+            return;
+          }
+        }
+      }
+    }
+
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      ServerCall.Listener<Q> listener = next.startCall(call, headers);
+      if (!call.getMethodDescriptor().getFullMethodName().endsWith("/PollWorkflowTaskQueue")) {
+        return listener;
+      }
+      return new SimpleForwardingServerCallListener<Q>(listener) {
+        Queue queue;
+
+        @Override
+        public void onMessage(Q message) {
+          PollWorkflowTaskQueueRequest poll = (PollWorkflowTaskQueueRequest) message;
+          if (poll.getTaskQueue().getKind() == TaskQueueKind.TASK_QUEUE_KIND_STICKY
+              && !poll.getIdentity().equals(IDENTITY)) {
+            queue =
+                queues.computeIfAbsent(
+                    poll.getNamespace() + "/" + poll.getTaskQueue().getName(),
+                    name -> new Queue(poll));
+            synchronized (queue) {
+              queue.polls++;
+            }
+          }
+          super.onMessage(message);
+        }
+
+        @Override
+        public void onCancel() {
+          end();
+          super.onCancel();
+        }
+
+        @Override
+        public void onComplete() {
+          end();
+          super.onComplete();
+        }
+
+        void end() {
+          if (queue == null) return;
+          synchronized (queue) {
+            queue.polls--;
+            queue.idleSince = System.currentTimeMillis();
+          }
+          queue = null;
+        }
+      };
+    }
+
+    interface Body {
+      void run() throws InterruptedException;
+    }
+
+    static Thread daemon(Body body) {
+      Thread thread =
+          new Thread(
+              () -> {
+                try {
+                  body.run();
+                } catch (InterruptedException end) {
+                  Thread.currentThread().interrupt();
+                }
+              });
+      thread.setDaemon(true);
+      thread.start();
+      return thread;
+    }
+  }
+}
+`;

@@ -1,0 +1,177 @@
+/**
+ * Everything that an agent needs, for a test: servers, a worker in this process, a scripted
+ * model, a runtime that talks to them. A stack has a tenant and a task queue of its own, so
+ * that many share the servers.
+ *
+ *     const stack = await startTestStack({ config });
+ *     stack.model.enqueue('Hello.');
+ *     const session = await stack.runtime.start();
+ *     expect((await session.ask('hi')).text).toBe('Hello.');
+ *     await stack.stop();
+ */
+import { randomBytes } from 'node:crypto';
+import {
+  DefaultLogger,
+  NativeConnection,
+  Runtime,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
+import { AgentRuntime } from '../client/agent-runtime.js';
+import { completeAgent } from '../config/agent-schema.js';
+import { defaultAgent } from '../config/default-agent.js';
+import type { AgentDeclaration, PerduraConfig } from '../config/define-config.js';
+import type { ResolvedConfig } from '../contracts/config.js';
+import { migrate } from '../store/migrate.js';
+import { buildBundle } from '../../worker/bundle.js';
+import {
+  createWorker,
+  type PerduraWorker,
+  type PerduraWorkerOptions,
+} from '../../worker/create-worker.js';
+import { ScriptedModel } from './scripted-model.js';
+import { startTestServers, type TestServers, type TestServersOptions } from './test-servers.js';
+
+export interface TestStackOptions extends TestServersOptions {
+  /** Agents, tools and MCP servers. All of its providers are the scripted model. */
+  readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'>;
+  /** Default: made from the sources of this build. Give your own when it has workflows of yours. */
+  readonly workflowBundle?: WorkflowBundleOption;
+  /** As for `createWorker`. */
+  readonly settings?: PerduraWorkerOptions['settings'];
+  /** As for `createWorker`. */
+  readonly worker?: PerduraWorkerOptions['worker'];
+  /** How the model is spoken to. Default `chat`. */
+  readonly api?: 'chat' | 'responses';
+  /** Silence of the model after which a call fails, ms. Default 10,000. */
+  readonly stallTimeoutMs?: number;
+  /** False: no worker runs until `startWorker`. */
+  readonly start?: boolean;
+}
+
+let bundle: Promise<{ code: string }> | undefined;
+const migrated = new Map<string, Promise<void>>();
+
+export class TestStack {
+  readonly model: ScriptedModel;
+  readonly runtime: AgentRuntime;
+  readonly temporalAddress: string;
+  readonly databaseUrl: string;
+  readonly #options: TestStackOptions;
+  readonly #servers: TestServers;
+  readonly #connection: NativeConnection;
+  #running: { worker: PerduraWorker; done: Promise<void> } | undefined;
+
+  private constructor(
+    options: TestStackOptions,
+    servers: TestServers,
+    parts: { model: ScriptedModel; runtime: AgentRuntime; connection: NativeConnection },
+  ) {
+    this.model = parts.model;
+    this.runtime = parts.runtime;
+    this.temporalAddress = servers.temporalAddress;
+    this.databaseUrl = servers.databaseUrl;
+    this.#options = options;
+    this.#servers = servers;
+    this.#connection = parts.connection;
+  }
+
+  /** See {@link startTestStack}. */
+  static async start(options: TestStackOptions = {}): Promise<TestStack> {
+    installRuntime();
+    const servers = await startTestServers(options);
+    try {
+      const { temporalAddress: address, databaseUrl } = servers;
+      const schema = migrated.get(databaseUrl) ?? migrate(databaseUrl);
+      migrated.set(databaseUrl, schema);
+      await schema;
+      const name = `t${randomBytes(6).toString('hex')}`;
+      const [model, connection, runtime] = await Promise.all([
+        ScriptedModel.start(),
+        NativeConnection.connect({ address }),
+        AgentRuntime.connect({
+          temporalAddress: address,
+          databaseUrl,
+          tenant: name,
+          taskQueue: name,
+        }),
+      ]);
+      const stack = new TestStack(options, servers, { model, runtime, connection });
+      if (options.start !== false) await stack.startWorker();
+      return stack;
+    } catch (error) {
+      await servers.stop();
+      throw error;
+    }
+  }
+
+  get tenant(): string {
+    return this.runtime.tenant;
+  }
+
+  get taskQueue(): string {
+    return this.runtime.taskQueue;
+  }
+
+  get worker(): PerduraWorker {
+    if (!this.#running) throw new Error('No worker runs.');
+    return this.#running.worker;
+  }
+
+  async startWorker(): Promise<void> {
+    const { workflowBundle, settings, worker: workerOptions } = this.#options;
+    const worker = await createWorker({
+      config: this.#config(),
+      connection: this.#connection,
+      taskQueue: this.taskQueue,
+      databaseUrl: this.databaseUrl,
+      workflowBundle: workflowBundle ?? (await (bundle ??= buildBundle())),
+      settings: { heartbeatTimeoutMs: 2_000, ...settings },
+      worker: { shutdownGraceTime: 500, ...workerOptions },
+    });
+    this.#running = { worker, done: worker.run() };
+    this.#running.done.catch(() => undefined);
+  }
+
+  async stopWorker(): Promise<void> {
+    const running = this.#running;
+    this.#running = undefined;
+    running?.worker.shutdown();
+    await running?.done;
+  }
+
+  async stop(): Promise<void> {
+    await this.stopWorker();
+    await this.runtime.close();
+    await this.#connection.close();
+    await this.model.stop();
+    await this.#servers.stop();
+  }
+
+  #config(): ResolvedConfig {
+    const { config = {}, api = 'chat', stallTimeoutMs = 10_000 } = this.#options;
+    const mcp = config.mcp ?? {};
+    const declared: readonly AgentDeclaration[] = config.agents ?? [defaultAgent(Object.keys(mcp))];
+    const agents = declared.map((agent) => completeAgent(agent, { model: 'gpt-test' }));
+    const scripted = { api, baseUrl: this.model.baseUrl, apiKey: 'test', stallTimeoutMs };
+    return {
+      agents,
+      tools: config.tools ?? [],
+      mcp,
+      providers: Object.fromEntries(agents.map(({ provider }) => [provider, scripted])),
+    };
+  }
+}
+
+/** Starts the servers that are not given (some seconds), and a worker. */
+export function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
+  return TestStack.start(options);
+}
+
+/** The SDK's own log is quiet, and it takes no signals: the test runner has its own. */
+function installRuntime(): void {
+  try {
+    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+  } catch {
+    // Another stack of this process has installed it.
+  }
+}

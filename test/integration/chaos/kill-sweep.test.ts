@@ -1,0 +1,205 @@
+/**
+ * The kill sweep: worker processes are killed with SIGKILL, again and again, in the middle of
+ * model calls and tools, while messages come in; then everything is counted.
+ *
+ *     PERDURA_SWEEP_KILLS=200 PERDURA_SWEEP_MESSAGES=5000 PERDURA_SWEEP_SEED=7 npx vitest run kill-sweep
+ */
+import { randomBytes } from 'node:crypto';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { Session } from '../../../src/client/session.js';
+import { HANDLERS } from '../../../src/contracts/session.js';
+import { compiledModule } from '../../../src/stack/compiled.js';
+import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
+import { migrate } from '../../../src/store/migrate.js';
+import { Ledger } from '../../../src/testing/ledger.js';
+import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
+import { seeded } from '../../support/random.js';
+
+const KILLS = Number(process.env.PERDURA_SWEEP_KILLS ?? 20);
+const MESSAGES = Number(process.env.PERDURA_SWEEP_MESSAGES ?? 500);
+const SESSIONS = 10;
+const SEED = Number(process.env.PERDURA_SWEEP_SEED ?? randomBytes(3).readUIntBE(0, 3));
+const name = `k${randomBytes(5).toString('hex')}`;
+
+const TOOLS = ['look', 'note', 'mark', 'stamp'] as const;
+
+/** Which tools a message makes the model call: decided by the message, so that a retry decides the same. */
+function toolsFor(text: string): string[] {
+  const n = Number(/m-(\d+)/.exec(text)?.[1] ?? 0);
+  const first = TOOLS[n % 5];
+  return first === undefined ? [] : n % 3 === 0 ? [first, TOOLS[(n + 1) % 4]!] : [first];
+}
+
+function answer(request: SeenRequest) {
+  const of = request.lastUserText;
+  const pace = { chunkSize: 4, chunkDelayMs: 4 };
+  if (request.messages.at(-1)?.role !== 'user') return { ...pace, text: `finished ${of}` };
+  const calls = toolsFor(of);
+  return calls.length === 0
+    ? { ...pace, text: `finished ${of}` }
+    : { toolCalls: calls.map((tool) => ({ name: tool, arguments: { of } })) };
+}
+
+describe('kill sweep', () => {
+  let model: ScriptedModel;
+  let ledger: Ledger;
+  let runtime: AgentRuntime;
+  let folder: string;
+  const workers: SupervisedProcess[] = [];
+  const random = seeded(SEED);
+  let progress = 0;
+  let kills = 0;
+
+  /** Kills a worker each time that so much has happened: no clock decides. */
+  const onProgress = (pid?: number) => {
+    progress += 1;
+    if (kills >= KILLS || progress < ((kills + 1) * MESSAGES * 2) / (KILLS + 2)) return;
+    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const victim =
+      alive.find((worker) => worker.pid === pid) ?? alive[Math.floor(random() * alive.length)];
+    if (!victim) return;
+    kills += 1;
+    victim.kill('SIGKILL');
+  };
+
+  beforeAll(async () => {
+    folder = await mkdtemp(join(tmpdir(), 'perdura-sweep-'));
+    await migrate(inject('databaseUrl'));
+    [model, ledger] = await Promise.all([
+      ScriptedModel.start(),
+      Ledger.start(join(folder, 'ledger.jsonl')),
+    ]);
+    model.reply(/./, (request) => {
+      onProgress();
+      return answer(request);
+    });
+    // In the middle of the tool: the ledger has written, the tool has not yet heard so.
+    ledger.onEntry(({ pid }) => onProgress(pid));
+    const environment = () => ({
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      TEMPORAL_NAMESPACE: 'default',
+      DATABASE_URL: inject('databaseUrl'),
+      OPENAI_BASE_URL: model.baseUrl,
+      OPENAI_API_KEY: 'test',
+      CHAOS_LEDGER: ledger.url,
+      PERDURA_CONFIG: fileURLToPath(new URL('../../fixtures/chaos.config.ts', import.meta.url)),
+      PERDURA_TASK_QUEUE: name,
+      PERDURA_MAX_CACHED_WORKFLOWS: process.env.PERDURA_TEST_CACHED_WORKFLOWS,
+    });
+    const module = compiledModule('worker/main.js');
+    workers.push(
+      ...(await Promise.all(
+        [1, 2].map((n) => supervise({ name: `worker-${n}`, module, environment })),
+      )),
+    );
+    runtime = await AgentRuntime.connect({
+      temporalAddress: inject('temporalAddress'),
+      databaseUrl: inject('databaseUrl'),
+      tenant: name,
+      taskQueue: name,
+    });
+  });
+
+  afterAll(async () => {
+    await Promise.all(workers.map((worker) => worker.stop()));
+    await runtime?.close();
+    await ledger?.stop();
+    await model?.stop();
+    await rm(folder, { recursive: true, force: true });
+  });
+
+  it(`F1 F2 F3 workers: ${KILLS} kills among ${MESSAGES} messages → lost 0, doubled 0, in order`, async () => {
+    const sessions = await Promise.all(
+      Array.from({ length: SESSIONS }, (_, i) => runtime.start({ session: `sweep-${i}` })),
+    );
+    const accepted = await Promise.all(
+      sessions.map((session, i) => sendAll(runtime, session, i, seeded(SEED + i))),
+    );
+    await Promise.all(sessions.map((session, i) => settled(session, accepted[i]!.length)));
+
+    let lost = 0;
+    let outOfOrder = 0;
+    let doubledMessages = 0;
+    let unanswered = 0;
+    for (const [i, session] of sessions.entries()) {
+      const transcript = await session.transcript();
+      const taken = transcript.flatMap(({ message }) =>
+        message.role === 'user' ? [message.id] : [],
+      );
+      lost += accepted[i]!.filter((id) => !taken.includes(id)).length;
+      doubledMessages += taken.length - new Set(taken).size;
+      outOfOrder += taken.filter((id, at) => id !== accepted[i]![at]).length;
+      const said = transcript.flatMap(({ message }) =>
+        message.role === 'assistant' && message.toolCalls === undefined ? [message.text] : [],
+      );
+      // What a run without faults says: one answer to each message, in order.
+      unanswered += accepted[i]!.filter((id, at) => said[at] !== `finished ${id}`).length;
+    }
+    const doubled = ledger.doubled().length + doubledMessages;
+    const { attempts, unknown } = await audit(sessions);
+    console.log(
+      `seed ${SEED} · kills ${kills} · messages ${accepted.flat().length} · lost ${lost} · doubled ${doubled} · ` +
+        `out of order ${outOfOrder} · stuck ${unanswered} · OUTCOME_UNKNOWN ${unknown} · ` +
+        `model calls ${model.requests.length}, on record ${attempts}`,
+    );
+    expect({ kills, lost, doubled, outOfOrder, unanswered }).toEqual({
+      kills: KILLS,
+      lost: 0,
+      doubled: 0,
+      outOfOrder: 0,
+      unanswered: 0,
+    });
+    expect(attempts).toBeGreaterThanOrEqual(model.requests.length);
+  }, 600_000);
+});
+
+/** Sends one session's messages, in order: by update and by signal, some of them twice. */
+async function sendAll(
+  runtime: AgentRuntime,
+  session: Session,
+  i: number,
+  random: () => number,
+): Promise<string[]> {
+  const ids: string[] = [];
+  const handle = runtime.temporal.workflow.getHandle(session.workflowId);
+  for (let j = 0; j < MESSAGES / SESSIONS; j++) {
+    const id = `m-${i * 1_000 + j}`;
+    const message = { id, text: id };
+    if (random() < 0.3) await handle.signal(HANDLERS.message, message);
+    else await session.send(message);
+    if (random() < 0.1) await session.send(message);
+    ids.push(id);
+  }
+  return ids;
+}
+
+/** Resolves when so many turns have ended. */
+async function settled(session: Session, turns: number): Promise<void> {
+  let ended = 0;
+  for await (const item of session.events()) {
+    if (item.type === 'turn.failed') throw new Error(`${item.failure.type}: ${item.failure.message}`);
+    if (item.type === 'turn.completed' && ++ended === turns) return;
+  }
+}
+
+async function audit(sessions: Session[]): Promise<{ attempts: number; unknown: number }> {
+  let attempts = 0;
+  let unknown = 0;
+  for (const session of sessions) {
+    const { turns } = await session.timeline();
+    for (const { steps } of turns) {
+      for (const step of steps) {
+        attempts += step.attempts.length;
+        unknown += step.tools.filter(
+          ({ result }) => result?.failure?.type === 'Tool.OutcomeUnknown',
+        ).length;
+      }
+    }
+  }
+  return { attempts, unknown };
+}

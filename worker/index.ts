@@ -1,0 +1,15 @@
+/**
+ * `perdura/worker`: workers, in a process of their own or embedded in an application, with
+ * workflows and activities of the application beside Perdura's.
+ */
+export { createWorker, type PerduraWorker, type PerduraWorkerOptions } from './create-worker.js';
+export { runWorker } from './main.js';
+export { buildBundle, workflowBundle } from './bundle.js';
+export { hasSearchAttributes, registerSearchAttributes } from './search-attributes.js';
+export { createLLMClient } from '../activities/llm/openai-client.js';
+export { migrate, pendingMigrations } from '../src/store/migrate.js';
+export { loadConfig } from '../src/config/load-config.js';
+export { readSettings, type Settings } from '../src/config/environment.js';
+export type { ResolvedConfig } from '../src/contracts/config.js';
+export type { LiveBus } from '../src/live/bus.js';
+export { InProcessLiveBus } from '../src/live/in-process-bus.js';
