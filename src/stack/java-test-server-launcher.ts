@@ -41,6 +41,7 @@ import io.temporal.internal.testservice.TestServicesStarter;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.TimeUnit;
 
 public final class ${LAUNCHER_CLASS} {
   public static void main(String[] args) throws Exception {
@@ -52,6 +53,8 @@ public final class ${LAUNCHER_CLASS} {
     GRPCServerHelper.registerServicesAndHealthChecks(services.getServices(), builder);
     StickyRescue rescue = new StickyRescue();
     builder.intercept(rescue);
+    // Temporal's clients ping every 30 s; gRPC's default would cut them off for that.
+    builder.permitKeepAliveTime(5, TimeUnit.SECONDS).permitKeepAliveWithoutCalls(true);
     Server server = builder.build();
     try {
       server.start();

@@ -36,7 +36,7 @@ const CORE_LINE = /^\S+Z\s+(?:WARN|INFO|DEBUG|TRACE)\s+temporal/;
 
 /** A line of a worker: its JSON log as a sentence, everything else as it is; empty for noise. */
 export function workerLine(part: string, line: string, style: Style): string {
-  if (CORE_LINE.test(line)) return '';
+  if (CORE_LINE.test(clean(line))) return '';
   let text = line;
   try {
     const { level, msg, ...rest } = JSON.parse(line) as Record<string, unknown>;

@@ -294,7 +294,11 @@ begin
   if v_stage > t.stage then
     update perdura.messages set superseded_at = now()
       where tenant = v_tenant and transcript = v_transcript and seq > v_head
-        and superseded_at is null;
+        and superseded_at is null
+        -- A sender's message that is about to be written at the same place again is the same.
+        and not exists (select 1 from json_array_elements(p->'messages') again
+          where (again->>'seq')::int = messages.seq and again->>'key' = messages.key
+            and again->>'messageId' = messages.message_id);
     get diagnostics v_count = row_count;
     if v_count > 0 then t.generation := t.generation + 1; end if;
     update perdura.transcripts set stage = v_stage, generation = t.generation

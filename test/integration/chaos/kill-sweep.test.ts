@@ -182,7 +182,8 @@ async function sendAll(
 async function settled(session: Session, turns: number): Promise<void> {
   let ended = 0;
   for await (const item of session.events()) {
-    if (item.type === 'turn.failed') throw new Error(`${item.failure.type}: ${item.failure.message}`);
+    if (item.type === 'turn.failed')
+      throw new Error(`${item.failure.type}: ${item.failure.message}`);
     if (item.type === 'turn.completed' && ++ended === turns) return;
   }
 }

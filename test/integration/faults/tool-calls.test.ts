@@ -1,0 +1,140 @@
+import { z } from 'zod';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { tool } from '../../../src/contracts/define-tool.js';
+import type { StoredMessage } from '../../../src/contracts/message.js';
+import { Harness } from '../../support/harness.js';
+import { eventually } from '../../support/observe.js';
+
+const add = tool({
+  name: 'add',
+  description: 'Adds two numbers.',
+  parameters: z.object({ a: z.number(), b: z.number() }),
+  effect: 'read',
+  run: 'local',
+  execute: ({ a, b }) => a + b,
+});
+
+const toolFailures = (transcript: readonly StoredMessage[]) =>
+  transcript.flatMap(({ message }) =>
+    message.role === 'tool' ? [message.failure?.type ?? 'fine'] : [],
+  );
+
+describe('tool calls', () => {
+  let h: Harness;
+  let tight: Harness;
+  beforeAll(async () => {
+    h = await Harness.start({ tools: [add] });
+    tight = await Harness.start({
+      tools: [add],
+      agent: { model: 'gpt-4o', limits: { maxSteps: 4, maxTurnMs: 1_500, maxTurnCostUsd: 0.01 } },
+    });
+  });
+  afterAll(() => Promise.all([h.stop(), tight.stop()]));
+
+  const calls = (name: string, args: string | object) => ({ toolCalls: [{ name, arguments: args }] });
+
+  it('F15 tool call: malformed JSON, unknown tool, wrong arguments → the model is told, and mends it', async () => {
+    h.model.enqueue(
+      calls('add', '{"a": 1, "b":'),
+      calls('ad', { a: 1, b: 2 }),
+      calls('add', { a: 'one', b: 2 }),
+      calls('add', { a: 1, b: 2 }),
+      'It is 3.',
+    );
+    const session = await h.runtime.start();
+    expect((await session.ask('add')).text).toBe('It is 3.');
+    expect(toolFailures(await session.transcript())).toEqual([
+      'Tool.InvalidArguments',
+      'Tool.Unknown',
+      'Tool.InvalidArguments',
+      'fine',
+    ]);
+    const told = h.model.requests.at(-1)!.messages.filter(({ role }) => role === 'tool');
+    expect(told[1]!.text).toContain('add');
+    expect(told[3]!.text).toBe('3');
+  });
+
+  it('F15 tool call: wrong again and again → Turn.RepairsExhausted, the next message works', async () => {
+    h.model.enqueue(...Array.from({ length: 4 }, () => calls('nothing', {})));
+    const session = await h.runtime.start();
+    await expect(session.ask('add')).rejects.toMatchObject({ type: 'Turn.RepairsExhausted' });
+    expect(await session.record()).toMatchObject({
+      state: 'error',
+      failure: { type: 'Turn.RepairsExhausted' },
+    });
+    expect(toolFailures(await session.transcript())).toHaveLength(4);
+    h.model.enqueue('fine');
+    expect((await session.ask('again')).text).toBe('fine');
+    h.model.assertDone();
+  });
+
+  it('F15 tool call: wrong calls beside a right one → no repair is counted', async () => {
+    const both = {
+      toolCalls: [
+        { name: 'nothing', arguments: {} },
+        { name: 'add', arguments: { a: 1, b: 2 } },
+      ],
+    };
+    h.model.enqueue(...Array.from({ length: 6 }, () => both), 'done');
+    const session = await h.runtime.start();
+    expect((await session.ask('add')).text).toBe('done');
+  });
+
+  it('F15 tool call: the same id twice, or none → results are told apart', async () => {
+    h.model.enqueue(
+      {
+        toolCalls: [
+          { id: 'x', name: 'add', arguments: { a: 1, b: 2 } },
+          { id: 'x', name: 'add', arguments: { a: 3, b: 4 } },
+        ],
+      },
+      'done',
+    );
+    const session = await h.runtime.start();
+    await session.ask('add');
+    const messages = h.model.requests.at(-1)!.messages;
+    const ids = messages.find(({ calls: made }) => made.length > 0)!.calls.map(({ id }) => id);
+    expect(new Set(ids).size).toBe(2);
+    const results = messages.filter(({ role }) => role === 'tool');
+    expect(results.map(({ callId, text }) => [callId, text])).toEqual([
+      [ids[0], '3'],
+      [ids[1], '7'],
+    ]);
+  });
+
+  it('F17 endless tool loop: → stopped by maxSteps, the next message works', async () => {
+    tight.model.reply('steps', calls('add', { a: 1, b: 2 }), { times: 4 });
+    const session = await tight.runtime.start();
+    await expect(session.ask('steps')).rejects.toMatchObject({ type: 'Turn.StepLimit' });
+    expect(tight.model.requests.filter((r) => r.lastUserText === 'steps')).toHaveLength(4);
+    tight.model.enqueue('fine');
+    expect((await session.ask('again')).text).toBe('fine');
+  });
+
+  it('F17 endless tool loop: → stopped by maxTurnMs', async () => {
+    tight.model.reply('slow', { ...calls('add', { a: 1, b: 2 }), firstDelayMs: 800 });
+    const session = await tight.runtime.start();
+    await expect(session.ask('slow')).rejects.toMatchObject({ type: 'Turn.TimeLimit' });
+    expect(tight.model.requests.filter((r) => r.lastUserText === 'slow').length).toBeLessThan(4);
+  });
+
+  it('F17 endless tool loop: → stopped by maxTurnCostUsd, and the cost is told', async () => {
+    // gpt-4o: 2.50 USD per million input tokens.
+    const usage = { input: 3_000, output: 10 };
+    tight.model.reply('dear', { ...calls('add', { a: 1, b: 2 }), usage });
+    const session = await tight.runtime.start();
+    await expect(session.ask('dear')).rejects.toMatchObject({ type: 'Turn.CostLimit' });
+    expect(tight.model.requests.filter((r) => r.lastUserText === 'dear')).toHaveLength(2);
+    const record = await eventually(() => session.record());
+    expect(record.costMicros).toBeGreaterThan(10_000);
+  });
+
+  it('turn: of several steps → its usage is that of all of them', async () => {
+    const usage = { input: 100, output: 10 };
+    h.model.enqueue({ ...calls('add', { a: 1, b: 2 }), usage }, { text: 'done', usage });
+    const session = await h.runtime.start();
+    const answer = await session.ask('add');
+    expect(answer.usage).toMatchObject({ input: 200, output: 20 });
+    expect((await session.status()).usage).toMatchObject({ input: 200, output: 20 });
+  });
+});
