@@ -33,11 +33,15 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
     const { client, provider } = deps.provider(agent.provider);
     const window = agent.contextWindow ?? contextWindowOf(agent.model);
     const visible = visiblePart(await deps.cache.load(key, transcript, run, head));
-    const limit = Math.max(256, window - agent.maxTokens);
-    const cut = cutBefore(visible, (limit * KEEP_SHARE) / ratioOf(visible));
+    const limit = Math.max(256, window - agent.maxTokens) / ratioOf(visible);
+    // Of what there is, where that is less than the window: then the provider, who said that it
+    // does not fit, has a smaller window than we think.
+    const size = visible.reduce((sum, { tokens }) => sum + tokens, 0);
+    const cut = cutBefore(visible, Math.min(limit, size) * KEEP_SHARE);
     if (cut === 0) return { head, usage: NO_USAGE, compacted: false };
     const old = visible.slice(0, cut);
-    const messages = shorten(old, limit / ratioOf(visible) - SUMMARY_TOKENS);
+    const room = Math.max(limit / 4, limit - SUMMARY_TOKENS);
+    const messages = shorten(old, room);
     const tokens = messages.reduce((sum, message) => sum + lengthOf(message), 0);
     const writer = execution.writer(input);
     const record = { kind: 'compact', turn, step, attempt, model: agent.model } as const;
@@ -56,21 +60,27 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
     });
     if (existing[0]) return { head: seq, usage: existing[0].usage ?? NO_USAGE, compacted: true };
     try {
-      const response = await client.complete(
-        {
-          model: agent.model,
-          instructions: INSTRUCTIONS,
-          messages: [
-            ...messages,
-            { role: 'user', id: 'compact', text: 'Write the summary of the conversation so far.' },
-          ],
-          tools: [],
-          toolChoice: 'none',
-          temperature: agent.temperature,
-          maxTokens: Math.min(agent.maxTokens, SUMMARY_TOKENS),
-        },
-        { signal: execution.signal, stallTimeoutMs: provider.stallTimeoutMs },
-      );
+      const ask = (shown: readonly TranscriptMessage[]) =>
+        client.complete(
+          {
+            model: agent.model,
+            instructions: INSTRUCTIONS,
+            messages: [
+              ...shown,
+              { role: 'user', id: 'compact', text: 'Write the summary of the conversation so far.' },
+            ],
+            tools: [],
+            toolChoice: 'none',
+            temperature: agent.temperature,
+            maxTokens: Math.min(agent.maxTokens, SUMMARY_TOKENS),
+          },
+          { signal: execution.signal, stallTimeoutMs: provider.stallTimeoutMs },
+        );
+      const response = await ask(messages).catch((error: unknown) => {
+        if (!(error instanceof PerduraError) || error.type !== 'Model.ContextOverflow') throw error;
+        // Too much even for this: a summary of the newest part is better than no way on.
+        return ask(shorten(old, Math.min(room, tokens) / 4));
+      });
       const usage = response.usage ?? {
         ...estimate,
         output: estimateTokens(response.text),

@@ -3,7 +3,8 @@
  * tool output only a mark, when the window would not hold it all. Pure.
  */
 import type { TranscriptMessage } from '../src/contracts/message.js';
-import type { CachedMessage } from './transcript-cache.js';
+import { estimateTokens } from './llm/context-window.js';
+import { tokensOf, type CachedMessage } from './transcript-cache.js';
 
 /** Share of the budget that may be full before old tool output is trimmed. */
 const TRIM_ABOVE = 0.8;
@@ -15,6 +16,8 @@ const TRIM_STRIDE = 16;
 /** Tool output is shown whole in this many of the newest messages. */
 const ALWAYS_WHOLE = 8;
 const TRIMMED_TOKENS = 24;
+/** Arguments of a tool call above this are left out where the window would not hold them, tokens. */
+const LARGE_ARGUMENTS = 1_000;
 
 export interface Context {
   readonly messages: readonly TranscriptMessage[];
@@ -42,7 +45,12 @@ export function buildContext(transcript: readonly CachedMessage[], room: Room): 
   if (whole * ratio <= room.limit * TRIM_ABOVE) return finish(visible, whole, ratio, room);
   const line = trimLine(visible, whole - (room.limit * TRIM_ABOVE) / ratio);
   const trimmed = visible.map((entry) => (entry.seq < line ? trim(entry) : entry));
-  return finish(trimmed, room.fixed + sum(trimmed), ratio, room);
+  const context = finish(trimmed, room.fixed + sum(trimmed), ratio, room);
+  if (!context.overflow) return context;
+  // What the model wrote for a tool it need not read again; compaction could not part the
+  // newest call from its result either.
+  const lean = trimmed.map(trimArguments);
+  return finish(lean, room.fixed + sum(lean), ratio, room);
 }
 
 function finish(
@@ -113,6 +121,21 @@ function trim(entry: CachedMessage): CachedMessage {
       content: [{ type: 'text', text: `[Old output of ${message.name} left out.${where}]` }],
     },
   };
+}
+
+function trimArguments(entry: CachedMessage): CachedMessage {
+  const { message } = entry;
+  if (message.role !== 'assistant' || entry.tokens <= LARGE_ARGUMENTS) return entry;
+  const toolCalls = (message.toolCalls ?? []).map((call) =>
+    estimateTokens(call.arguments) > LARGE_ARGUMENTS
+      ? {
+          ...call,
+          arguments: JSON.stringify({ left_out: `${call.arguments.length} characters` }),
+        }
+      : call,
+  );
+  const lean = { ...message, ...(message.toolCalls ? { toolCalls } : {}) };
+  return { ...entry, tokens: tokensOf(lean), message: lean };
 }
 
 /**

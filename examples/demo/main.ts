@@ -52,19 +52,21 @@ async function main(): Promise<boolean> {
   let good = false;
   let clean = false;
   const started = new Set<number>();
+  // What was there before is not ours: the compiler that runs this file.
+  const before = new Set(descendants());
   try {
     stack = await startDevStack({
       settings,
       workers: 2,
       onProgress: (text) => console.log(`  ${text}`),
     });
-    for (const pid of descendants()) started.add(pid);
+    for (const pid of descendants()) if (!before.has(pid)) started.add(pid);
     if (stack.modelBaseUrl) {
       console.log('  No OPENAI_API_KEY: a scripted offline model answers, over real HTTP.');
     }
     good = await converse(stack, ledger);
   } finally {
-    for (const pid of descendants()) started.add(pid);
+    for (const pid of descendants()) if (!before.has(pid)) started.add(pid);
     await stack?.stop();
     await ledger.stop();
     // What a killed worker had started ends by itself, when it notices.

@@ -1,7 +1,7 @@
 /**
  * Vitest's `globalSetup` for tests that need the real thing: one Temporal server (the Java
- * test server, or the one that PERDURA_TEST_TEMPORAL_ADDRESS names) and one PostgreSQL for
- * the whole run. A test reads `inject('temporalAddress')` and `inject('databaseUrl')`, and
+ * test server, or the one that PERDURA_TEST_TEMPORAL_ADDRESS names) and one PostgreSQL (or the
+ * one of PERDURA_TEST_DATABASE_URL) for the whole run. A test reads `inject('temporalAddress')` and `inject('databaseUrl')`, and
  * keeps to a tenant, task queue or database of its own.
  */
 import type {} from 'vitest';
@@ -20,6 +20,7 @@ declare module 'vitest' {
 export default async function setup(project: TestProject): Promise<() => Promise<void>> {
   const servers = await startTestServers({
     temporalAddress: process.env.PERDURA_TEST_TEMPORAL_ADDRESS,
+    databaseUrl: process.env.PERDURA_TEST_DATABASE_URL,
   });
   project.provide('databaseUrl', servers.databaseUrl);
   project.provide('temporalAddress', servers.temporalAddress);

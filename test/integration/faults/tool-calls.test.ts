@@ -80,28 +80,6 @@ describe('tool calls', () => {
     expect((await session.ask('add')).text).toBe('done');
   });
 
-  it('F15 tool call: the same id twice, or none → results are told apart', async () => {
-    h.model.enqueue(
-      {
-        toolCalls: [
-          { id: 'x', name: 'add', arguments: { a: 1, b: 2 } },
-          { id: 'x', name: 'add', arguments: { a: 3, b: 4 } },
-        ],
-      },
-      'done',
-    );
-    const session = await h.runtime.start();
-    await session.ask('add');
-    const messages = h.model.requests.at(-1)!.messages;
-    const ids = messages.find(({ calls: made }) => made.length > 0)!.calls.map(({ id }) => id);
-    expect(new Set(ids).size).toBe(2);
-    const results = messages.filter(({ role }) => role === 'tool');
-    expect(results.map(({ callId, text }) => [callId, text])).toEqual([
-      [ids[0], '3'],
-      [ids[1], '7'],
-    ]);
-  });
-
   it('F17 endless tool loop: → stopped by maxSteps, the next message works', async () => {
     tight.model.reply('steps', calls('add', { a: 1, b: 2 }), { times: 4 });
     const session = await tight.runtime.start();

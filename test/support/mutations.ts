@@ -1,0 +1,53 @@
+/**
+ * What protects messages, taken out one at a time: the check that the tests would notice. Each
+ * mutation is a replacement in the source and the tests that must fail then.
+ */
+
+export interface Mutation {
+  readonly file: string;
+  /** Occurs exactly once in the file; a mutation whose place has moved says so. */
+  readonly needle: string;
+  readonly replacement: string;
+  /** A test file, and a part of the titles that must not all pass. */
+  readonly caughtBy: { readonly file: string; readonly title: string };
+  /** Run with every `npm test`; the others with `npm run mutation`. */
+  readonly quick?: boolean;
+}
+
+const MESSAGES = 'test/integration/faults/messages.test.ts';
+const SCHEMA = 'src/store/migrations/0001-sessions.ts';
+
+export const MUTATIONS: Readonly<Record<string, Mutation>> = {
+  'the dedup of the queue': {
+    file: 'workflows/session-state.ts',
+    needle: 'if (this.#seen.has(message.id)) return',
+    replacement: 'if (this.#seen.has(message.id) && !message.id) return',
+    caughtBy: { file: MESSAGES, title: 'F7 message: the same id sent twice' },
+    quick: true,
+  },
+  'the dedup of the store': {
+    file: SCHEMA,
+    needle: "and message_id = m->>'messageId' and superseded_at is null) then",
+    replacement: "and message_id = 'never' and superseded_at is null) then",
+    caughtBy: { file: MESSAGES, title: 'F7 message: an id that the workflow has forgotten' },
+  },
+  'the drain of the queue at the end': {
+    file: 'workflows/agent-session.ts',
+    needle: 'const inbox = state.drain();',
+    replacement: 'const inbox = state.drain().slice(0, 0);',
+    caughtBy: { file: MESSAGES, title: 'F9 message: asked, and the session ends before its turn' },
+    quick: true,
+  },
+  'the queue that travels through continue-as-new': {
+    file: 'workflows/session-state.ts',
+    needle: 'inbox: this.#inbox,',
+    replacement: 'inbox: [],',
+    caughtBy: { file: MESSAGES, title: 'F9 message: sent while the session continues as new' },
+  },
+  'the ids that travel through continue-as-new': {
+    file: 'workflows/session-state.ts',
+    needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
+    replacement: 'seen: [],',
+    caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
+  },
+};
