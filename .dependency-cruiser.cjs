@@ -72,10 +72,16 @@ module.exports = {
     ),
     {
       name: 'command-line-is-transport',
-      comment: 'The CLI speaks to the client, the stack and the configuration. It may name types.',
+      comment:
+        'The CLI speaks to the client, the stack and the configuration. It may name types, and it ' +
+        'shows an operator the MCP servers of the configuration.',
       severity: 'error',
       from: { path: '^src/(cli|api)/' },
-      to: { path: '^(activities|workflows|test)/', dependencyTypesNot: ['type-only'] },
+      to: {
+        path: '^(activities|workflows|test)/',
+        pathNot: '^activities/mcp/mcp-client-manager',
+        dependencyTypesNot: ['type-only'],
+      },
     },
     {
       name: 'activities-serve-the-worker',

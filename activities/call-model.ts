@@ -7,7 +7,11 @@
  * one of the same step answers with what is there.
  */
 import { randomUUID } from 'node:crypto';
-import type { CallModelInput, CallModelResult } from '../src/contracts/activities.js';
+import type {
+  CallModelInput,
+  CallModelResult,
+  CallToolResult,
+} from '../src/contracts/activities.js';
 import type { Agent } from '../src/contracts/agent.js';
 import type { AttemptFailure, NewEvent, NewMessage } from '../src/store/transcript-store.js';
 import type { ModelRequest, ModelResponse } from '../src/contracts/llm.js';
@@ -23,7 +27,13 @@ import {
 } from '../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../src/contracts/failures.js';
 import { buildContext, type Context } from './context-builder.js';
-import type { ActivityDeps } from './deps.js';
+import {
+  stopSignals,
+  type CallToolDeps,
+  type PreparedResult,
+  type StopSignals,
+} from './call-tool.js';
+import { InlineTools } from './inline-tools.js';
 import { currentExecution, keepAlive, type Execution } from './execution.js';
 import { abortReason, toFailure } from './failures.js';
 import { expandInbox, inboxWrites } from './inbox.js';
@@ -33,7 +43,7 @@ import { loadImages } from './images.js';
 import { ModelTools } from './model-tools.js';
 import { planCalls } from './plan-calls.js';
 import type { Speaker, Speakers } from './speaker.js';
-import { tokensOf, type CachedMessage, type TranscriptCache } from './transcript-cache.js';
+import { tokensOf, type CachedMessage } from './transcript-cache.js';
 
 /** Bytes, roughly, of the text that a result carries for whoever reads the history. */
 const PREVIEW_UNITS = 1_000;
@@ -41,8 +51,10 @@ const PREVIEW_UNITS = 1_000;
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
 
-export interface CallModelDeps extends ActivityDeps {
-  readonly cache: TranscriptCache;
+/** Of a local tool's result, the history shows this much. */
+const DONE_UNITS = 200;
+
+export interface CallModelDeps extends CallToolDeps {
   readonly speakers: Speakers;
   readonly modelTools: ModelTools;
 }
@@ -103,7 +115,10 @@ class StepRun {
     const { existing, lastFailure } = await begun;
     const done = existing.find((row) => row.seq === seq)?.body;
     if (done?.role === 'assistant') {
-      return this.#result(done, existing.find((row) => row.seq === seq)?.usage ?? NO_USAGE);
+      const usage = existing.find((row) => row.seq === seq)?.usage ?? NO_USAGE;
+      const result = this.#result(done, usage);
+      const inline = this.#inlineTools(done, stopSignals(execution.signal));
+      return inline ? withDone(result, await inline.finish()) : result;
     }
     if (this.#nothingNew()) return this.#duplicate();
     const again = await this.#speak(await this.#context(lastFailure ?? undefined), begun);
@@ -139,11 +154,11 @@ class StepRun {
         stallTimeoutMs: provider.stallTimeoutMs,
       });
       if ((await begun).stale) return 'again';
-      speaker.flush();
+      speaker.finish();
       // A stop that came with the last word is a stop: what would follow must not run.
       if (speaker.interrupted) return await this.#interrupted(context, speaker);
       this.#checkOutput(response);
-      return await this.#accept(context, response);
+      return await this.#accept(context, response, stopSignals(execution.signal, abort.signal));
     } catch (error) {
       // When the first write failed (fenced, or the store is away), that is the reason.
       if ((await begun).stale) return 'again';
@@ -230,35 +245,52 @@ class StepRun {
   }
 
   /** Writes the answer. */
-  async #accept(context: Context, response: ModelResponse): Promise<CallModelResult> {
+  async #accept(
+    context: Context,
+    response: ModelResponse,
+    stop: StopSignals,
+  ): Promise<CallModelResult> {
     const usage = {
       ...(response.usage ?? this.#estimate(context, response.text + response.reasoning)),
       sent: context.estimate,
     };
-    return this.#write(
-      {
-        role: 'assistant',
-        id: randomUUID(),
-        // As the store will have it: this worker goes on with its own copy.
-        text: wellFormed(response.text),
-        ...(response.reasoning ? { reasoning: wellFormed(response.reasoning) } : {}),
-        // Calls of an answer that was cut off at its longest may be cut themselves: not run.
-        ...(response.toolCalls.length > 0 && response.finish !== 'length'
-          ? { toolCalls: uniqueIds(response.toolCalls) }
-          : {}),
-        finish: response.finish,
-        model: response.model,
-      },
-      usage,
-      'completed',
-    );
+    const message: AssistantMessage = {
+      role: 'assistant',
+      id: randomUUID(),
+      // As the store will have it: this worker goes on with its own copy.
+      text: wellFormed(response.text),
+      ...(response.reasoning ? { reasoning: wellFormed(response.reasoning) } : {}),
+      // Calls of an answer that was cut off at its longest may be cut themselves: not run.
+      ...(response.toolCalls.length > 0 && response.finish !== 'length'
+        ? { toolCalls: uniqueIds(response.toolCalls) }
+        : {}),
+      finish: response.finish,
+      model: response.model,
+    };
+    const inline = this.#inlineTools(message, stop);
+    if (!inline) return (await this.#write(message, usage, 'completed')).result;
+    const early = await inline.beforeTheAnswer();
+    const together = 'together' in early ? early.together : [];
+    const { result, ours } = await this.#write(message, usage, 'completed', together);
+    // Another attempt's answer is in the place: its calls are not these.
+    if (!ours) return result;
+    const done =
+      'together' in early
+        ? early.together.map((each) => each.result)
+        : await inline.finish(await early.later);
+    return withDone(result, done);
+  }
+
+  #inlineTools(message: AssistantMessage, stop: StopSignals): InlineTools | undefined {
+    const { execution, input, seq, tools } = this.#step;
+    return InlineTools.for(this.#deps, input, execution, { seq, message }, tools, stop);
   }
 
   /** Writes what was said until it was stopped, and what that has cost. */
   async #interrupted(context: Context, speaker: Speaker): Promise<CallModelResult> {
     const text = wellFormed(speaker.text('text'));
     const reasoning = wellFormed(speaker.text('reasoning'));
-    return this.#write(
+    const { result } = await this.#write(
       {
         role: 'assistant',
         id: randomUUID(),
@@ -270,13 +302,15 @@ class StepRun {
       this.#estimate(context, text + reasoning),
       'interrupted',
     );
+    return result;
   }
 
   async #write(
     message: AssistantMessage,
     usage: Usage,
     outcome: 'completed' | 'interrupted',
-  ): Promise<CallModelResult> {
+    tools: readonly PreparedResult[] = [],
+  ): Promise<{ result: CallModelResult; ours: boolean }> {
     const { execution, input, seq } = this.#step;
     const { turn, step } = input;
     const { attempt } = execution;
@@ -292,7 +326,7 @@ class StepRun {
     };
     const { existing } = await this.#deps.transcripts.append(execution.writer(input), {
       channel: execution.channel,
-      messages: [row],
+      messages: [row, ...tools.map((tool) => ({ ...tool.row, with: seq }))],
       attempt: { ...this.#attempt(), model: message.model, outcome, usage },
       events: [
         {
@@ -326,12 +360,13 @@ class StepRun {
               } as const,
             ]
           : []),
+        ...tools.map(({ event }) => ({ ...event, with: seq })),
       ],
       updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
     });
-    const [earlier] = existing;
+    const earlier = existing.find(({ body }) => body.role === 'assistant');
     if (earlier?.body.role === 'assistant') {
-      return this.#result(earlier.body, earlier.usage ?? NO_USAGE);
+      return { result: this.#result(earlier.body, earlier.usage ?? NO_USAGE), ours: false };
     }
     const at = new Date().toISOString();
     const { messages } = this.#inboxWrites();
@@ -340,9 +375,9 @@ class StepRun {
       execution.key,
       execution.transcript,
       execution.run,
-      [...fresh, row].map(({ body, ...place }) => ({ ...place, message: body, at })),
+      [...fresh, row, ...tools.map((tool) => tool.row)].map(({ body, ...place }) => ({ ...place, message: body, at })),
     );
-    return this.#result(message, usage);
+    return { result: this.#result(message, usage), ours: true };
   }
 
   /** Records the failed attempt, and decides whether Temporal shall make another. */
@@ -492,6 +527,19 @@ class StepRun {
     const { client } = this.#deps.provider(agent.provider);
     return { ...usage, costMicros: client.price(agent.model, usage) };
   }
+}
+
+/** Marks the calls that have run. */
+function withDone(
+  result: CallModelResult,
+  done: readonly (CallToolResult | undefined)[],
+): CallModelResult {
+  if (!result.calls) return result;
+  const calls = result.calls.map((call, index) => {
+    const preview = done[index]?.preview;
+    return preview === undefined ? call : { ...call, done: preview.slice(0, DONE_UNITS) };
+  });
+  return { ...result, calls };
 }
 
 /** Some compatible endpoints give no ids, or the same id twice; results are matched by id. */

@@ -8,6 +8,7 @@ import type { ContentPart, ToolCall, ToolMessage } from '../src/contracts/messag
 import type { RawContentPart, Tool } from '../src/contracts/tool.js';
 import type { AgentLimits } from '../src/contracts/agent.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
+import type { NewEvent, NewMessage } from '../src/store/transcript-store.js';
 import { beginToolRun } from '../src/store/tool-runs.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution, keepAlive, type Execution } from './execution.js';
@@ -40,28 +41,64 @@ export async function callTool(deps: CallToolDeps, input: CallToolInput): Promis
   }
 }
 
-class ToolRun {
+/** What stops a tool: someone who interrupts the turn, or the worker's end. */
+export interface StopSignals {
+  readonly signal: AbortSignal;
+  readonly shutdown: AbortSignal;
+}
+
+/** A result that is ready to be written. */
+export interface PreparedResult {
+  readonly row: NewMessage & { readonly body: ToolMessage };
+  readonly event: NewEvent;
+  readonly toolRun: { readonly key: string; readonly outcome: string };
+  readonly result: CallToolResult;
+}
+
+/** One call, run by an activity of its own or within the step that made it. */
+export class ToolRun {
   readonly #deps: CallToolDeps;
   readonly #input: CallToolInput;
   readonly #execution: Execution;
+  readonly #stop: StopSignals;
 
-  constructor(deps: CallToolDeps, input: CallToolInput, execution: Execution) {
+  constructor(
+    deps: CallToolDeps,
+    input: CallToolInput,
+    execution: Execution,
+    stop: StopSignals = stopSignals(execution.signal),
+  ) {
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
+    this.#stop = stop;
   }
 
   async run(): Promise<CallToolResult> {
     const { index, failure } = this.#input;
     const agent = this.#deps.agents.get(this.#input.agent);
     const { call, messageId } = await this.#findCall();
-    const key = idempotencyKeyOf(this.#execution.key, messageId, index);
-    if (failure) return this.#write(agent.limits, call, key, failed(failure));
+    if (failure) {
+      const key = idempotencyKeyOf(this.#execution.key, messageId, index);
+      return this.write(await this.#prepare(agent.limits, call, key, failed(failure)));
+    }
     const tools = await this.#deps.tools.toolsOf(agent);
+    const prepared = await this.prepare(call, messageId, tools);
+    return 'row' in prepared ? this.write(prepared) : prepared;
+  }
+
+  /** Runs the call, unless an earlier attempt has left its result. Writes only that it begins. */
+  async prepare(
+    call: ToolCall,
+    messageId: string,
+    tools: ReadonlyMap<string, Tool>,
+  ): Promise<PreparedResult | CallToolResult> {
+    const { limits } = this.#deps.agents.get(this.#input.agent);
+    const key = idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
     const before = await this.#before(call, key, tools.get(call.name));
     if (before.result) return before.result;
-    const outcome = await this.#execute(call, key, tools, before.mayHaveRun, agent.limits);
-    return this.#write(agent.limits, call, key, outcome);
+    const outcome = await this.#execute(call, key, tools, before.mayHaveRun, limits);
+    return this.#prepare(limits, call, key, outcome);
   }
 
   /**
@@ -123,7 +160,7 @@ class ToolRun {
       log: this.#deps.log,
     };
     return this.#deps.executor.run(call, tools.get(call.name), parts, {
-      ...stopSignals(this.#execution.signal),
+      ...this.#stop,
       names: [...tools.keys()],
       maxOutputBytes: limits.maxArtifactBytes,
       mayHaveRun,
@@ -141,46 +178,49 @@ class ToolRun {
     });
   }
 
-  async #write(
+  async #prepare(
     limits: AgentLimits,
     call: ToolCall,
     key: string,
     outcome: Outcome,
-  ): Promise<CallToolResult> {
+  ): Promise<PreparedResult> {
     const { turn, step, seq } = this.#input;
     const { attempt } = this.#execution;
     const { bytes, ...message } = await this.#bounded(limits, call, outcome);
     const result = { ...resultOf(seq, message), bytes };
-    const { existing } = await this.#append({
-      messages: [
-        { seq, key: this.#placeKey(), turn, step, attempt, body: message },
-      ],
+    return {
+      row: { seq, key: this.#placeKey(), turn, step, attempt, body: message },
       toolRun: { key, outcome: outcome.failure ? outcome.failure.type : 'done' },
-      events: [
-        {
-          key: this.#placeKey(),
-          body: {
-            type: 'tool.completed',
-            turn,
-            step,
-            attempt,
-            callId: call.id,
-            name: call.name,
-            seq,
-            preview: result.preview,
-            bytes,
-            ms: Math.round(outcome.ms),
-            ...(message.artifact ? { artifact: message.artifact } : {}),
-            ...(outcome.failure ? { failure: outcome.failure } : {}),
-          },
+      event: {
+        key: this.#placeKey(),
+        body: {
+          type: 'tool.completed',
+          turn,
+          step,
+          attempt,
+          callId: call.id,
+          name: call.name,
+          seq,
+          preview: result.preview,
+          bytes,
+          ms: Math.round(outcome.ms),
+          ...(message.artifact ? { artifact: message.artifact } : {}),
+          ...(outcome.failure ? { failure: outcome.failure } : {}),
         },
-      ],
-    });
+      },
+      result,
+    };
+  }
+
+  /** Writes the result, unless its place is taken: then what is there counts. */
+  async write({ row, event, toolRun, result }: PreparedResult): Promise<CallToolResult> {
+    const { existing } = await this.#append({ messages: [row], toolRun, events: [event] });
     const [earlier] = existing;
-    if (earlier?.body.role === 'tool') return resultOf(seq, earlier.body);
+    if (earlier?.body.role === 'tool') return resultOf(row.seq, earlier.body);
     const { key: session, transcript, run } = this.#execution;
+    const { body, ...place } = row;
     const at = new Date().toISOString();
-    this.#deps.cache.extend(session, transcript, run, [{ seq, turn, step, attempt, message, at }]);
+    this.#deps.cache.extend(session, transcript, run, [{ ...place, message: body, at }]);
     return result;
   }
 
@@ -264,8 +304,11 @@ function failed(failure: FailureInfo): Outcome {
   return { parts: [{ type: 'text', text: failure.message }], failure, ms: 0 };
 }
 
-/** Temporal's one signal, as the two that a tool can be stopped by. */
-function stopSignals(cancelled: AbortSignal): { signal: AbortSignal; shutdown: AbortSignal } {
+/**
+ * Temporal's one signal, as the two that a tool can be stopped by. `interrupted` is the fast
+ * path of an interruption, where there is one.
+ */
+export function stopSignals(cancelled: AbortSignal, interrupted?: AbortSignal): StopSignals {
   const interrupt = new AbortController();
   const shutdown = new AbortController();
   const pass = () => {
@@ -274,5 +317,6 @@ function stopSignals(cancelled: AbortSignal): { signal: AbortSignal; shutdown: A
   };
   if (cancelled.aborted) pass();
   else cancelled.addEventListener('abort', pass, { once: true });
-  return { signal: interrupt.signal, shutdown: shutdown.signal };
+  const signal = interrupted ? AbortSignal.any([interrupt.signal, interrupted]) : interrupt.signal;
+  return { signal, shutdown: shutdown.signal };
 }

@@ -53,7 +53,7 @@ export function keepAlive(): () => void {
   const context = Context.current();
   const timeout = context.info.heartbeatTimeoutMs;
   if (context.info.isLocal || !timeout) return () => undefined;
-  context.heartbeat();
+  // None at once: a heartbeat is a call to the server, and the end of the activity waits for it.
   const timer = setInterval(() => context.heartbeat(), Math.max(200, timeout / 5));
   return () => clearInterval(timer);
 }

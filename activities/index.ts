@@ -16,13 +16,12 @@ export type { ActivityDeps, ActivitySettings, AgentDirectory, ToolSource } from 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
 export function createActivities(deps: ActivityDeps): SessionActivities {
   const cache = new TranscriptCache(deps.transcripts);
+  const tool = { ...deps, cache, executor: new ToolExecutor() };
   const model = {
-    ...deps,
-    cache,
+    ...tool,
     speakers: new Speakers(deps.bus),
     modelTools: new ModelTools(),
   };
-  const tool = { ...deps, cache, executor: new ToolExecutor() };
   return withFailures<SessionActivities>({
     openSession: (input) => writes.openSession(deps, input),
     callModel: (input) => callModel(model, input),

@@ -9,6 +9,11 @@ import type { LiveBus } from '../src/live/bus.js';
 
 /** Deltas are put together for so long, ms: a reader sees 50 pieces a second, not 500. */
 const FLUSH_MS = 20;
+/**
+ * The first words wait so long for company, ms. An answer that is complete by then comes with
+ * its durable event, and nothing is published.
+ */
+const FIRST_FLUSH_MS = 4;
 
 interface Place {
   readonly turn: number;
@@ -56,23 +61,27 @@ export class Speaker {
    */
   open(): void {
     this.#open = true;
-    this.flush();
+    if (this.#timer === undefined) this.#flush();
   }
 
   push(channel: Channel, text: string): void {
     this.#said[channel].push(text);
     this.#waiting[channel] += text;
-    // The first words go out at once; what follows is put together.
-    if (this.#timer === undefined) {
-      this.flush();
-      this.#timer = setTimeout(() => {
+    this.#timer ??= setTimeout(
+      () => {
         this.#timer = undefined;
-        this.flush();
-      }, FLUSH_MS);
-    }
+        this.#flush();
+      },
+      this.#length.text + this.#length.reasoning === 0 ? FIRST_FLUSH_MS : FLUSH_MS,
+    );
   }
 
-  flush(): void {
+  /** The answer is complete: whoever has heard a part of it hears the rest. */
+  finish(): void {
+    if (this.#length.text + this.#length.reasoning > 0) this.#flush();
+  }
+
+  #flush(): void {
     if (!this.#open) return;
     for (const channel of ['reasoning', 'text'] as const) {
       const text = this.#waiting[channel];
@@ -86,7 +95,7 @@ export class Speaker {
   /** Says everything again, for whoever came late; readers drop what they have. */
   repeat(): void {
     if (!this.#open) return;
-    this.flush();
+    this.#flush();
     for (const channel of ['reasoning', 'text'] as const) {
       const text = this.text(channel);
       if (text !== '') this.#say({ type: 'delta', ...this.#place, channel, offset: 0, text });

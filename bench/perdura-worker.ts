@@ -1,9 +1,9 @@
 /** The worker process of Perdura in the benchmark: an agent with one local tool, our defaults. */
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import { DEFAULT_LIMITS } from '../src/contracts/agent.js';
 import { tool } from '../src/contracts/define-tool.js';
 import { createWorker } from '../worker/create-worker.js';
-import { answerTheBench } from './worker-commands.js';
+import { answerTheBench, installRuntime } from './worker-commands.js';
 
 const add = tool({
   name: 'add',
@@ -21,7 +21,7 @@ const add = tool({
   },
 });
 
-Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+installRuntime();
 const connection = await NativeConnection.connect({ address: process.env.BENCH_TEMPORAL! });
 const worker = await createWorker({
   config: {

@@ -4,6 +4,7 @@
  */
 import { setFlagsFromString } from 'node:v8';
 import { runInNewContext } from 'node:vm';
+import { DefaultLogger, makeTelemetryFilterString, Runtime } from '@temporalio/worker';
 import pg from 'pg';
 
 /** The answer to `{ ask: 'usage' }`. */
@@ -27,6 +28,16 @@ function countQueries(): void {
     queries += 1;
     return query.apply(this, args);
   };
+}
+
+/** Errors alone: the table is what should be read. */
+export function installRuntime(): void {
+  const filter = makeTelemetryFilterString({ core: 'ERROR', other: 'ERROR' });
+  Runtime.install({
+    logger: new DefaultLogger('ERROR'),
+    telemetryOptions: { logging: { filter, forward: {} } },
+    shutdownSignals: [],
+  });
 }
 
 function collectGarbage(): void {

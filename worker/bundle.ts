@@ -23,6 +23,6 @@ export async function buildBundle(
 ): Promise<{ code: string }> {
   return bundleWorkflowCode({
     workflowsPath,
-    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error } as never,
+    logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
   });
 }

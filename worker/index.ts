@@ -10,6 +10,7 @@ export { createLLMClient } from '../activities/llm/openai-client.js';
 export { migrate, pendingMigrations } from '../src/store/migrate.js';
 export { loadConfig } from '../src/config/load-config.js';
 export { readSettings, type Settings } from '../src/config/environment.js';
+export { readRunningStack, type RunningStack } from '../src/stack/dev-lock.js';
 export type { ResolvedConfig } from '../src/contracts/config.js';
 export type { LiveBus } from '../src/live/bus.js';
 export { InProcessLiveBus } from '../src/live/in-process-bus.js';

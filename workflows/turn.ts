@@ -153,10 +153,12 @@ export class Turn {
   async #runTools(message: number, calls: readonly PlannedCall[]): Promise<void> {
     const { state, policy, agent } = this.#around;
     const first = state.head + 1;
-    const { head: _head, ...place } = this.place();
-    this.openCalls = { message, first };
     // The places are reserved before anything runs: what ends the turn in the middle knows them.
     state.head += calls.length;
+    // Local tools have run within the step.
+    if (calls.every(({ done }) => done !== undefined)) return;
+    const { head: _head, ...place } = this.place();
+    this.openCalls = { message, first };
     const inputOf = (index: number) => ({
       ...place,
       head: state.head,
@@ -166,7 +168,9 @@ export class Turn {
       seq: first + index,
     });
     const settled = await Promise.allSettled(
-      calls.map((call, index) => runTool(call, inputOf(index), policy)),
+      calls.map((call, index) =>
+        call.done === undefined ? runTool(call, inputOf(index), policy) : undefined,
+      ),
     );
     // A tool's own failure is a result. A rejection is a worker that went away too often, or
     // the interruption of the turn.

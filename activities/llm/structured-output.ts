@@ -87,7 +87,7 @@ function validatorOf(schema: JsonSchema): Validator {
   let validator = validators.get(schema);
   if (validator === undefined) {
     // A copy: the validator writes on the schema, which may be frozen.
-    validator = new Validator(structuredClone(schema) as Schema, '2020-12', false);
+    validator = new Validator(structuredClone(schema), '2020-12', false);
     validators.set(schema, validator);
   }
   return validator;

@@ -101,8 +101,8 @@ export class StdioTransport implements Transport {
       });
     });
     for (const pipe of [...child.stdio]) pipe?.on('error', (error) => this.onerror?.(error));
-    child.stdout!.on('data', (chunk: Buffer) => this.#read(chunk));
-    child.stderr!.on('data', (chunk: Buffer) => {
+    child.stdout.on('data', (chunk: Buffer) => this.#read(chunk));
+    child.stderr.on('data', (chunk: Buffer) => {
       this.#stderr = (this.#stderr + chunk.toString('utf8')).slice(-MAX_STDERR);
     });
     if (child.pid === undefined) {
@@ -112,7 +112,7 @@ export class StdioTransport implements Transport {
   }
 
   async send(message: JSONRPCMessage): Promise<void> {
-    const stdin = this.#child?.stdin as Writable | null | undefined;
+    const stdin = this.#child?.stdin;
     if (!stdin || this.#ended || !stdin.writable) throw new Error('Not connected');
     // Not waiting for "drain": a server that reads nothing must not hold what we do next; its
     // calls end at their deadlines.

@@ -1,9 +1,9 @@
 /** The worker process of the baseline: Temporal's defaults throughout. */
-import { DefaultLogger, NativeConnection, Runtime, Worker } from '@temporalio/worker';
+import { NativeConnection, Worker } from '@temporalio/worker';
 import * as activities from './activities.js';
-import { answerTheBench } from '../worker-commands.js';
+import { answerTheBench, installRuntime } from '../worker-commands.js';
 
-Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
+installRuntime();
 const connection = await NativeConnection.connect({ address: process.env.BENCH_TEMPORAL! });
 const worker = await Worker.create({
   connection,

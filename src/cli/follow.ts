@@ -22,8 +22,9 @@ export async function followTurn(
 ): Promise<TurnEnd> {
   let turn: number | undefined;
   for (;;) {
-    const { done, value: item } = await stream.next();
-    if (done) return { outcome: 'left' };
+    const next = await stream.next();
+    if (next.done === true) return { outcome: 'left' };
+    const item = next.value;
     onItem(item);
     if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
     const end = endOf(item);

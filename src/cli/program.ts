@@ -2,7 +2,8 @@
  * The commands, their arguments and options. Each command is a function in `commands/`,
  * loaded when it is called: most need no Temporal worker and no database.
  */
-import { Command } from 'commander';
+import { Command, InvalidArgumentError } from 'commander';
+import { isSessionName } from '../contracts/ids.js';
 import type { Context } from './context.js';
 import type { TalkOptions } from './talk.js';
 
@@ -55,7 +56,11 @@ function addTalk(command: Add, runner: Runner): void {
   const talk = (name: string, description: string) =>
     command(name, description)
       .option('-a, --agent <name>', 'agent of a new session (default: assistant)')
-      .option('-s, --session <name>', 'session to go on with, or to begin under this name')
+      .option(
+        '-s, --session <name>',
+        'session to go on with, or to begin under this name',
+        sessionName,
+      )
       .option('--reasoning', 'show what the model thinks before it answers');
   talk('run', 'get one answer, streamed; exit code 1 when there is none')
     .argument('[message...]', 'the message; standard input when it is missing or "-"')
@@ -75,7 +80,7 @@ function addTalk(command: Add, runner: Runner): void {
 function addSessions(command: Add, runner: Runner): void {
   const steering = () => import('./commands/steer.js');
   command('send', 'hand a message over, without waiting for the answer')
-    .argument('<session>')
+    .argument('<session>', 'name of the session', sessionName)
     .argument('[message...]', 'the message; standard input when it is missing or "-"')
     .option('--id <id>', 'id of the message: sent twice, it is taken once')
     .action((session: string, words: string[], options: Json & { id?: string }) =>
@@ -93,7 +98,7 @@ function addSessions(command: Add, runner: Runner): void {
       ),
     );
   command('show', 'what happened in a session: turns, steps, attempts, tools, cost')
-    .argument('<session>')
+    .argument('<session>', 'name of the session', sessionName)
     .option('--full', 'whole texts instead of one line each')
     .action((session: string, options: Json & { full?: boolean }) =>
       runner(options.json ?? false, async (context) =>
@@ -101,7 +106,7 @@ function addSessions(command: Add, runner: Runner): void {
       ),
     );
   command('interrupt', 'end the turn under way; the session goes on')
-    .argument('<session>')
+    .argument('<session>', 'name of the session', sessionName)
     .option('--reason <text>', 'kept with the turn')
     .action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
@@ -113,7 +118,11 @@ function addSessions(command: Add, runner: Runner): void {
     ['resume', 'go on after a pause'],
     ['end', 'end a session for good; its transcript stays'],
   ] as const) {
-    const added = command(verb, description).argument('<session>');
+    const added = command(verb, description).argument(
+      '<session>',
+      'name of the session',
+      sessionName,
+    );
     if (verb === 'end') added.option('--reason <text>', 'kept with the session');
     added.action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
@@ -154,4 +163,11 @@ function addMcp(program: Command, runner: Runner): void {
         (await import('./commands/mcp.js')).mcpAccept(context, server, tools, options),
       ),
     );
+}
+
+function sessionName(value: string): string {
+  if (isSessionName(value)) return value;
+  throw new InvalidArgumentError(
+    'Use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.',
+  );
 }

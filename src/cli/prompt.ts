@@ -21,8 +21,8 @@ function linesOf({ terminal }: Context): Prompt {
   const iterator = lines[Symbol.asyncIterator]();
   return {
     async next() {
-      const { done, value } = await iterator.next();
-      return done ? undefined : value;
+      const next = await iterator.next();
+      return next.done === true ? undefined : next.value;
     },
   };
 }
@@ -56,7 +56,8 @@ class PersonPrompt implements Prompt {
       editor.on('line', (line) => {
         lines.push(line);
         clearTimeout(pasted);
-        pasted = setTimeout(() => resolve(lines.join('\n')), PASTE_MS);
+        // Pasted text whose last line is not ended yet waits for Enter.
+        pasted = setTimeout(() => editor.line === '' && resolve(lines.join('\n')), PASTE_MS);
       });
       editor.on('history', (history) => (this.#history = history));
       editor.on('SIGINT', () => {

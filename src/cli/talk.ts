@@ -7,6 +7,7 @@ import type { AgentRuntime } from '../client/agent-runtime.js';
 import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
+import { workflowIdOf } from '../contracts/ids.js';
 import { UsageError, type Context } from './context.js';
 import { followTurn, type TurnEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
@@ -26,6 +27,8 @@ export class Talk {
   readonly #own = new Set<string>();
   readonly #view: ConversationView;
   #session: Session | undefined;
+  /** A session that may have to be started: none yet, or one whose Temporal has forgotten it. */
+  #start: { agent?: string; session?: string } | undefined;
   #stream: AsyncIterator<StreamItem> | undefined;
 
   constructor(context: Context, runtime: AgentRuntime, options: TalkOptions) {
@@ -33,6 +36,10 @@ export class Talk {
     this.#context = context;
     this.#runtime = runtime;
     this.#options = options;
+    this.#start = {
+      ...(options.agent === undefined ? {} : { agent: options.agent }),
+      ...(options.session === undefined ? {} : { session: options.session }),
+    };
     this.#view = new ConversationView({
       style: context.terminal.noteStyle,
       live: context.terminal.interactive,
@@ -72,6 +79,10 @@ export class Talk {
       );
     }
     this.#open(session, record.lastEvent);
+    // A server that keeps sessions in memory forgets them; the transcript is still there, and
+    // a new workflow of the same id takes it over. One that was started by hand has another id.
+    const ours = session.workflowId === workflowIdOf({ tenant: session.tenant, session: name });
+    this.#start = ours ? { agent: record.agent, session: name } : undefined;
     return { record, session };
   }
 
@@ -80,19 +91,26 @@ export class Talk {
     const message = { id: randomUUID(), text };
     this.#own.add(message.id);
     return this.#interruptible(async () => {
-      const sent = this.#session
-        ? this.#session.send(message).then(() => this.#session!)
-        : this.#runtime.start({ ...this.#names(), message });
-      const session = await unlessAborted(this.#leaving.signal, patient(this.#context, sent));
+      const session = await unlessAborted(
+        this.#leaving.signal,
+        patient(this.#context, this.#send(message)),
+      );
       if (!session) return { outcome: 'left' };
+      this.#start = undefined;
       if (!this.#stream) this.#open(session, 0);
       return this.#follow(message.id);
     });
   }
 
-  /** Shows the turn that is under way, up to its end. */
+  /** Shows the turn that is under way, up to its end; nothing where there is none any more. */
   async listen(): Promise<TurnEnd> {
-    return this.#interruptible(() => this.#follow(undefined));
+    return this.#interruptible(async () => {
+      const status = await unlessAborted(
+        this.#leaving.signal,
+        patient(this.#context, this.#session!.status()),
+      );
+      return status?.state === 'running' ? this.#follow(undefined) : { outcome: 'left' };
+    });
   }
 
   async close(): Promise<void> {
@@ -100,12 +118,10 @@ export class Talk {
     await this.#stream?.return?.();
   }
 
-  #names(): { agent?: string; session?: string } {
-    const { agent, session } = this.#options;
-    return {
-      ...(agent === undefined ? {} : { agent }),
-      ...(session === undefined ? {} : { session }),
-    };
+  async #send(message: { id: string; text: string }): Promise<Session> {
+    if (this.#start) return this.#runtime.start({ ...this.#start, message });
+    await this.#session!.send(message);
+    return this.#session!;
   }
 
   #open(session: Session, after: number): void {

@@ -44,7 +44,10 @@ export async function* streamEvents(
       if (events.length < BATCH) return;
     }
   };
-  if (!live) return yield* readNew();
+  if (!live) {
+    yield* readNew();
+    return;
+  }
 
   const inbox = new Inbox();
   const unsubscribe = await bus.subscribe(key, (message) => inbox.push(message));

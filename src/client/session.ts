@@ -170,7 +170,8 @@ export class Session {
    */
   async health(): Promise<{ workflowTaskAttempt: number; stuck: boolean }> {
     const { raw } = await this.#call(() => this.#handle.describe());
-    const workflowTaskAttempt = raw.pendingWorkflowTask?.attempt ?? 0;
+    const workflowTaskAttempt =
+      raw.pendingWorkflowTask?.attempt ?? (await failedTasks(this.#parts.client, this.#handle));
     return { workflowTaskAttempt, stuck: workflowTaskAttempt > 3 };
   }
 
@@ -223,4 +224,32 @@ function endOf(item: StreamItem, turn: number): Answer | undefined {
     default:
       return undefined;
   }
+}
+
+/**
+ * Tasks that failed in a row at the end of the history. Temporal's test server does not say
+ * what is pending, and writes each failure down; nor can it read a history backwards. A
+ * production server says nothing of an idle workflow, of which all is well.
+ */
+async function failedTasks(client: Client, handle: WorkflowHandle): Promise<number> {
+  const { namespace } = client.options;
+  const execution = { workflowId: handle.workflowId };
+  const newest = await client.workflowService
+    .getWorkflowExecutionHistoryReverse({ namespace, execution, maximumPageSize: 20 })
+    .then(
+      ({ history }) => history?.events ?? [],
+      async () => [...((await handle.fetchHistory()).events ?? [])].reverse(),
+    );
+  let failed = 0;
+  for (const event of newest) {
+    if (event.workflowTaskFailedEventAttributes || event.workflowTaskTimedOutEventAttributes) {
+      failed += 1;
+    } else if (
+      !event.workflowTaskScheduledEventAttributes &&
+      !event.workflowTaskStartedEventAttributes
+    ) {
+      break;
+    }
+  }
+  return failed;
 }

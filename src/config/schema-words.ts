@@ -12,7 +12,7 @@ export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
   return z.strictObject(shape, {
     error: (issue) =>
       issue.code === 'unrecognized_keys'
-        ? (issue['keys'] as string[]).map((key) => unknownKey(key, known)).join(' ')
+        ? issue.keys.map((key) => unknownKey(key, known)).join(' ')
         : `must be an object with ${known.join(', ')}, not ${kindOf(issue.input)}.`,
   });
 }

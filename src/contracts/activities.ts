@@ -81,6 +81,8 @@ export interface PlannedCall {
   readonly invalid?: true;
   /** The arguments while they are at most 512 characters, for whoever reads the history. */
   readonly args?: string;
+  /** Run already, within the step; at most 200 characters of the result. */
+  readonly done?: string;
 }
 
 export interface CallModelResult {

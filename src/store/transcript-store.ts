@@ -36,6 +36,8 @@ export interface NewMessage {
   readonly messageId?: string;
   readonly body: TranscriptMessage;
   readonly usage?: Usage;
+  /** Belongs to the message at this place of the same append: left out if that was there before. */
+  readonly with?: number;
 }
 
 export interface NewEvent {
@@ -44,6 +46,8 @@ export interface NewEvent {
   readonly body: SessionEventBody;
   /** The message that the event is about: its text is read from there. */
   readonly seq?: number;
+  /** As for messages. */
+  readonly with?: number;
   /** The event did not happen if the message with this id turns out to be a duplicate. */
   readonly messageId?: string;
 }

@@ -38,7 +38,7 @@ export function instanceOf(
   const parts = list(s.allOf);
   if (parts.length > 0) return instanceOf(merged(s, parts, root), text, root, depth + 1);
 
-  const type = Array.isArray(s.type) ? s.type[0] : s.type;
+  const type: unknown = Array.isArray(s.type) ? s.type[0] : s.type;
   switch (type ?? (s.properties === undefined ? 'string' : 'object')) {
     case 'object':
       return objectOf(s, text, root, depth);
@@ -91,7 +91,7 @@ function merged(s: Json, parts: readonly Json[], root: unknown): Json {
     typeof p.$ref === 'string' ? record(resolve(p.$ref, root)) : p,
   );
   return {
-    ...Object.assign({}, ...all),
+    ...(Object.assign({}, ...all) as Json),
     allOf: undefined,
     properties: Object.assign({}, ...all.map((p) => p.properties)) as Json,
     required: all.flatMap((p) => (Array.isArray(p.required) ? p.required.map(String) : [])),

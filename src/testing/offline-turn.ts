@@ -61,7 +61,8 @@ export function callId(turn: Turn, index: number): string {
 export function pathOf(written: string): string {
   try {
     const args = record(JSON.parse(written));
-    return String(args.path ?? Object.values(args)[0] ?? '');
+    const path = args.path ?? Object.values(args)[0];
+    return typeof path === 'string' ? path : '';
   } catch {
     return '';
   }

@@ -37,9 +37,9 @@ export async function startTestServers(options: TestServersOptions = {}): Promis
     address === undefined ? startJavaTestServer({ settings }) : undefined,
   ]);
   const stop = async () => {
-    const started = [postgres, temporal].map((each) =>
-      each.status === 'fulfilled' ? each.value?.stop() : undefined,
-    );
+    const started = [postgres, temporal].map(async (each) => {
+      if (each.status === 'fulfilled') await each.value?.stop();
+    });
     await Promise.allSettled(started);
     await rm(dataDir, { recursive: true, force: true });
   };

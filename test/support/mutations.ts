@@ -15,6 +15,7 @@ export interface Mutation {
 }
 
 const MESSAGES = 'test/integration/faults/messages.test.ts';
+const LATE = 'test/integration/faults/late-attempts.test.ts';
 const SCHEMA = 'src/store/migrations/0001-sessions.ts';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
@@ -49,5 +50,18 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
     replacement: 'seen: [],',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
+  },
+  'the fence of stages': {
+    file: SCHEMA,
+    needle: 'elsif v_stage < t.stage then\n    v_fenced := true;',
+    replacement: 'elsif v_stage < t.stage then\n    v_fenced := false;',
+    caughtBy: { file: LATE, title: 'F21 attempt: writes after the step is over' },
+    quick: true,
+  },
+  'the fence of runs': {
+    file: SCHEMA,
+    needle: 'v_fenced := found;',
+    replacement: 'v_fenced := false;',
+    caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
   },
 };

@@ -1,8 +1,8 @@
 /**
- * Vitest's `globalSetup` for tests that need the real thing: one Temporal server (the Java
- * test server, or the one that PERDURA_TEST_TEMPORAL_ADDRESS names) and one PostgreSQL (or the
- * one of PERDURA_TEST_DATABASE_URL) for the whole run. A test reads `inject('temporalAddress')` and `inject('databaseUrl')`, and
- * keeps to a tenant, task queue or database of its own.
+ * Vitest's `globalSetup` for tests that need the real thing: one Temporal server and one
+ * PostgreSQL for the whole run, or those that PERDURA_TEST_TEMPORAL_ADDRESS and
+ * PERDURA_TEST_DATABASE_URL name. A test reads `inject('temporalAddress')` and
+ * `inject('databaseUrl')`, and keeps to a tenant, task queue or database of its own.
  */
 import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';

@@ -1,4 +1,5 @@
 /** `perdura chat`: a conversation at the terminal, which can be left and taken up again. */
+import { PerduraError } from '../../contracts/failures.js';
 import { EXIT, type Context } from '../context.js';
 import type { TurnEnd } from '../follow.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
@@ -50,7 +51,13 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
   if (record.state === 'paused') {
     terminal.note(`The session is paused: messages wait until \`perdura resume ${session.id}\`.`);
   }
-  if (record.state === 'running') await answered(context, () => talk.listen());
+  if (record.state !== 'running') return;
+  try {
+    await talk.listen();
+  } catch (error) {
+    // The catalogue is older than the end of its workflow: the next message starts it again.
+    if (!(error instanceof PerduraError) || error.type !== 'Session.Closed') throw error;
+  }
 }
 
 /** A failure of one message ends no conversation. */

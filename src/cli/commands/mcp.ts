@@ -4,8 +4,6 @@ import type { MCPClientManager } from '../../../activities/mcp/mcp-client-manage
 import { loadConfig } from '../../config/load-config.js';
 import { createLogger } from '../../config/logger.js';
 import { PerduraError } from '../../contracts/failures.js';
-import { createMcpPins } from '../../store/mcp-pins.js';
-import { openDatabase } from '../../store/database.js';
 import { EXIT, type Context } from '../context.js';
 import { blockedText, mcpStatusText } from '../render/mcp.js';
 import { plural } from '../render/units.js';
@@ -66,18 +64,8 @@ async function withServers(
       'What was accepted is kept in the database: start `perdura dev` in this folder, or set DATABASE_URL.',
     );
   }
-  const { mcp } = await loadConfig(settings);
-  const { MCPClientManager } = await import('../../../activities/mcp/mcp-client-manager.js');
-  const database = openDatabase(settings.databaseUrl, { maxConnections: 2 });
-  const manager = new MCPClientManager(mcp, {
-    pins: createMcpPins(database),
-    log: createLogger(settings.logLevel === 'debug' ? 'debug' : 'error'),
-  });
-  try {
-    await manager.tools(names);
-    return await use(manager);
-  } finally {
-    await manager.close();
-    await database.close();
-  }
+  const { mcp: servers } = await loadConfig(settings);
+  const { withMcpServers } = await import('../../../worker/mcp-servers.js');
+  const log = createLogger(settings.logLevel === 'debug' ? 'debug' : 'error');
+  return withMcpServers({ servers, databaseUrl: settings.databaseUrl, log }, names, use);
 }

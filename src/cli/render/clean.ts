@@ -28,7 +28,7 @@ export function oneLine(text: string, max = 120): string {
 
 /** A sequence, or half of a character, that the next piece may complete. */
 const UNFINISHED =
-  /(?:\u001b(?:\[[0-?]*[ -/]*|[\]PX^_][^\u0007\u001b\u009c]{0,256}\u001b?|[ -/]*)?|[\ud800-\udbff])$/;
+  /(?:(?:\u001b\[|\u009b)[0-?]*[ -/]*|(?:\u001b[\]PX^_]|[\u0090\u0098\u009d-\u009f])[^\u0007\u001b\u009c]{0,256}\u001b?|\u001b[ -/]*|[\ud800-\udbff])$/;
 
 /** {@link clean} for text that comes in pieces: a sequence may be cut between two of them. */
 export class StreamCleaner {

@@ -21,6 +21,5 @@ export function table(rows: readonly (readonly string[])[]): string {
 
 /** Characters that are seen: without our own colours. */
 function widthOf(cell: string): number {
-  // eslint-disable-next-line no-control-regex -- the sequences that style.ts makes
   return [...cell.replace(/\u001b\[\d+m/g, '')].length;
 }

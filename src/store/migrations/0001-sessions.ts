@@ -161,11 +161,12 @@ const STATEMENTS = [
    * append(p): the fence, then messages, attempt, events, session, in one commit.
    *
    *   p: tenant, session, transcript, run, stage, head,
-   *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?}],
+   *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?, with?}],
+   *                              with: not if the message at that place was there before
    *      probe?: {seq, key}      is this place taken by this key already?
    *      attempt?: {turn, step, kind, attempt, model, outcome, failure?, usage},
    *      toolRun?: {key, outcome},
-   *      events?: [{key, type, body, seq?, messageId?}],
+   *      events?: [{key, type, body, seq?, messageId?, with?}],
    *      updates?: {state?, turn?, head?, failure?, force?},
    *      onlyIfNew?: true        no event and no update when every message is a duplicate,
    *      channel
@@ -316,6 +317,8 @@ begin
 
   if p->'messages' is not null then
     for m in select * from json_array_elements(p->'messages') loop
+      continue when m->>'with' is not null and v_existing @> jsonb_build_array(
+        jsonb_build_object('seq', (m->>'with')::int));
       select row_id, seq, key, body, usage into r from perdura.messages
         where tenant = v_tenant and transcript = v_transcript and superseded_at is null
           and seq = (m->>'seq')::int;
@@ -361,6 +364,8 @@ begin
   v_start := v_n;
   if p->'events' is not null and not v_repeated then
     for e in select * from json_array_elements(p->'events') loop
+      continue when e->>'with' is not null and v_existing @> jsonb_build_array(
+        jsonb_build_object('seq', (e->>'with')::int));
       -- An event about a message that turned out to be a duplicate did not happen.
       continue when e->>'messageId' is not null and v_duplicates ? (e->>'messageId');
       insert into perdura.events (tenant, session, n, key, type, body, message_row)

@@ -63,8 +63,7 @@ describe('messages', () => {
     const session = await short.runtime.start();
     const first = await session.ask({ id: 'same', text: 'one' });
     for (const text of ['two', 'three', 'four']) await session.ask(text);
-    const { runs } = await session.status();
-    expect(runs).toBeGreaterThan(1);
+    await eventually(async () => (await session.status()).runs > 1);
     expect(await session.send({ id: 'same', text: 'one' })).toMatchObject({ duplicate: true });
     expect(await session.ask({ id: 'same', text: 'one' })).toEqual(first);
     expect(userTexts(await session.transcript())).toEqual(['one', 'two', 'three', 'four']);
@@ -85,7 +84,7 @@ describe('messages', () => {
     expect(await session.ask({ id: 'old', text: 'one' })).toEqual(first);
     const record = await session.record();
     expect(record).toMatchObject({ state: 'idle', turns: before!.turns, head: before!.head });
-    expect((await session.status()).state).toBe('idle');
+    await eventually(async () => (await session.status()).state === 'idle');
     const next = await session.ask('next');
     expect(next.turn).toBe(before!.turns + 1);
     const texts = userTexts(await session.transcript());

@@ -1,7 +1,7 @@
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { ScriptedError } from '../../../src/testing/scripted-model.js';
 import { Harness } from '../../support/harness.js';
-import { Reader, saidTexts } from '../../support/observe.js';
+import { eventually, Reader, saidTexts } from '../../support/observe.js';
 
 describe('model', () => {
   let h: Harness;
@@ -72,11 +72,15 @@ describe('model', () => {
     await expect(asked).rejects.toMatchObject({ type });
     await expect(asked).rejects.toThrow(/because of the test/);
     expect(h.model.requests.length - before).toBe(1);
-    expect(await session.status()).toMatchObject({ state: 'error', failure: { type } });
+    const now = await eventually(async () => {
+      const seen = await session.status();
+      return seen.state !== 'running' && seen;
+    });
+    expect(now).toMatchObject({ state: 'error', failure: { type } });
     expect(await session.record()).toMatchObject({ state: 'error', failure: { type } });
     h.model.enqueue('better');
     expect((await session.ask('y')).text).toBe('better');
-    expect(await session.status()).toMatchObject({ state: 'idle' });
+    await eventually(async () => (await session.status()).state === 'idle');
     expect((await session.status()).failure).toBeUndefined();
     expect((await session.record())!.failure).toBeUndefined();
     // The message of the failed turn is still part of the conversation.

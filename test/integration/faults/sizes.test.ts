@@ -30,7 +30,8 @@ describe('sizes', () => {
     },
   });
   beforeAll(async () => {
-    h = await Harness.start({ tools: [longOutput, store] });
+    // Room for all of these messages, and not for the arguments.
+    h = await Harness.start({ tools: [longOutput, store], agent: { contextWindow: 300_000 } });
   });
   afterAll(() => h.stop());
 
@@ -91,18 +92,16 @@ describe('sizes', () => {
     expect(userTexts(await session.transcript())).toEqual(['small']);
   });
 
-  it('F19 message: small in bytes, large as JSON → many in one turn stay below a payload', async () => {
+  it('F19 message: small in bytes, large as JSON → many of them wait and are taken, no payload grows too large', async () => {
     const session = await h.runtime.start();
     // One byte of UTF-8, six of JSON.
     const text = '\u0001'.repeat(200_000);
-    h.model.reply('\u0001', 'fine');
+    h.model.reply((request) => request.messages.some((m) => m.text.startsWith('\u0001')), 'fine');
     await session.pause();
     for (let i = 0; i < 4; i++) await session.send(text);
     await session.resume();
-    h.model.enqueue('end');
     await session.ask('small');
     expect(userTexts(await session.transcript())).toEqual([text, text, text, text, 'small']);
-    expect((await session.status()).turn).toBeGreaterThan(3);
   });
 
   it('F19 tool arguments: of 3 MB → the tool gets them, the next call of the model does not', async () => {

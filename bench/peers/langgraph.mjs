@@ -1,0 +1,79 @@
+/**
+ * LangGraph JS as its documentation has it: a graph of a model node and a tools node over
+ * `MessagesAnnotation`, a thread in PostgreSQL, a checkpoint after every step before the next
+ * one begins (`durability: 'sync'`).
+ */
+import { AIMessage, HumanMessage, ToolMessage } from '@langchain/core/messages';
+import { END, MessagesAnnotation, START, StateGraph } from '@langchain/langgraph';
+import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
+import { createModel, INSTRUCTIONS, runTool } from './model.mjs';
+
+export async function start({ modelUrl, databaseUrl }) {
+  const model = createModel(modelUrl);
+  const checkpointer = PostgresSaver.fromConnString(databaseUrl);
+  await checkpointer.setup();
+  const graph = new StateGraph(MessagesAnnotation)
+    .addNode('model', async ({ messages }) => {
+      const answer = await model([
+        { role: 'system', content: INSTRUCTIONS },
+        ...messages.map(toWire),
+      ]);
+      return { messages: [fromWire(answer)] };
+    })
+    .addNode('tools', ({ messages }) => ({
+      messages: messages.at(-1).tool_calls.map(
+        ({ id, args }) =>
+          new ToolMessage({
+            tool_call_id: id,
+            content: runTool({ function: { arguments: JSON.stringify(args) } }),
+          }),
+      ),
+    }))
+    .addEdge(START, 'model')
+    .addConditionalEdges('model', ({ messages }) =>
+      messages.at(-1).tool_calls?.length > 0 ? 'tools' : END,
+    )
+    .addEdge('tools', 'model')
+    .compile({ checkpointer });
+  const options = { configurable: { thread_id: 'bench' }, durability: 'sync' };
+  return {
+    turn: async (text) => {
+      const { messages } = await graph.invoke({ messages: [new HumanMessage(text)] }, options);
+      return messages.at(-1).content;
+    },
+    stop: () => checkpointer.end(),
+  };
+}
+
+function toWire(message) {
+  switch (message.getType()) {
+    case 'human':
+      return { role: 'user', content: message.content };
+    case 'tool':
+      return { role: 'tool', tool_call_id: message.tool_call_id, content: message.content };
+    default:
+      return {
+        role: 'assistant',
+        content: message.content || null,
+        ...(message.tool_calls.length > 0 && {
+          tool_calls: message.tool_calls.map(({ id, name, args }) => ({
+            id,
+            type: 'function',
+            function: { name, arguments: JSON.stringify(args) },
+          })),
+        }),
+      };
+  }
+}
+
+function fromWire({ content, tool_calls: calls = [] }) {
+  return new AIMessage({
+    content: content ?? '',
+    tool_calls: calls.map(({ id, function: { name, arguments: args } }) => ({
+      id,
+      name,
+      args: JSON.parse(args),
+      type: 'tool_call',
+    })),
+  });
+}

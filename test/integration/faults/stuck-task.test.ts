@@ -1,0 +1,22 @@
+import { fileURLToPath } from 'node:url';
+import { expect, it } from 'vitest';
+import { buildBundle } from '../../../worker/bundle.js';
+import { Harness } from '../../support/harness.js';
+import { eventually } from '../../support/observe.js';
+
+it('F29 workflow task: fails at each replay → visible by health(), others go on, and mended code goes on where it was', async () => {
+  const path = fileURLToPath(new URL('../../fixtures/stuck-workflows.ts', import.meta.url));
+  const bad = await Harness.start({ workflowBundle: await buildBundle(path) });
+  bad.model.reply(/^/, (request) => `re: ${request.lastUserText}`);
+  const stuck = await bad.runtime.start({ session: 'stuck' });
+  const other = await bad.runtime.start({ session: 'other' });
+  expect((await other.ask('one')).text).toBe('re: one');
+  const health = await eventually(async () => {
+    const now = await stuck.health();
+    return now.stuck && now;
+  }, 45_000);
+  expect(health.workflowTaskAttempt).toBeGreaterThan(3);
+  expect((await other.ask('two')).text).toBe('re: two');
+  expect(await other.health()).toMatchObject({ stuck: false });
+  await bad.stop();
+});

@@ -1,0 +1,230 @@
+/**
+ * What is promised, and the tests that show it: features by their ids, faults by theirs. Each
+ * entry of `shownBy` is how the titles of one or more tests begin, within a file;
+ * `test/unit/requirements.test.ts` fails when a finished row has none, or names one that is gone.
+ */
+
+export interface Requirement {
+  /** One line, for people. */
+  readonly what: string;
+  /** Not finished yet: may be without tests. */
+  readonly open?: true;
+  /** Beginnings of titles, by test file. */
+  readonly shownBy: Readonly<Record<string, readonly string[]>>;
+}
+
+const at = {
+  context: 'test/integration/faults/context.test.ts',
+  conversation: 'test/integration/session/conversation.test.ts',
+  executor: 'test/unit/tools/tool-executor.test.ts',
+  flood: 'test/integration/faults/flood.test.ts',
+  histories: 'test/integration/replay/histories.test.ts',
+  history: 'test/integration/session/history.test.ts',
+  interrupt: 'test/integration/faults/interrupt.test.ts',
+  kills: 'test/integration/chaos/kill-sweep.test.ts',
+  late: 'test/integration/faults/late-attempts.test.ts',
+  longLife: 'test/integration/session/thousand-turns.test.ts',
+  mcp: 'test/integration/mcp/real-servers.test.ts',
+  mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
+  messages: 'test/integration/faults/messages.test.ts',
+  models: 'test/integration/faults/model-errors.test.ts',
+  modelAnswers: 'test/integration/llm/answers.test.ts',
+  readers: 'test/integration/faults/readers.test.ts',
+  registry: 'test/unit/tools/tool-registry.test.ts',
+  sizes: 'test/integration/faults/sizes.test.ts',
+  states: 'test/unit/contracts/state-machine.test.ts',
+  stuck: 'test/integration/faults/stuck-task.test.ts',
+  toolCalls: 'test/integration/faults/tool-calls.test.ts',
+} as const;
+
+export const FEATURES: Readonly<Record<string, Requirement>> = {
+  H1: {
+    what: 'AgentRuntime: the loop that takes unread messages, infers, acts, saves and waits',
+    shownBy: { [at.conversation]: ['conversation:', 'tools:'] },
+  },
+  H3: {
+    what: 'the context of the model: loaded, saved, managed',
+    shownBy: {
+      [at.context]: ['F16 context: a small window fills up'],
+      [at.conversation]: ['conversation: a message → an answer, and the next message knows'],
+    },
+  },
+  H4: {
+    what: 'LLMClient: streaming, tokens reach a reader as they come',
+    shownBy: {
+      [at.modelAnswers]: ['text: streamed in pieces', 'reasoning: kept apart'],
+      [at.readers]: ['F26 reader: comes while the model'],
+    },
+  },
+  H5: {
+    what: 'ToolRegistry, ToolExecutor, Tool: registration while running, discovery, error recovery',
+    shownBy: {
+      [at.registry]: ['registry:'],
+      [at.executor]: ['tool: throws', 'tool context:'],
+      [at.toolCalls]: ['F15 tool call: malformed JSON'],
+    },
+  },
+  H6: {
+    what: 'MCPClientManager: servers connected while running, their tools loaded and called',
+    shownBy: {
+      [at.mcp]: ['mcp: tools, resources and prompts', 'mcp: a server over HTTP'],
+      [at.mcpFaults]: ['mcp: server added and removed while running'],
+    },
+  },
+  H8: {
+    what: 'AgentStateMachine: five states, and which moves are legal',
+    shownBy: { [at.states]: ['states:'] },
+  },
+  M3: {
+    what: 'model and tools in a loop until the model is done; messages trimmed',
+    shownBy: {
+      [at.conversation]: ['tools: a call'],
+      [at.context]: ['F16 context: a small window fills up'],
+    },
+  },
+  M8: {
+    what: 'direct model client, streams that keep little in memory, tool calls in parallel',
+    shownBy: {
+      [at.modelAnswers]: ['text: streamed', 'parallel tool calls:', 'calls one after another:'],
+      [at.readers]: ['F26 reader: so slow that its buffer overflows'],
+    },
+  },
+  M10: {
+    what: 'state kept, resumed from where it was',
+    shownBy: { [at.kills]: ['F1 F2 F3 workers:'], [at.stuck]: ['F29 workflow task:'] },
+  },
+  P1: {
+    what: 'a transcript by reference: what a turn adds to the history does not grow',
+    shownBy: { [at.history]: ['P1 history:'] },
+  },
+  P2: {
+    what: 'a stream that knows attempts: nothing twice, no gap',
+    shownBy: { [at.readers]: ['F26 reader: gone in the middle'], [at.models]: ['F14 model:'] },
+  },
+  P3: {
+    what: 'a real stop: reaches the request and the tool, keeps the partial text and its cost',
+    shownBy: { [at.interrupt]: ['F20 interrupt: in the middle of a stream', 'F20 interrupt: a tool'] },
+  },
+  P4: {
+    what: 'continue-as-new by itself, at any length of life',
+    shownBy: {
+      [at.longLife]: ['P4 session:'],
+      [at.messages]: ['F9 message: sent while the session continues as new'],
+    },
+  },
+  P9: {
+    what: 'new code under running agents, proven by recorded histories',
+    shownBy: { [at.histories]: ['histories:'] },
+  },
+};
+
+export const FAULTS: Readonly<Record<string, Requirement>> = {
+  F1: {
+    what: 'worker killed around a model call: goes on, one message, every usage recorded',
+    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+  },
+  F2: {
+    what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',
+    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+  },
+  F3: {
+    what: 'killed between parallel tools: only what is unfinished runs again',
+    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+  },
+  F4: { what: 'killed during continue-as-new: queue and ids are there', open: true, shownBy: {} },
+  F5: { what: 'SIGTERM: finishes or hands over within the grace time', open: true, shownBy: {} },
+  F7: {
+    what: 'the same message twice, also across continue-as-new: one entry, the same answer',
+    shownBy: { [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'] },
+  },
+  F8: {
+    what: 'the sender dies before it hears: its retry is recognised',
+    shownBy: { [at.messages]: ['F8 send:'] },
+  },
+  F9: {
+    what: 'a message while the session ends or continues as new: delivered, or refused clearly',
+    shownBy: {
+      [at.messages]: [
+        'F9 message: sent while the session ends',
+        'F9 message: sent while the session continues as new',
+      ],
+    },
+  },
+  F10: {
+    what: 'an update after the end, or accepted before continue-as-new: typed refusal, drained',
+    shownBy: { [at.messages]: ['F10 update: after the end', 'F10 update: asked by Temporal'] },
+  },
+  F11: {
+    what: 'more updates at once than Temporal allows: none lost',
+    shownBy: { [at.messages]: ['F11 update:'] },
+  },
+  F12: {
+    what: '10,000 messages to one session: none lost, in order, history bounded',
+    shownBy: { [at.flood]: ['F12 '] },
+  },
+  F13: {
+    what: '429 with Retry-After, 500 three times, 400, 401, 403',
+    shownBy: {
+      [at.models]: [
+        'F13 model: 429 with Retry-After in seconds',
+        'F13 model: 429 with Retry-After as a date',
+        'F13 model: 500 three times',
+        'F13 model: 500 without end',
+      ],
+    },
+  },
+  F14: {
+    what: 'the model hangs, or its stream is cut: final text once, superseded told',
+    shownBy: { [at.models]: ['F14 model:'] },
+  },
+  F15: {
+    what: 'malformed tool JSON, unknown tool, wrong arguments: told, bounded repairs',
+    shownBy: { [at.toolCalls]: ['F15 tool call: malformed JSON', 'F15 tool call: wrong again'] },
+  },
+  F16: {
+    what: 'context overflow: compacted once, then a typed error',
+    shownBy: { [at.context]: ['F16 context: the provider says', 'F16 context: overflows even'] },
+  },
+  F17: {
+    what: 'endless tool loop: stopped by steps, cost and time',
+    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'] },
+  },
+  F18: {
+    what: 'MCP server dies in a call, hangs in any phase, changes a tool',
+    shownBy: {
+      [at.mcpFaults]: [
+        'F18 mcp: server killed in a call',
+        'F18 mcp: hangs at a call',
+        'F18 mcp: hung once',
+        'F18 S9 mcp: a tool’s schema changes',
+      ],
+    },
+  },
+  F19: {
+    what: '3 MB of tool output, of message, of arguments',
+    shownBy: {
+      [at.sizes]: [
+        'F19 tool output: of 3 MB',
+        'F19 message: of 3 MB',
+        'F19 tool arguments: of 3 MB',
+      ],
+    },
+  },
+  F20: {
+    what: 'cancel in the middle of a tool or a stream: reaches it, what was said is kept',
+    shownBy: { [at.interrupt]: ['F20 interrupt:'] },
+  },
+  F21: {
+    what: 'an activity timed out and still running: fenced',
+    shownBy: { [at.late]: ['F21 attempt:', 'F21 run:'] },
+  },
+  F26: {
+    what: 'a reader slow, gone, back: bounded, resumed without a gap',
+    shownBy: { [at.readers]: ['F26 reader:'] },
+  },
+  F29: {
+    what: 'a workflow task that fails at each replay: visible, others go on',
+    shownBy: { [at.stuck]: ['F29 workflow task:'] },
+  },
+  F30: { what: 'cache of 2 workflows: the same results', shownBy: { [at.history]: ['F30 cache'] } },
+};

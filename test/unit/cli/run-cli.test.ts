@@ -1,0 +1,119 @@
+import { PassThrough } from 'node:stream';
+import { describe, expect, it } from 'vitest';
+import { Interrupts } from '../../../src/cli/context.js';
+import { followTurn } from '../../../src/cli/follow.js';
+import { runCli } from '../../../src/cli/run-cli.js';
+import { readSettings } from '../../../src/config/environment.js';
+import type { SessionEventBody, StreamItem } from '../../../src/contracts/events.js';
+import { NO_USAGE } from '../../../src/contracts/message.js';
+
+async function cli(argv: string[], env: Record<string, string> = {}) {
+  const [stdin, stdout, stderr] = [new PassThrough(), new PassThrough(), new PassThrough()];
+  stdin.end();
+  const code = await runCli(argv, {
+    streams: { stdin, stdout, stderr },
+    interrupts: new Interrupts(),
+    readSettings: () => readSettings(env, '/nowhere-at-all'),
+  });
+  const text = (stream: PassThrough) => String((stream.read() as Buffer | null) ?? '');
+  return { code, out: text(stdout), err: text(stderr) };
+}
+
+describe('command line: exit codes and where things are written', () => {
+  it.each([
+    ['help', ['--help'], 0, /Usage: perdura/, /^$/],
+    ['version', ['--version'], 0, /^\d+\.\d+\.\d+/, /^$/],
+    ['unknown command', ['shwo'], 2, /^$/, /unknown command 'shwo'/],
+    ['missing argument', ['show'], 2, /^$/, /missing required argument 'session'/],
+    ['a wrong session name', ['show', 'a/b'], 2, /^$/, /Use 1 to 80 of A-Z/],
+    ['a wrong option', ['sessions', '--limit', 'x'], 2, /^$/, /--limit is "x": use a whole number/],
+    ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /use one of idle, running/],
+    ['an empty message', ['send', 's', ' '], 2, /^$/, /The message is empty/],
+    ['nothing on standard input', ['run', '-'], 2, /^$/, /The message is empty/],
+    ['nothing runs', ['sessions'], 1, /^$/, /^Stack\.Unavailable: No `perdura dev` runs/],
+    ['no database', ['migrate'], 1, /^$/, /^Config\.Invalid: DATABASE_URL is not set/],
+  ])('%s', async (_, argv, code, out, err) => {
+    const result = await cli(argv);
+    expect(result.code).toBe(code);
+    expect(result.out).toMatch(out);
+    expect(result.err).toMatch(err);
+    expect(result.err).not.toMatch(/\n {4}at /);
+  });
+
+  it('--json → the failure as one line of JSON on standard error, nothing on standard output', async () => {
+    const { out, err } = await cli(['sessions', '--json']);
+    expect(out).toBe('');
+    expect(JSON.parse(err)).toMatchObject({
+      error: {
+        type: 'Stack.Unavailable',
+        remedy: expect.stringContaining('perdura doctor') as string,
+      },
+    });
+  });
+
+  it('settings that make no sense → the variable is named', async () => {
+    const { code, err } = await cli(['sessions'], { PERDURA_TENANT: 'A B' });
+    expect(code).toBe(1);
+    expect(err).toMatch(/^Config\.Invalid: PERDURA_TENANT is "A B"/);
+  });
+
+  it('PERDURA_LOG_LEVEL=debug → the stack too', async () => {
+    const { err } = await cli(['sessions'], { PERDURA_LOG_LEVEL: 'debug' });
+    expect(err).toMatch(/\n {4}at /);
+  });
+});
+
+describe('following a turn', () => {
+  const stream = (bodies: SessionEventBody[]) => {
+    const items = bodies.map((body, i): StreamItem => ({ ...body, n: i + 1, at: '' }));
+    return (async function* () {
+      yield* items;
+    })();
+  };
+  const accepted = (id: string, turn: number): SessionEventBody => ({
+    type: 'message.accepted',
+    id,
+    seq: 1,
+    turn,
+    text: id,
+  });
+  const completed = (turn: number): SessionEventBody => ({
+    type: 'turn.completed',
+    turn,
+    seq: 2,
+    text: `answer ${turn}`,
+    finish: 'stop',
+    usage: NO_USAGE,
+  });
+
+  it('turns of other messages pass → the end of the turn that took ours', async () => {
+    const seen: string[] = [];
+    const items = stream([
+      accepted('other', 1),
+      completed(1),
+      accepted('mine', 2),
+      completed(2),
+      accepted('late', 3),
+    ]);
+    const end = await followTurn(items, 'mine', ({ type }) => seen.push(type));
+    expect(end).toMatchObject({ outcome: 'completed', answer: { turn: 2, text: 'answer 2' } });
+    expect(seen).toHaveLength(4);
+    expect((await items.next()).value).toMatchObject({ id: 'late' });
+  });
+
+  it('the turn fails → its failure; the session ends → that', async () => {
+    const failure = { type: 'Model.Refused', message: 'no' };
+    const failed = stream([
+      accepted('mine', 1),
+      { type: 'turn.failed', turn: 1, failure, usage: NO_USAGE },
+    ]);
+    expect(await followTurn(failed, 'mine', () => {})).toEqual({
+      outcome: 'failed',
+      turn: 1,
+      failure,
+    });
+    const ended = stream([{ type: 'session.ended', reason: 'done' }]);
+    expect(await followTurn(ended, 'mine', () => {})).toEqual({ outcome: 'ended', reason: 'done' });
+    expect(await followTurn(stream([]), 'mine', () => {})).toEqual({ outcome: 'left' });
+  });
+});

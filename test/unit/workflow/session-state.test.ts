@@ -1,0 +1,135 @@
+import fc from 'fast-check';
+import { describe, expect, it } from 'vitest';
+import type { InboxItem, InboxMessage } from '../../../src/contracts/message.js';
+import { SessionState } from '../../../workflows/session-state.js';
+
+const message = (id: string, text = id): InboxMessage => ({ id, text });
+const ids = (items: readonly InboxItem[], store: Map<string, InboxMessage[]>): string[] =>
+  items.flatMap((item) => {
+    if (!('spill' in item)) return [item.id];
+    const { spill, from = 0, count } = item;
+    return store.get(spill)!.slice(from, from + count).map(({ id }) => id);
+  });
+
+describe('SessionState', () => {
+  it('accept: an id that was taken → a duplicate, nothing is added', () => {
+    const state = new SessionState();
+    expect(state.accept(message('a'))).toEqual({ id: 'a', duplicate: false, ahead: 0 });
+    expect(state.accept(message('b'))).toEqual({ id: 'b', duplicate: false, ahead: 1 });
+    expect(state.accept(message('a'))).toMatchObject({ duplicate: true });
+    expect(state.queued).toBe(2);
+  });
+
+  it('take: `one` → one message a turn, also of a batch that is in the store', () => {
+    const state = new SessionState();
+    const store = new Map<string, InboxMessage[]>();
+    for (let i = 0; i < 600; i++) state.accept(message(`m${i}`));
+    for (const [i, batch] of state.oversized().entries()) {
+      store.set(`s${i}`, batch);
+      state.spilled(batch, `s${i}`);
+    }
+    const next = new SessionState(state.carry());
+    const order: string[] = [];
+    while (next.queued > 0) {
+      next.begin(0);
+      const taken = ids(next.take('one'), store);
+      expect(taken).toHaveLength(1);
+      order.push(...taken);
+      next.finish();
+    }
+    expect(order).toEqual(Array.from({ length: 600 }, (_, i) => `m${i}`));
+  });
+
+  it('turnOf: waits, is taken, is in the store → 0, the turn, unknown', () => {
+    const state = new SessionState();
+    state.accept(message('a'));
+    expect(state.turnOf('a')).toBe(0);
+    state.begin(0);
+    state.take('all');
+    expect(state.turnOf('a')).toBe(1);
+    state.repeated(['a']);
+    expect(state.turnOf('a')).toBeUndefined();
+    expect(state.accept(message('a'))).toMatchObject({ duplicate: true });
+  });
+
+  it('undo: a turn that had nothing new → its number is free again, the earlier failure stands', () => {
+    const failure = { type: 'Model.BadRequest', message: 'x' };
+    const state = new SessionState();
+    state.begin(0);
+    state.finish(failure);
+    state.begin(1);
+    state.undo(failure);
+    expect(state.turn).toBe(1);
+    expect(state.failure).toEqual(failure);
+    expect(state.machine.state).toBe('error');
+    expect(state.begin(2)).toMatchObject({ step: 0 });
+    expect(state.turn).toBe(2);
+  });
+
+  it('take: large messages → as many as fit a payload, at least one', () => {
+    const state = new SessionState();
+    // One byte of UTF-8, six of JSON.
+    for (let i = 0; i < 5; i++) state.accept(message(`m${i}`, '\u0001'.repeat(60_000)));
+    state.begin(0);
+    expect(state.take('all')).toHaveLength(1);
+  });
+
+  it('queue: any order of accepting, taking, spilling and carrying over → every message once, in order', () => {
+    const step = fc.oneof(
+      { weight: 6, arbitrary: fc.record({ do: fc.constant('accept' as const), size: fc.integer({ min: 1, max: 90_000 }) }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('burst' as const), count: fc.integer({ min: 1, max: 700 }) }) },
+      { weight: 1, arbitrary: fc.record({ do: fc.constant('again' as const), back: fc.nat(30) }) },
+      { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('all' as const, 'one' as const) }) },
+      { weight: 2, arbitrary: fc.record({ do: fc.constant('carry' as const), late: fc.nat(3) }) },
+    );
+    fc.assert(
+      fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
+        let state = new SessionState();
+        const store = new Map<string, InboxMessage[]>();
+        const accepted: string[] = [];
+        const taken: string[] = [];
+        const accept = (size: number) => {
+          const id = `m${accepted.length}`;
+          expect(state.accept(message(id, 'x'.repeat(size))).ahead).toBe(
+            accepted.length - taken.length,
+          );
+          accepted.push(id);
+        };
+        const turn = (unread: 'all' | 'one') => {
+          if (state.queued === 0) return;
+          state.begin(0);
+          const now = ids(state.take(unread), store);
+          expect(now.length).toBeGreaterThan(0);
+          expect(now.length).toBeLessThanOrEqual(unread === 'one' ? 1 : 100);
+          taken.push(...now);
+          state.finish();
+        };
+        for (const each of steps) {
+          if (each.do === 'accept') accept(each.size);
+          else if (each.do === 'burst') for (let i = 0; i < each.count; i++) accept(3);
+          else if (each.do === 'again') {
+            // Within what a run carries to the next: 500 ids.
+            const id = accepted.at(-1 - each.back);
+            if (id !== undefined) expect(state.accept(message(id)).duplicate).toBe(true);
+          } else if (each.do === 'carry') {
+            for (const batch of state.oversized()) {
+              const spill = `s${store.size}`;
+              store.set(spill, [...batch]);
+              // While the batch is written, more may come in.
+              for (let i = 0; i < each.late; i++) accept(3);
+              state.spilled(batch, spill);
+            }
+            const carried = JSON.parse(JSON.stringify(state.carry())) as ReturnType<
+              SessionState['carry']
+            >;
+            expect(JSON.stringify(carried.inbox).length).toBeLessThan(512 * 1024);
+            state = new SessionState(carried);
+          } else turn(each.do);
+        }
+        while (state.queued > 0) turn('all');
+        expect(taken).toEqual(accepted);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});

@@ -1,0 +1,36 @@
+/**
+ * The MCP servers of a configuration outside of a running worker, for somebody who reviews
+ * what they offer: the same connections and the same pins as a worker has.
+ */
+import { MCPClientManager } from '../activities/mcp/mcp-client-manager.js';
+import type { McpServer } from '../src/contracts/mcp.js';
+import type { ToolLogger } from '../src/contracts/tool.js';
+import { openDatabase } from '../src/store/database.js';
+import { createMcpPins } from '../src/store/mcp-pins.js';
+
+/**
+ * Connects to the servers of these names, `*` for all, and closes them after `use`. One that
+ * cannot be reached says so in its status.
+ */
+export async function withMcpServers<T>(
+  parts: {
+    readonly servers: Readonly<Record<string, McpServer>>;
+    readonly databaseUrl: string;
+    readonly log: ToolLogger;
+  },
+  names: readonly string[],
+  use: (manager: MCPClientManager) => Promise<T>,
+): Promise<T> {
+  const database = openDatabase(parts.databaseUrl, { maxConnections: 2 });
+  const manager = new MCPClientManager(parts.servers, {
+    pins: createMcpPins(database),
+    log: parts.log,
+  });
+  try {
+    await manager.tools(names);
+    return await use(manager);
+  } finally {
+    await manager.close();
+    await database.close();
+  }
+}
