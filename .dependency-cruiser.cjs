@@ -72,16 +72,10 @@ module.exports = {
     ),
     {
       name: 'command-line-is-transport',
-      comment:
-        'The CLI speaks to the client, the stack and the configuration. It may name types, and it ' +
-        'shows an operator the MCP servers of the configuration.',
+      comment: 'The CLI speaks to the client, the stack and the configuration. It may name types.',
       severity: 'error',
       from: { path: '^src/(cli|api)/' },
-      to: {
-        path: '^(activities|workflows|test)/',
-        pathNot: '^activities/mcp/mcp-client-manager',
-        dependencyTypesNot: ['type-only'],
-      },
+      to: { path: '^(activities|workflows|test)/', dependencyTypesNot: ['type-only'] },
     },
     {
       name: 'activities-serve-the-worker',

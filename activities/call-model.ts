@@ -170,7 +170,9 @@ class StepRun {
         context,
         speaker,
         stopped
-          ? new PerduraError('Worker.Shutdown', 'The worker was stopped in the call.', { cause: error })
+          ? new PerduraError('Worker.Shutdown', 'The worker was stopped in the call.', {
+              cause: error,
+            })
           : error,
       );
     } finally {
@@ -375,7 +377,11 @@ class StepRun {
       execution.key,
       execution.transcript,
       execution.run,
-      [...fresh, row, ...tools.map((tool) => tool.row)].map(({ body, ...place }) => ({ ...place, message: body, at })),
+      [...fresh, row, ...tools.map((tool) => tool.row)].map(({ body, ...place }) => ({
+        ...place,
+        message: body,
+        at,
+      })),
     );
     return { result: this.#result(message, usage), ours: true };
   }
@@ -469,7 +475,9 @@ class StepRun {
       channel: execution.channel,
       messages,
       events: [
-        ...(input.inbox ? [{ key: `t${turn}`, body: { type: 'turn.started', turn } } as const] : []),
+        ...(input.inbox
+          ? [{ key: `t${turn}`, body: { type: 'turn.started', turn } } as const]
+          : []),
         ...events,
       ],
       updates: { state: 'running', turn },

@@ -93,12 +93,14 @@ export class ToolRun {
     messageId: string,
     tools: ReadonlyMap<string, Tool>,
   ): Promise<PreparedResult | CallToolResult> {
-    const { limits } = this.#deps.agents.get(this.#input.agent);
+    const agent = this.#deps.agents.get(this.#input.agent);
     const key = idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
-    const before = await this.#before(call, key, tools.get(call.name));
+    const tool = tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name));
+    const before = await this.#before(call, key, tool);
     if (before.result) return before.result;
-    const outcome = await this.#execute(call, key, tools, before.mayHaveRun, limits);
-    return this.#prepare(limits, call, key, outcome);
+    const { mayHaveRun } = before;
+    const outcome = await this.#execute(call, key, { tool, tools, mayHaveRun }, agent.limits);
+    return this.#prepare(agent.limits, call, key, outcome);
   }
 
   /**
@@ -144,8 +146,11 @@ export class ToolRun {
   async #execute(
     call: ToolCall,
     key: string,
-    tools: ReadonlyMap<string, Tool>,
-    mayHaveRun: boolean,
+    known: {
+      tool: Tool | undefined;
+      tools: ReadonlyMap<string, Tool>;
+      mayHaveRun: boolean;
+    },
     limits: AgentLimits,
   ): Promise<Outcome> {
     const { turn, step, agent } = this.#input;
@@ -159,11 +164,11 @@ export class ToolRun {
       idempotencyKey: key,
       log: this.#deps.log,
     };
-    return this.#deps.executor.run(call, tools.get(call.name), parts, {
+    return this.#deps.executor.run(call, known.tool, parts, {
       ...this.#stop,
-      names: [...tools.keys()],
+      names: [...known.tools.keys()],
       maxOutputBytes: limits.maxArtifactBytes,
-      mayHaveRun,
+      mayHaveRun: known.mayHaveRun,
       progress: (message, fraction) => {
         this.#deps.bus.publish(session, {
           type: 'tool.progress',

@@ -67,7 +67,11 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
             instructions: INSTRUCTIONS,
             messages: [
               ...shown,
-              { role: 'user', id: 'compact', text: 'Write the summary of the conversation so far.' },
+              {
+                role: 'user',
+                id: 'compact',
+                text: 'Write the summary of the conversation so far.',
+              },
             ],
             tools: [],
             toolChoice: 'none',
@@ -151,7 +155,9 @@ export function cutBefore(visible: readonly CachedMessage[], keep: number): numb
 function shorten(old: readonly CachedMessage[], room: number): TranscriptMessage[] {
   const messages = old.map(({ message }): TranscriptMessage => {
     if (message.role === 'tool') {
-      const text = message.content.map((p) => (p.type === 'text' ? p.text : `[${p.type}]`)).join('\n');
+      const text = message.content
+        .map((p) => (p.type === 'text' ? p.text : `[${p.type}]`))
+        .join('\n');
       // As text of the user: without its call, which may be cut away, it would be refused.
       return {
         role: 'user',

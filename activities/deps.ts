@@ -17,6 +17,11 @@ export interface AgentDirectory {
 export interface ToolSource {
   /** Of names that are taken twice the first stays; see the implementation for the order. */
   toolsOf(agent: Agent): Promise<ReadonlyMap<string, Tool>>;
+  /**
+   * A tool that the agent may call and that is not offered now: held back because it changed,
+   * or of a server that cannot be reached. Running it says which.
+   */
+  withheld(agent: Agent, name: string): Promise<Tool | undefined>;
 }
 
 export interface ActivitySettings {

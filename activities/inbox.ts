@@ -28,31 +28,27 @@ export function inboxWrites(
   attempt: number,
 ): { messages: NewMessage[]; events: NewEvent[] } {
   const { turn, head } = place;
-  const messages = inbox.map(
-    (message, i): NewMessage => ({
+  const messages = inbox.map((message, i): NewMessage => ({
+    seq: head + 1 + i,
+    key: `m${message.id}`,
+    turn,
+    step: 0,
+    attempt,
+    messageId: message.id,
+    body: { role: 'user', ...message },
+  }));
+  const events = inbox.map(({ id, text, from }, i): NewEvent => ({
+    key: `m${id}`,
+    seq: head + 1 + i,
+    messageId: id,
+    body: {
+      type: 'message.accepted',
+      id,
       seq: head + 1 + i,
-      key: `m${message.id}`,
       turn,
-      step: 0,
-      attempt,
-      messageId: message.id,
-      body: { role: 'user', ...message },
-    }),
-  );
-  const events = inbox.map(
-    ({ id, text, from }, i): NewEvent => ({
-      key: `m${id}`,
-      seq: head + 1 + i,
-      messageId: id,
-      body: {
-        type: 'message.accepted',
-        id,
-        seq: head + 1 + i,
-        turn,
-        ...(from === undefined ? {} : { from }),
-        text,
-      },
-    }),
-  );
+      ...(from === undefined ? {} : { from }),
+      text,
+    },
+  }));
   return { messages, events };
 }

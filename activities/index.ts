@@ -11,7 +11,7 @@ import { Speakers } from './speaker.js';
 import { ToolExecutor } from './tools/tool-executor.js';
 import { TranscriptCache } from './transcript-cache.js';
 
-export type { ActivityDeps, ActivitySettings, AgentDirectory, ToolSource } from './deps.js';
+export type { ActivityDeps, ActivitySettings } from './deps.js';
 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
 export function createActivities(deps: ActivityDeps): SessionActivities {

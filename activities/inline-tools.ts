@@ -7,12 +7,7 @@
 import type { CallToolInput, CallToolResult } from '../src/contracts/activities.js';
 import type { AssistantMessage } from '../src/contracts/message.js';
 import type { Tool } from '../src/contracts/tool.js';
-import {
-  ToolRun,
-  type CallToolDeps,
-  type PreparedResult,
-  type StopSignals,
-} from './call-tool.js';
+import { ToolRun, type CallToolDeps, type PreparedResult, type StopSignals } from './call-tool.js';
 import type { Execution } from './execution.js';
 import { checkArguments } from './tools/argument-check.js';
 

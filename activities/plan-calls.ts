@@ -7,7 +7,13 @@ import { checkArguments } from './tools/argument-check.js';
 /** Arguments up to this length stand in Temporal's history, for whoever reads it. */
 const SHOWN_ARGUMENTS = 512;
 /** A call that can only be answered with its own error. */
-const WRONG = { run: 'local', effect: 'read', timeoutMs: 5_000, attempts: 3, retryMs: 250 } as const;
+const WRONG = {
+  run: 'local',
+  effect: 'read',
+  timeoutMs: 5_000,
+  attempts: 3,
+  retryMs: 250,
+} as const;
 
 export function planCalls(
   calls: readonly ToolCall[],

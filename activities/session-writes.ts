@@ -140,11 +140,17 @@ export async function spill(deps: ActivityDeps, input: SpillInput): Promise<void
 }
 
 /** Looks the message up by its id: the workflow forgets old ones, the store does not. */
-export async function readAnswer(deps: ActivityDeps, { id }: { id: string }): Promise<Answer | null> {
+export async function readAnswer(
+  deps: ActivityDeps,
+  { id }: { id: string },
+): Promise<Answer | null> {
   const { tenant, session } = currentExecution().key;
   const taken = await findMessage(deps.database, tenant, session, id);
   if (!taken) return null;
-  const end = await findTurnEnd(deps.database, tenant, session, { turn: taken.turn, after: taken.n });
+  const end = await findTurnEnd(deps.database, tenant, session, {
+    turn: taken.turn,
+    after: taken.n,
+  });
   switch (end?.type) {
     case 'turn.completed':
       return { turn: end.turn, text: end.text, finish: end.finish, usage: end.usage };

@@ -82,7 +82,7 @@ export class TranscriptCache {
   confirm(key: SessionKey, transcript: string, run: string, generation: number): boolean {
     const name = nameOf(key, transcript);
     const entry = this.#entries.get(name);
-    if (!entry || entry.run !== run) return true;
+    if (entry?.run !== run) return true;
     if (entry.generation === -1 || entry.generation === generation) {
       entry.generation = generation;
       return true;
@@ -114,7 +114,7 @@ export class TranscriptCache {
   ): void {
     const name = nameOf(key, transcript);
     const entry = this.#entries.get(name);
-    if (!entry || entry.run !== run) return;
+    if (entry?.run !== run) return;
     for (const row of rows) entry.ahead.set(row.seq, row);
     const joined: StoredMessage[] = [];
     for (let next = entry.ahead.get(entry.head + 1); next; next = entry.ahead.get(next.seq + 1)) {

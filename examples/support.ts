@@ -8,11 +8,7 @@
  */
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import {
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-} from '@temporalio/worker';
+import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
 import { startOfflineModel, startTestServers, type TestServersOptions } from 'perdura/testing';
 import { createWorker, loadConfig, migrate, readRunningStack, readSettings } from 'perdura/worker';
 
@@ -76,7 +72,6 @@ export async function openStack(options: StackOptions = {}): Promise<ExampleStac
 
 /** Servers for `startTestStack`: those of the environment, those of `perdura dev`, or new ones. */
 export async function findServers(): Promise<TestServersOptions> {
-  quietTemporal();
   const named = namedServers();
   const running = named.temporalAddress ? undefined : await readRunningStack(readSettings());
   const found = { ...running, ...named };
@@ -99,6 +94,7 @@ async function startWorker(
   taskQueue: string,
   servers: { temporalAddress: string; databaseUrl: string },
 ): Promise<() => Promise<void>> {
+  quietTemporal();
   const config = await loadConfig(readSettings());
   const connection = await NativeConnection.connect({ address: servers.temporalAddress });
   const { databaseUrl } = servers;
@@ -111,13 +107,14 @@ async function startWorker(
   };
 }
 
-/** Temporal's own log would tell of each start and stop. */
-function quietTemporal(): void {
+/**
+ * Temporal's own log would tell of each start and stop. Only for a process that runs a worker:
+ * without one the native runtime that this loads keeps the process alive.
+ */
+export function quietTemporal(): void {
   Runtime.install({
     logger: new DefaultLogger('ERROR'),
-    telemetryOptions: {
-      logging: { filter: { core: 'ERROR' }, forward: {} },
-    },
+    telemetryOptions: { logging: { filter: { core: 'ERROR' }, forward: {} } },
     shutdownSignals: [],
   });
 }

@@ -48,7 +48,14 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
     play: async ({ model, runtime }) => {
       const call = (name: string, a: number) => ({ name, arguments: { a, b: 1 } });
       model.enqueue(
-        { toolCalls: [call('add', 1), call('add_remotely', 2), call('add', 3), call('add_remotely', 4)] },
+        {
+          toolCalls: [
+            call('add', 1),
+            call('add_remotely', 2),
+            call('add', 3),
+            call('add_remotely', 4),
+          ],
+        },
         { toolCalls: [{ name: 'substract', arguments: {} }] },
         'Done.',
       );

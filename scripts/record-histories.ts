@@ -35,7 +35,8 @@ async function runsOf({ runtime }: TestStack, session: Session): Promise<string[
     // Some servers leave it out, and a session derives its name from it.
     first!.workflowExecutionStartedEventAttributes!.workflowId = workflowId;
     texts.push(`${JSON.stringify(recorded, null, 1)}\n`);
-    runId = recorded.events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
+    runId =
+      recorded.events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   } while (runId);
   return texts;
 }
@@ -49,7 +50,8 @@ const servers = await startTestServers();
 try {
   for (const name of names) {
     const scenario = SCENARIOS[name];
-    if (!scenario) throw new Error(`There is no scenario "${name}": ${Object.keys(SCENARIOS).join(', ')}.`);
+    if (!scenario)
+      throw new Error(`There is no scenario "${name}": ${Object.keys(SCENARIOS).join(', ')}.`);
     const stack = await startTestStack({
       ...scenario.options,
       temporalAddress: servers.temporalAddress,
@@ -64,7 +66,10 @@ try {
       const file = `${name}.${number}${runs.length > 1 ? `.run-${index + 1}` : ''}.json`;
       await writeFile(new URL(file, FOLDER), text, { flag: 'wx' });
       const of = runs.length > 1 ? `; run ${index + 1} of ${runs.length}` : '';
-      await appendFile(new URL('README.md', FOLDER), `| \`${file}\` | ${version} | ${scenario.what}${of} |\n`);
+      await appendFile(
+        new URL('README.md', FOLDER),
+        `| \`${file}\` | ${version} | ${scenario.what}${of} |\n`,
+      );
       console.log(file);
     }
   }

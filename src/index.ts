@@ -88,7 +88,10 @@ export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './c
 // Parts that also work by themselves
 export { ToolExecutor, type ToolOutcome } from '../activities/tools/tool-executor.js';
 export { ToolRegistry, type ToolRegistryChange } from '../activities/tools/tool-registry.js';
-export { MCPClientManager, type MCPClientManagerOptions } from '../activities/mcp/mcp-client-manager.js';
+export {
+  MCPClientManager,
+  type MCPClientManagerOptions,
+} from '../activities/mcp/mcp-client-manager.js';
 export type {
   LLMClient,
   ModelCallOptions,

@@ -32,7 +32,7 @@ const at = {
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
-  states: 'test/unit/contracts/state-machine.test.ts',
+  states: 'test/unit/workflow/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
 } as const;
@@ -73,7 +73,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   },
   H8: {
     what: 'AgentStateMachine: five states, and which moves are legal',
-    shownBy: { [at.states]: ['states:'] },
+    shownBy: { [at.states]: ['any legal moves', 'apply: an illegal move', 'pause:'] },
   },
   M3: {
     what: 'model and tools in a loop until the model is done; messages trimmed',
@@ -103,7 +103,9 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   },
   P3: {
     what: 'a real stop: reaches the request and the tool, keeps the partial text and its cost',
-    shownBy: { [at.interrupt]: ['F20 interrupt: in the middle of a stream', 'F20 interrupt: a tool'] },
+    shownBy: {
+      [at.interrupt]: ['F20 interrupt: in the middle of a stream', 'F20 interrupt: a tool'],
+    },
   },
   P4: {
     what: 'continue-as-new by itself, at any length of life',
@@ -135,7 +137,9 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   F5: { what: 'SIGTERM: finishes or hands over within the grace time', open: true, shownBy: {} },
   F7: {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
-    shownBy: { [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'] },
+    shownBy: {
+      [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'],
+    },
   },
   F8: {
     what: 'the sender dies before it hears: its retry is recognised',

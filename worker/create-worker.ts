@@ -2,7 +2,12 @@
  * Composition of a worker: the only place where activities meet the workflows' bundle. Used
  * by the worker process, by tests, and by applications that embed a worker.
  */
-import { NativeConnection, Worker, type WorkerOptions, type WorkflowBundleOption } from '@temporalio/worker';
+import {
+  NativeConnection,
+  Worker,
+  type WorkerOptions,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import { createArtifactTool } from '../activities/tools/artifact-tool.js';
 import { ToolRegistry } from '../activities/tools/tool-registry.js';

@@ -3,11 +3,16 @@
  * environment, tells its parent when it is ready, ends in order on SIGTERM and SIGINT.
  */
 import { pathToFileURL } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import {
+  DefaultLogger,
+  makeTelemetryFilterString,
+  NativeConnection,
+  Runtime,
+} from '@temporalio/worker';
 import { loadConfig } from '../src/config/load-config.js';
 import { readSettings, type Settings } from '../src/config/environment.js';
 import { PerduraError, withRemedy } from '../src/contracts/failures.js';
-import { localProfile, readTemporalProfile } from '../src/stack/temporal-profile.js';
+import { localProfile, readTemporalProfile } from '../src/config/temporal-profile.js';
 import { createLogger } from '../src/config/logger.js';
 import { exitWithParent } from '../src/stack/exit-with-parent.js';
 import { createWorker } from './create-worker.js';
@@ -19,6 +24,15 @@ export async function runWorker(settings: Settings, ready: () => void = () => {}
     // Ours are the signal handlers: the SDK's would not close MCP servers.
     shutdownSignals: [],
     logger: new DefaultLogger(settings.logLevel === 'debug' ? 'INFO' : 'WARN'),
+    telemetryOptions: {
+      // The core warns of what a test server lacks; whoever wants to know asks for it.
+      logging: {
+        filter: makeTelemetryFilterString({
+          core: settings.logLevel === 'debug' ? 'INFO' : 'ERROR',
+          other: 'ERROR',
+        }),
+      },
+    },
   });
   if (!settings.databaseUrl) {
     throw new PerduraError('Config.Invalid', 'DATABASE_URL is not set, and a worker needs PostgreSQL.');

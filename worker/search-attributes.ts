@@ -17,7 +17,9 @@ export async function hasSearchAttributes(
   namespace: string,
 ): Promise<boolean> {
   try {
-    const { customAttributes } = await connection.operatorService.listSearchAttributes({ namespace });
+    const { customAttributes } = await connection.operatorService.listSearchAttributes({
+      namespace,
+    });
     return NAMES.every(
       (name) => customAttributes[name] === IndexedValueType.INDEXED_VALUE_TYPE_KEYWORD,
     );

@@ -8,6 +8,8 @@ import { combineTools, type ToolRegistry } from '../activities/tools/tool-regist
 export interface McpTools {
   /** The tools of these servers that can be had now; a server that hangs is left out. */
   tools(servers: readonly string[]): Promise<readonly Tool[]>;
+  /** A tool by its full name, also one that is held back or cannot be reached. */
+  resolve(name: string): Promise<Tool | undefined>;
 }
 
 /**
@@ -31,11 +33,16 @@ export function createToolSource(parts: {
     async toolsOf(agent: Agent) {
       const remote = agent.mcp.length > 0 && mcp ? await mcp.tools(agent.mcp) : NONE;
       const known = made.get(agent.name);
-      if (known && known.version === version && same(known.remote, remote)) return known.tools;
+      if (known?.version === version && same(known.remote, remote)) return known.tools;
       const list = combineTools([always, registry.select(agent.tools), remote], log);
       const tools = new Map(list.map((tool) => [tool.name, tool]));
       made.set(agent.name, { version, remote, tools });
       return tools;
+    },
+    async withheld(agent, name) {
+      const [server = ''] = name.split('__');
+      const allowed = agent.mcp.includes('*') || agent.mcp.includes(server);
+      return allowed ? mcp?.resolve(name) : undefined;
     },
   };
 }

@@ -55,7 +55,11 @@ const MANY_SIGNALS = 5_000;
 const HEARD_MS = 1_000;
 
 /** How a turn ended, for those who asked. */
-type Ending = { readonly answer?: Answer; readonly whole?: boolean; readonly failure?: FailureInfo };
+type Ending = {
+  readonly answer?: Answer;
+  readonly whole?: boolean;
+  readonly failure?: FailureInfo;
+};
 
 /**
  * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }` or with
@@ -69,7 +73,9 @@ export async function agentSession(input: SessionInput = {}): Promise<SessionRes
   } catch (error) {
     if (!isCancellation(error)) throw error;
     // Cancelled from outside: the session ends in order, what was accepted is kept.
-    return await CancellationScope.nonCancellable(() => session.close('The workflow was cancelled.'));
+    return await CancellationScope.nonCancellable(() =>
+      session.close('The workflow was cancelled.'),
+    );
   }
 }
 
@@ -251,7 +257,11 @@ class Session {
       return;
     }
     state.wakeAt = undefined;
-    state.accept({ id: uuid4(), from: 'timer', text: 'The wake-up time that was asked for has come.' });
+    state.accept({
+      id: uuid4(),
+      from: 'timer',
+      text: 'The wake-up time that was asked for has come.',
+    });
   }
 
   async #runTurn(): Promise<void> {
@@ -546,7 +556,10 @@ class Session {
     });
     if (!this.#policy?.searchAttributes) return;
     upsertSearchAttributes([
-      { key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD'), value: this.#key.tenant },
+      {
+        key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD'),
+        value: this.#key.tenant,
+      },
       { key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.agent, 'KEYWORD'), value: this.#agent },
     ]);
   }

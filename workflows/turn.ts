@@ -13,7 +13,7 @@ import type {
 import type { FailureInfo, FailureType } from '../src/contracts/failures.js';
 import type { InboxItem } from '../src/contracts/message.js';
 import { local, modelCalls, runTool } from './calls.js';
-import { countMessages, type SessionState } from './session-state.js';
+import type { SessionState } from './session-state.js';
 
 /** Ends a turn for a reason of its own. Caught by {@link runTurn}'s caller, never by Temporal. */
 export class TurnFailed extends Error {
@@ -168,7 +168,7 @@ export class Turn {
       seq: first + index,
     });
     const settled = await Promise.allSettled(
-      calls.map((call, index) =>
+      calls.map(async (call, index) =>
         call.done === undefined ? runTool(call, inputOf(index), policy) : undefined,
       ),
     );
@@ -190,11 +190,6 @@ export class Turn {
   #countRepairs(calls: readonly PlannedCall[]): number {
     return calls.every(({ invalid }) => invalid) ? this.#around.state.open!.repairs + 1 : 0;
   }
-}
-
-/** Messages behind the inbox of a turn that was not written. */
-export function unwritten(turn: Turn): number {
-  return countMessages(turn.inbox ?? []);
 }
 
 /** The failure that an activity ended with; `undefined` for a cancellation. */

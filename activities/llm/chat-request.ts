@@ -2,7 +2,7 @@
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
 import { hostOf } from './model-errors.js';
-import { isOpenAIReasoningModel } from './model-traits.js';
+import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
 import type { WireImage } from './wire-text.js';
 

@@ -2,7 +2,7 @@
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
 import type { ToolMessage } from '../../src/contracts/message.js';
-import { isOpenAIReasoningModel } from './model-traits.js';
+import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
 
 type Item = OpenAI.Responses.ResponseInputItem;

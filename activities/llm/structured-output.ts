@@ -4,7 +4,6 @@
  * schema is ever fetched: a `$ref` to a URL or a file is refused.
  */
 import { Validator } from '@cfworker/json-schema';
-import type { Schema } from '@cfworker/json-schema';
 import type { JsonSchema } from '../../src/contracts/tool.js';
 
 /** Most errors named in one repair message; further ones rarely help the model. */

@@ -12,7 +12,7 @@ import {
 import type { ToolCall } from '../../src/contracts/message.js';
 import type { RawContentPart, Tool } from '../../src/contracts/tool.js';
 import { checkArguments } from './argument-check.js';
-import { nearNames } from './near-names.js';
+import { nearNames } from '../../src/contracts/near-names.js';
 import { wasNotStarted } from './not-started.js';
 import { boundOutput } from './output-bounds.js';
 import { raceTool, stoppedBy, type RaceOptions, type ToolContextParts } from './tool-race.js';

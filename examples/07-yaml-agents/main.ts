@@ -38,7 +38,7 @@ const configFile = join(folder, 'perdura.config.mjs');
 await writeFile(configFile, 'export default { agentFiles: "wrong.yaml" }');
 await writeFile(
   join(folder, 'wrong.yaml'),
-  'name: wrong\ninstructions: Be kind.\ntemprature: 0.2\ntools: [addd]\n',
+  'name: wrong\ninstructions: Be kind.\ntemprature: 0.2\n',
 );
 const mistake = await loadConfig({ ...readSettings(), configFile }).catch(
   (error: unknown) => error,

@@ -11,8 +11,8 @@ export function createActivities(runtime: AgentRuntime) {
     },
 
     /**
-     * Asks in the session of that name. Temporal may try this activity again: the message has
-     * an id of its own then as now, so the agent takes it once and both attempts get its answer.
+     * Asks in the session of that name. When Temporal tries this activity again, the message
+     * has the same id: the agent takes it once, and both attempts get the one answer.
      */
     async askAgent(session: string, text: string): Promise<string> {
       const { workflowExecution, activityId } = activityInfo();

@@ -15,11 +15,12 @@ import {
   loadConfig,
   readSettings,
 } from 'perdura/worker';
-import { openStack } from '../support.js';
+import { openStack, quietTemporal } from '../support.js';
 import { createActivities } from './activities.js';
 import type { dailyReport } from './workflows.js';
 
 await using stack = await openStack({ worker: 'own' });
+quietTemporal();
 
 // Reader and writer are in one process: words need not go over PostgreSQL.
 const bus = new InProcessLiveBus();

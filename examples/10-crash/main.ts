@@ -24,13 +24,7 @@ const ledger = await Ledger.start(join(folder, 'ledger.jsonl'));
 process.env.LEDGER_URL = ledger.url;
 
 const WORKER = fileURLToPath(new URL('./worker.ts', import.meta.url));
-const workers: ChildProcess[] = await Promise.all(
-  [1, 2].map(async () => {
-    const child = fork(WORKER, { execArgv: ['--import', 'tsx'] });
-    await once(child, 'message');
-    return child;
-  }),
-);
+const workers = await Promise.all([startWorker(), startWorker()]);
 console.log(`workers ${workers.map(({ pid }) => pid).join(' and ')}`);
 
 const runtime = await AgentRuntime.connect();
@@ -72,3 +66,10 @@ await Promise.all(
 );
 await ledger.stop();
 await rm(folder, { recursive: true });
+
+async function startWorker(): Promise<ChildProcess> {
+  const child = fork(WORKER, { execArgv: ['--import', 'tsx'] });
+  const [first] = (await Promise.race([once(child, 'message'), once(child, 'exit')])) as unknown[];
+  assert.equal(first, 'ready', 'the worker has started');
+  return child;
+}

@@ -6,7 +6,7 @@ import { AgentRuntime } from '../client/agent-runtime.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { DevStack } from '../stack/dev.js';
 import { readRunningStack } from '../stack/dev-lock.js';
-import { readTemporalProfile } from '../stack/temporal-profile.js';
+import { readTemporalProfile } from '../config/temporal-profile.js';
 import type { Context } from './context.js';
 
 export interface OpenRuntime {

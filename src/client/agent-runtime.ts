@@ -6,9 +6,14 @@
  *     const { text } = await session.ask('hello');
  */
 import { randomBytes } from 'node:crypto';
-import { Client, Connection, WithStartWorkflowOperation, WorkflowExecutionAlreadyStartedError } from '@temporalio/client';
+import {
+  Client,
+  Connection,
+  WithStartWorkflowOperation,
+  WorkflowExecutionAlreadyStartedError,
+} from '@temporalio/client';
 import { readSettings, type Settings } from '../config/environment.js';
-import { localProfile, readTemporalProfile } from '../stack/temporal-profile.js';
+import { localProfile, readTemporalProfile } from '../config/temporal-profile.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { PerduraError } from '../contracts/failures.js';
 import { SESSION_WORKFLOW, workflowIdOf, type SessionKey } from '../contracts/ids.js';
@@ -95,9 +100,13 @@ export class AgentRuntime {
     const connection =
       options.connection ??
       (await Connection.connect({ ...profile.connection, address }).catch((error: unknown) => {
-        throw new PerduraError('Temporal.Unavailable', `No Temporal server answers at ${address}.`, {
-          cause: error,
-        });
+        throw new PerduraError(
+          'Temporal.Unavailable',
+          `No Temporal server answers at ${address}.`,
+          {
+            cause: error,
+          },
+        );
       }));
     const database = openDatabase(databaseUrl, { maxConnections: 5 });
     return new AgentRuntime({

@@ -15,7 +15,10 @@ export function toClientError(error: unknown, session: string): unknown {
     if (cause instanceof ApplicationFailure && cause.type && isFailureType(cause.type)) {
       return new PerduraError(cause.type, cause.message, { cause: error });
     }
-    if (cause instanceof ApplicationFailure && /completed|AcceptedUpdateCompletedWorkflow/i.test(`${cause.type} ${cause.message}`)) {
+    if (
+      cause instanceof ApplicationFailure &&
+      /completed|AcceptedUpdateCompletedWorkflow/i.test(`${cause.type} ${cause.message}`)
+    ) {
       return new PerduraError('Session.Closed', `Session ${session} has ended.`, { cause: error });
     }
   }
@@ -33,20 +36,31 @@ export function toClientError(error: unknown, session: string): unknown {
     );
   }
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED) {
-    return new PerduraError('Temporal.Unavailable', `Temporal does not answer: ${messageOf(error)}.`, {
-      cause: error,
-    });
+    return new PerduraError(
+      'Temporal.Unavailable',
+      `Temporal does not answer: ${messageOf(error)}.`,
+      {
+        cause: error,
+      },
+    );
   }
   return error;
 }
 
 function grpcCode(error: unknown): number | undefined {
   const source = error instanceof ServiceError ? error.cause : error;
-  return typeof source === 'object' && source !== null && 'code' in source && typeof source.code === 'number'
+  return typeof source === 'object' &&
+    source !== null &&
+    'code' in source &&
+    typeof source.code === 'number'
     ? source.code
     : undefined;
 }
 
 function messageOf(error: unknown): string {
-  return error instanceof Error ? (error.cause instanceof Error ? error.cause.message : error.message) : String(error);
+  return error instanceof Error
+    ? error.cause instanceof Error
+      ? error.cause.message
+      : error.message
+    : String(error);
 }

@@ -2,6 +2,7 @@
  * The checks of an agent's declaration, from code and from YAML alike, and its completion
  * with the defaults. Knows no files; the names that it refers to are checked in references.ts.
  */
+import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
@@ -111,10 +112,7 @@ function completeLimits(declared: AgentDeclaration['limits'] = {}): AgentLimits 
   return { ...DEFAULT_LIMITS, ...Object.fromEntries(given) };
 }
 
-/**
- * OpenAI's reasoning models refuse any temperature but their own. Only so that the
- * configuration shows what is sent: `activities/llm/model-traits.ts` decides that.
- */
+/** OpenAI's reasoning models refuse any temperature but their own. */
 function defaultTemperature(model: string): number | null {
-  return /^(?:openai\/)?(?:o\d|gpt-(?:[5-9]|\d\d)(?!\d))/.test(model) ? null : DEFAULT_TEMPERATURE;
+  return isOpenAIReasoningModel(model) ? null : DEFAULT_TEMPERATURE;
 }

@@ -1,7 +1,7 @@
 /** Whether the parts of a configuration fit together: names that are taken, names that lead nowhere. */
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
-import { didYouMean } from './near-name.js';
+import { didYouMean } from '../contracts/near-names.js';
 import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `activities/tools/artifact-tool.ts`. */

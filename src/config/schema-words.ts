@@ -3,7 +3,7 @@
  * would be right. No schema of a particular thing in here.
  */
 import { z } from 'zod';
-import { didYouMean } from './near-name.js';
+import { didYouMean } from '../contracts/near-names.js';
 import type { Path } from './problems.js';
 
 /** An object that has these keys and no others; a wrong key gets the nearest right one. */

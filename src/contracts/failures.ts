@@ -32,7 +32,8 @@ export const FAILURES = {
   },
   'Model.Unauthorized': {
     retry: false,
-    remedy: 'Check the API key of the provider (OPENAI_API_KEY or the key named in the configuration).',
+    remedy:
+      'Check the API key of the provider (OPENAI_API_KEY or the key named in the configuration).',
   },
   'Model.BadRequest': {
     retry: false,
@@ -44,7 +45,8 @@ export const FAILURES = {
   },
   'Model.ContextOverflow': {
     retry: false,
-    remedy: 'The conversation does not fit, even compacted; set `contextWindow`, or start a new session.',
+    remedy:
+      'The conversation does not fit, even compacted; set `contextWindow`, or start a new session.',
   },
   'Model.Refused': {
     retry: false,
@@ -70,7 +72,10 @@ export const FAILURES = {
     retry: false,
     remedy: 'The turn reached `limits.maxTurnMs`; raise it, or send a smaller task.',
   },
-  'Turn.Interrupted': { retry: false, remedy: 'Someone interrupted the turn; send another message.' },
+  'Turn.Interrupted': {
+    retry: false,
+    remedy: 'Someone interrupted the turn; send another message.',
+  },
   'Session.Closed': { retry: false, remedy: 'The session has ended; start another.' },
   'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
   'Session.ContinuedAsNew': {
@@ -106,8 +111,14 @@ export const FAILURES = {
     remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
   },
   'Agent.Invalid': { retry: false, remedy: 'Mend the definition at the place that is named.' },
-  'Tool.Unknown': { retry: false, remedy: 'The model is told; register the tool, or list it for the agent.' },
-  'Tool.InvalidArguments': { retry: false, remedy: 'The model is told what did not fit the schema.' },
+  'Tool.Unknown': {
+    retry: false,
+    remedy: 'The model is told; register the tool, or list it for the agent.',
+  },
+  'Tool.InvalidArguments': {
+    retry: false,
+    remedy: 'The model is told what did not fit the schema.',
+  },
   'Tool.Failed': { retry: false, remedy: 'The model is told; look at the message of the tool.' },
   'Tool.Timeout': { retry: false, remedy: 'Raise the `timeoutMs` of the tool, or make it faster.' },
   'Tool.OutcomeUnknown': {
@@ -116,18 +127,31 @@ export const FAILURES = {
   },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
-  'Mcp.Timeout': { retry: true, remedy: 'The MCP server did not answer in time; raise the deadline of the phase.' },
+  'Mcp.Timeout': {
+    retry: true,
+    remedy: 'The MCP server did not answer in time; raise the deadline of the phase.',
+  },
   'Mcp.ToolChanged': {
     retry: false,
-    remedy: 'The server changed the tool after it was accepted: review it, then `perdura mcp accept <server>`.',
+    remedy:
+      'The server changed the tool after it was accepted: review it, then `perdura mcp accept <server>`.',
   },
-  'Artifact.NotFound': { retry: false, remedy: 'Check the artifact id; it may belong to another session.' },
-  'Artifact.TooLarge': { retry: false, remedy: 'Return less from the tool, or raise `limits.maxArtifactBytes`.' },
+  'Artifact.NotFound': {
+    retry: false,
+    remedy: 'Check the artifact id; it may belong to another session.',
+  },
+  'Artifact.TooLarge': {
+    retry: false,
+    remedy: 'Return less from the tool, or raise `limits.maxArtifactBytes`.',
+  },
   'Worker.Shutdown': {
     retry: true,
     remedy: 'The worker was stopped; another one goes on with the step.',
   },
-  'Store.Unavailable': { retry: true, remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.' },
+  'Store.Unavailable': {
+    retry: true,
+    remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.',
+  },
   'Store.Fenced': {
     retry: false,
     remedy: 'A later step or run has taken over; this late attempt was dropped, nothing is lost.',

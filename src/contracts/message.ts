@@ -3,9 +3,6 @@
  * functions only; the workflow sandbox imports this file.
  */
 
-/** Longest accepted text of one message unless configured: 256 KiB. A Temporal payload may have 2 MiB. */
-export const DEFAULT_MAX_MESSAGE_BYTES = 256 * 1024;
-
 /**
  * Longest message however it is configured, bytes as JSON: it stands in the input of an
  * activity beside other things, and Temporal refuses a payload of 2 MiB for ever.

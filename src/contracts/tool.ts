@@ -99,10 +99,7 @@ export interface ZodToolDeclaration<S extends z.ZodObject> extends ToolOptions {
 /** A declaration with JSON Schema: `args` is what the schema let through. */
 export interface JsonToolDeclaration extends ToolOptions {
   parameters?: JsonSchema;
-  execute(
-    args: Record<string, unknown>,
-    context: ToolContext,
-  ): Promise<ToolOutput> | ToolOutput;
+  execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
 export interface ToolOptions {

@@ -102,7 +102,9 @@ export class PostgresLiveBus implements LiveBus {
 
   /** Channel names are ours (hex behind a prefix), so they need no quoting. */
   async #listen(channel: string): Promise<void> {
-    await this.#inTurn((connection) => connection.query(`listen ${channel}`)).catch(() => undefined);
+    await this.#inTurn((connection) => connection.query(`listen ${channel}`)).catch(
+      () => undefined,
+    );
   }
 
   async #connect(): Promise<pg.Client> {
@@ -163,7 +165,7 @@ export class PostgresLiveBus implements LiveBus {
 function split(message: LiveMessage): LiveMessage[] {
   if (message.type !== 'delta' || jsonBytes(message.text) <= MAX_TEXT_BYTES) return [message];
   const parts: LiveDelta[] = [];
-  for (let from = 0; from < message.text.length; ) {
+  for (let from = 0; from < message.text.length;) {
     let bytes = 0;
     let to = from;
     while (to < message.text.length) {

@@ -3,7 +3,7 @@ import type { Settings } from '../config/environment.js';
 import type { ResolvedDatabase } from './database.js';
 import type { RunningStack } from './dev-lock.js';
 import type { OfflineModel } from './offline-model.js';
-import { variablesOf } from './temporal-profile.js';
+import { variablesOf } from '../config/temporal-profile.js';
 import type { ResolvedTemporal } from './temporal-server.js';
 
 /** The settings of another process that is to use a stack that runs. */

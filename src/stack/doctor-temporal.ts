@@ -4,7 +4,7 @@ import type { Check } from './doctor.js';
 import { isTestServerInstalled } from './java-test-server-install.js';
 import { findExecutable, findJavaTools } from './java-tools.js';
 import { knownDownload } from './temporal-download.js';
-import { askTemporal, readTemporalProfile } from './temporal-profile.js';
+import { askTemporal, readTemporalProfile } from '../config/temporal-profile.js';
 
 /** Which server would be used, and what to know about it. Throws when there is none. */
 export async function checkTemporal(settings: Settings): Promise<Check[]> {

@@ -8,7 +8,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { PerduraError } from '../contracts/failures.js';
 import { freePort } from './free-port.js';
 import { runGuarded } from './guarded-process.js';
-import { askTemporal, localProfile } from './temporal-profile.js';
+import { askTemporal, localProfile } from '../config/temporal-profile.js';
 
 /** The ports that everyone knows; others when these are taken. */
 const PORT = 7233;

@@ -9,8 +9,8 @@ import { startJavaTestServer, TEST_SERVER_CANNOT } from './java-test-server.js';
 import { findExecutable } from './java-tools.js';
 import { startTemporalCli } from './temporal-cli.js';
 import { downloadTemporalCli } from './temporal-download.js';
-import { askTemporal, localProfile, readTemporalProfile } from './temporal-profile.js';
-import type { TemporalProfile } from './temporal-profile.js';
+import { askTemporal, localProfile, readTemporalProfile } from '../config/temporal-profile.js';
+import type { TemporalProfile } from '../config/temporal-profile.js';
 
 export type TemporalKind = 'external' | LocalTemporalKind;
 

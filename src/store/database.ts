@@ -153,7 +153,14 @@ export function openDatabase(url: string, options: { maxConnections?: number } =
 
 /** Codes by which PostgreSQL or the network say: not now. Classes 08, 53 and 57 of its manual, appendix A. */
 const NOT_NOW = /^(08|53|57P|40001|40P01)/;
-const NETWORK = new Set(['ECONNREFUSED', 'ECONNRESET', 'EPIPE', 'ETIMEDOUT', 'ENOENT', 'EAI_AGAIN']);
+const NETWORK = new Set([
+  'ECONNREFUSED',
+  'ECONNRESET',
+  'EPIPE',
+  'ETIMEDOUT',
+  'ENOENT',
+  'EAI_AGAIN',
+]);
 
 /** Turns what `pg` throws into `Store.Unavailable` where waiting helps; returns the rest as it is. */
 export function storeError(error: unknown): unknown {

@@ -97,6 +97,9 @@ export async function findTurnEnd(
       throw storeError(error);
     });
   if (!row) return undefined;
-  const [event] = await readEvents(database, tenant, session, { after: Number(row.n) - 1, limit: 1 });
+  const [event] = await readEvents(database, tenant, session, {
+    after: Number(row.n) - 1,
+    limit: 1,
+  });
   return event;
 }

@@ -8,7 +8,7 @@ import { join } from 'node:path';
 import { readSettings } from '../config/environment.js';
 import { startJavaTestServer } from '../stack/java-test-server.js';
 import { startPostgres } from '../stack/postgres.js';
-import { readTemporalProfile } from '../stack/temporal-profile.js';
+import { readTemporalProfile } from '../config/temporal-profile.js';
 
 export interface TestServersOptions {
   /** Default TEMPORAL_ADDRESS; without that, Temporal's Java test server is started. */

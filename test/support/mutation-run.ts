@@ -49,14 +49,19 @@ export async function runMutation(
       await cp(join(ROOT, path), join(copy, path), { recursive: true });
     }
     await symlink(join(ROOT, 'node_modules'), join(copy, 'node_modules'));
-    await writeFile(join(copy, file), source.replace(needle, () => replacement));
+    await writeFile(
+      join(copy, file),
+      source.replace(needle, () => replacement),
+    );
     const report = await runTests(copy, caughtBy, { ...servers, databaseUrl: database.url });
     const said = report.testResults.flatMap(({ message, assertionResults }) => [
       ...(message ? [message] : []),
       ...assertionResults.flatMap(({ failureMessages }) => failureMessages),
     ]);
     if (report.numFailedTests + report.numPassedTests === 0) {
-      throw new Error(`No test of ${caughtBy.file} has "${caughtBy.title}" in its title. ${said.join('\n')}`);
+      throw new Error(
+        `No test of ${caughtBy.file} has "${caughtBy.title}" in its title. ${said.join('\n')}`,
+      );
     }
     const result = report.numFailedTests > 0 ? 'caught' : 'survived';
     return { result, by: said[0]?.split('\n')[0] ?? '' };
@@ -99,7 +104,9 @@ async function runTests(
 
 /** The variables of the vitest that runs this would confuse the one inside. */
 function withoutVitest(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
-  return Object.fromEntries(Object.entries(env).filter(([name]) => !/^(VITEST|TEST|NODE_ENV)/.test(name)));
+  return Object.fromEntries(
+    Object.entries(env).filter(([name]) => !/^(VITEST|TEST|NODE_ENV)/.test(name)),
+  );
 }
 
 async function freshDatabase(admin: string): Promise<{ url: string; drop: () => Promise<void> }> {

@@ -31,7 +31,12 @@ function titlesIn(source: ts.SourceFile): string[] {
   const visit = (node: ts.Node): void => {
     const title = ts.isCallExpression(node) && isTest(node, source) ? node.arguments[0] : undefined;
     if (title && (ts.isStringLiteralLike(title) || ts.isTemplateExpression(title))) {
-      titles.push(title.getText(source).slice(1, -1).replace(/\\(['"`])/g, '$1'));
+      titles.push(
+        title
+          .getText(source)
+          .slice(1, -1)
+          .replace(/\\(['"`])/g, '$1'),
+      );
     }
     ts.forEachChild(node, visit);
   };

@@ -20,12 +20,16 @@ describe('requirements', () => {
   });
 
   it('requirements: a test that names a fault in its title → the fault is in the list', () => {
-    const named = titles.flatMap(({ title }) => /^(?:[FS]\d+ )+/.exec(title)?.[0].match(/F\d+/g) ?? []);
+    const named = titles.flatMap(
+      ({ title }) => /^(?:[FS]\d+ )+/.exec(title)?.[0].match(/F\d+/g) ?? [],
+    );
     expect(named.filter((id) => !(id in FAULTS))).toEqual([]);
   });
 
   it('requirements: titles within a file → no two alike', () => {
-    const seen = titles.map(({ file, title }) => `${file}: ${title}`).filter((key) => !key.endsWith(': %s'));
+    const seen = titles
+      .map(({ file, title }) => `${file}: ${title}`)
+      .filter((key) => !key.endsWith(': %s'));
     expect(seen.filter((key, index) => seen.indexOf(key) !== index)).toEqual([]);
   });
 });

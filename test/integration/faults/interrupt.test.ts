@@ -35,7 +35,11 @@ describe('interrupt', () => {
   let h: Harness;
   beforeAll(async () => {
     h = await Harness.start({
-      tools: [hold('hold_local', 'local'), hold('hold', 'activity'), hold('deaf', 'activity', true)],
+      tools: [
+        hold('hold_local', 'local'),
+        hold('hold', 'activity'),
+        hold('deaf', 'activity', true),
+      ],
       settings: { heartbeatTimeoutMs: 1_000 },
     });
   });
@@ -176,7 +180,9 @@ describe('interrupt', () => {
     }
     const { turns } = await session.timeline();
     expect(turns).toHaveLength(12);
-    expect(turns.every(({ outcome }) => outcome === 'completed' || outcome === 'interrupted')).toBe(true);
+    expect(turns.every(({ outcome }) => outcome === 'completed' || outcome === 'interrupted')).toBe(
+      true,
+    );
     await works(session);
     expect(saidTexts(await session.transcript()).at(-1)).toBe('next answer');
   });

@@ -143,12 +143,18 @@ describe('late attempts', () => {
       });
     } catch (error) {
       // Temporal's test server cannot reset.
-      expect(String((error as { details?: string }).details ?? error)).toMatch(/unimplemented|not.*implemented|UNIMPLEMENTED/i);
+      expect(String((error as { details?: string }).details ?? error)).toMatch(
+        /unimplemented|not.*implemented|UNIMPLEMENTED/i,
+      );
       return;
     }
     await eventually(async () => (await handle.describe()).runId !== runId);
     expect((await session.ask('reset three')).text).toBe('re: reset three');
-    expect(userTexts(await session.transcript())).toEqual(['reset one', 'reset two', 'reset three']);
+    expect(userTexts(await session.transcript())).toEqual([
+      'reset one',
+      'reset two',
+      'reset three',
+    ]);
     expect(saidTexts(await session.transcript())).toHaveLength(3);
     await handle.signal(HANDLERS.terminate);
   });

@@ -154,7 +154,9 @@ describe('messages', () => {
     expect(await asking).toBe('Session.Closed');
     expect(userTexts(await session.transcript())).toEqual(['first', 'late']);
     // Also when it is asked for afterwards.
-    const [, late] = await session.transcript().then((rows) => rows.filter((r) => r.message.role === 'user'));
+    const [, late] = await session
+      .transcript()
+      .then((rows) => rows.filter((r) => r.message.role === 'user'));
     const id = late!.message.role === 'user' ? late!.message.id : '';
     await expect(session.answerTo(id)).rejects.toMatchObject({ type: 'Session.Closed' });
   });

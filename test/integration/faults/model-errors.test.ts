@@ -64,28 +64,31 @@ describe('model', () => {
     [400, 'Model.BadRequest'],
     [401, 'Model.Unauthorized'],
     [403, 'Model.Unauthorized'],
-  ])('F13 model: %i → asked once, fails with the reason, the next message works', async (status, type) => {
-    fails({ status, message: 'because of the test' });
-    const before = h.model.requests.length;
-    const session = await h.runtime.start();
-    const asked = session.ask('x');
-    await expect(asked).rejects.toMatchObject({ type });
-    await expect(asked).rejects.toThrow(/because of the test/);
-    expect(h.model.requests.length - before).toBe(1);
-    const now = await eventually(async () => {
-      const seen = await session.status();
-      return seen.state !== 'running' && seen;
-    });
-    expect(now).toMatchObject({ state: 'error', failure: { type } });
-    expect(await session.record()).toMatchObject({ state: 'error', failure: { type } });
-    h.model.enqueue('better');
-    expect((await session.ask('y')).text).toBe('better');
-    await eventually(async () => (await session.status()).state === 'idle');
-    expect((await session.status()).failure).toBeUndefined();
-    expect((await session.record())!.failure).toBeUndefined();
-    // The message of the failed turn is still part of the conversation.
-    expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)).toEqual(['x', 'y']);
-  });
+  ])(
+    'F13 model: %i → asked once, fails with the reason, the next message works',
+    async (status, type) => {
+      fails({ status, message: 'because of the test' });
+      const before = h.model.requests.length;
+      const session = await h.runtime.start();
+      const asked = session.ask('x');
+      await expect(asked).rejects.toMatchObject({ type });
+      await expect(asked).rejects.toThrow(/because of the test/);
+      expect(h.model.requests.length - before).toBe(1);
+      const now = await eventually(async () => {
+        const seen = await session.status();
+        return seen.state !== 'running' && seen;
+      });
+      expect(now).toMatchObject({ state: 'error', failure: { type } });
+      expect(await session.record()).toMatchObject({ state: 'error', failure: { type } });
+      h.model.enqueue('better');
+      expect((await session.ask('y')).text).toBe('better');
+      await eventually(async () => (await session.status()).state === 'idle');
+      expect((await session.status()).failure).toBeUndefined();
+      expect((await session.record())!.failure).toBeUndefined();
+      // The message of the failed turn is still part of the conversation.
+      expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)).toEqual(['x', 'y']);
+    },
+  );
 
   it('F13 model: a reason with half a character → the report arrives all the same', async () => {
     // A text that is cut at a length may end in half of a pair, which is no UTF-8.

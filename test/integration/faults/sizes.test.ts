@@ -7,7 +7,9 @@ import { runsOf, userTexts } from '../../support/observe.js';
 
 const MB = 1_000_000;
 const line = (n: number) => `line ${String(n).padStart(7, '0')} of a long output\n`;
-const long = Array.from({ length: Math.ceil((3 * MB) / line(0).length) }, (_, i) => line(i)).join('');
+const long = Array.from({ length: Math.ceil((3 * MB) / line(0).length) }, (_, i) => line(i)).join(
+  '',
+);
 
 describe('sizes', () => {
   let h: Harness;
@@ -115,7 +117,9 @@ describe('sizes', () => {
     expect((await session.ask('store')).text).toBe('done');
     expect(stored).toBe(3 * MB);
     const made = (await session.transcript())[1]!.message;
-    expect(made.role === 'assistant' && made.toolCalls![0]!.arguments.length).toBeGreaterThan(3 * MB);
+    expect(made.role === 'assistant' && made.toolCalls![0]!.arguments.length).toBeGreaterThan(
+      3 * MB,
+    );
     h.model.enqueue('next');
     expect((await session.ask('again')).text).toBe('next');
   });

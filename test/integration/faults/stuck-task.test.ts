@@ -1,6 +1,8 @@
 import { fileURLToPath } from 'node:url';
-import { expect, it } from 'vitest';
+import { NativeConnection } from '@temporalio/worker';
+import { expect, inject, it } from 'vitest';
 import { buildBundle } from '../../../worker/bundle.js';
+import { createWorker } from '../../../worker/create-worker.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 
@@ -18,5 +20,23 @@ it('F29 workflow task: fails at each replay → visible by health(), others go o
   expect(health.workflowTaskAttempt).toBeGreaterThan(3);
   expect((await other.ask('two')).text).toBe('re: two');
   expect(await other.health()).toMatchObject({ stuck: false });
+  await bad.stopWorker();
+  const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
+  const provider = { api: 'chat', baseUrl: bad.model.baseUrl, apiKey: 'test', stallTimeoutMs: 10_000 };
+  const mended = await createWorker({
+    config: { agents: [bad.agent()], tools: [], mcp: {}, providers: { default: provider } } as never,
+    connection,
+    taskQueue: bad.taskQueue,
+    databaseUrl: inject('databaseUrl'),
+    workflowBundle: await buildBundle(),
+  });
+  await mended.runUntil(
+    (async () => {
+      expect((await stuck.ask('three')).text).toBe('re: three');
+      expect((await other.ask('four')).text).toBe('re: four');
+    })(),
+  );
+  await connection.close();
+  expect(await stuck.health()).toMatchObject({ stuck: false });
   await bad.stop();
-});
+}, 90_000);

@@ -31,7 +31,9 @@ describe('tool calls', () => {
   });
   afterAll(() => Promise.all([h.stop(), tight.stop()]));
 
-  const calls = (name: string, args: string | object) => ({ toolCalls: [{ name, arguments: args }] });
+  const calls = (name: string, args: string | object) => ({
+    toolCalls: [{ name, arguments: args }],
+  });
 
   it('F15 tool call: malformed JSON, unknown tool, wrong arguments → the model is told, and mends it', async () => {
     h.model.enqueue(

@@ -6,11 +6,15 @@ import { MUTATIONS } from '../../support/mutations.js';
 const chosen = Object.entries(MUTATIONS).filter(([, { quick }]) => quick);
 
 describe('mutation check', () => {
-  it.each(chosen)('mutation: without %s → its test fails', { timeout: 120_000 }, async (_, mutation) => {
-    const servers = {
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-    };
-    expect(await runMutation(mutation, servers)).toMatchObject({ result: 'caught' });
-  });
+  it.each(chosen)(
+    'mutation: without %s → its test fails',
+    { timeout: 120_000 },
+    async (_, mutation) => {
+      const servers = {
+        temporalAddress: inject('temporalAddress'),
+        databaseUrl: inject('databaseUrl'),
+      };
+      expect(await runMutation(mutation, servers)).toMatchObject({ result: 'caught' });
+    },
+  );
 });

@@ -7,9 +7,9 @@ import { buildBundle } from '../../../worker/bundle.js';
 const FOLDER = new URL('../../histories/', import.meta.url);
 
 const files = readdirSync(FOLDER).filter((file) => file.endsWith('.json'));
-const listed = [...readFileSync(new URL('README.md', FOLDER), 'utf8').matchAll(/^\| `(.+?)`/gm)].map(
-  ([, file]) => file!,
-);
+const listed = [
+  ...readFileSync(new URL('README.md', FOLDER), 'utf8').matchAll(/^\| `(.+?)`/gm),
+].map(([, file]) => file!);
 
 interface RecordedEvent {
   eventType: string;

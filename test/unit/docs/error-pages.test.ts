@@ -12,11 +12,16 @@ describe('error pages', () => {
     expect([...pages].sort()).toEqual(types.map((type) => `${type}.md`).sort());
   });
 
-  it.each(types)('errors: the page of %s → says what, whether it is retried, why, and the remedy', (type) => {
-    const page = readFileSync(new URL(`${type}.md`, FOLDER), 'utf8');
-    const headings = page.replace(/^```.*?^```$/gms, '').match(/^#{1,2} .+$/gm);
-    expect(headings).toEqual([`# ${type}`, '## Why', '## What to do']);
-    expect(page).toMatch(FAILURES[type].retry ? /^\*\*Retried:\*\* yes/m : /^\*\*Retried:\*\* no/m);
-    for (const [, target] of page.matchAll(/\]\(([^)]+\.md)\)/g)) expect(pages).toContain(target);
-  });
+  it.each(types)(
+    'errors: the page of %s → says what, whether it is retried, why, and the remedy',
+    (type) => {
+      const page = readFileSync(new URL(`${type}.md`, FOLDER), 'utf8');
+      const headings = page.replace(/^```.*?^```$/gms, '').match(/^#{1,2} .+$/gm);
+      expect(headings).toEqual([`# ${type}`, '## Why', '## What to do']);
+      expect(page).toMatch(
+        FAILURES[type].retry ? /^\*\*Retried:\*\* yes/m : /^\*\*Retried:\*\* no/m,
+      );
+      for (const [, target] of page.matchAll(/\]\(([^)]+\.md)\)/g)) expect(pages).toContain(target);
+    },
+  );
 });

@@ -7,7 +7,7 @@ import {
   contextWindowOf,
   estimateTokens,
 } from '../../../activities/llm/context-window.js';
-import { isOpenAIReasoningModel } from '../../../activities/llm/model-traits.js';
+import { isOpenAIReasoningModel } from '../../../src/contracts/model-traits.js';
 
 const openai = { baseUrl: 'https://api.openai.com/v1' };
 const usage = { input: 1000, output: 500, cached: 200 };

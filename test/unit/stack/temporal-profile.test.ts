@@ -7,7 +7,7 @@ import {
   localProfile,
   readTemporalProfile,
   variablesOf,
-} from '../../../src/stack/temporal-profile.js';
+} from '../../../src/config/temporal-profile.js';
 import { temporaryFolder } from './support.js';
 
 const read = (env: Record<string, string>) => readTemporalProfile(readSettings(env));

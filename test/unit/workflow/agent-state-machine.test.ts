@@ -1,6 +1,10 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { AgentStateMachine, type AgentMove, type AgentState } from '../../../src/contracts/state.js';
+import {
+  AgentStateMachine,
+  type AgentMove,
+  type AgentState,
+} from '../../../src/contracts/state.js';
 
 const MOVES: AgentMove[] = ['begin', 'finish', 'fail', 'pause', 'resume', 'terminate'];
 

@@ -52,7 +52,10 @@ describe('buildContext', () => {
     const long = 'x'.repeat(4_000);
     const all = transcript(
       ...Array.from({ length: 12 }, (_, i) => [
-        user(`question ${i}`), model('', [`c${i}`]), result(`c${i}`, long), model('answer'),
+        user(`question ${i}`),
+        model('', [`c${i}`]),
+        result(`c${i}`, long),
+        model('answer'),
       ]).flat(),
     );
     const context = buildContext(all, { limit: 8_000, fixed: 100 });
@@ -65,7 +68,10 @@ describe('buildContext', () => {
 
   it('trimming → moves in strides: what is before the line stays the same as messages come', () => {
     const base = Array.from({ length: 20 }, (_, i) => [
-      user(`question ${i}`), model('', [`c${i}`]), result(`c${i}`, 'x'.repeat(2_000)), model('answer'),
+      user(`question ${i}`),
+      model('', [`c${i}`]),
+      result(`c${i}`, 'x'.repeat(2_000)),
+      model('answer'),
     ]).flat();
     const room = { limit: 9_000, fixed: 0 };
     const lines = [0, 1, 2, 3].map((more) => {
@@ -89,23 +95,42 @@ describe('buildContext', () => {
   });
 
   it('nothing more to trim → overflow', () => {
-    expect(buildContext(transcript(user('x'.repeat(50_000))), { limit: 1_000, fixed: 0 }).overflow).toBe(true);
+    expect(
+      buildContext(transcript(user('x'.repeat(50_000))), { limit: 1_000, fixed: 0 }).overflow,
+    ).toBe(true);
   });
 
   it('summary: → stands for what it covers, the newest one alone', () => {
     const summary = (text: string, to: number): TranscriptMessage => ({
-      role: 'summary', text, covers: { from: 1, to },
+      role: 'summary',
+      text,
+      covers: { from: 1, to },
     });
-    const all = transcript(user('a'), model('b'), summary('one', 2), user('c'), model('d'), summary('two', 4), user('e'));
+    const all = transcript(
+      user('a'),
+      model('b'),
+      summary('one', 2),
+      user('c'),
+      model('d'),
+      summary('two', 4),
+      user('e'),
+    );
     expect(visiblePart(all).map(({ message }) => ('text' in message ? message.text : ''))).toEqual([
-      'two', 'd', 'e',
+      'two',
+      'd',
+      'e',
     ]);
   });
 
   it('ratio: of the newest answer, within bounds', () => {
     const [one, two] = transcript(user('a'), model('b'));
     expect(ratioOf([one!])).toBe(1);
-    expect(ratioOf([{ ...one!, ratio: 2 }, { ...two!, ratio: 1.5 }])).toBe(1.5);
+    expect(
+      ratioOf([
+        { ...one!, ratio: 2 },
+        { ...two!, ratio: 1.5 },
+      ]),
+    ).toBe(1.5);
     expect(ratioOf([{ ...one!, ratio: 1_000 }])).toBe(4);
   });
 
@@ -117,28 +142,36 @@ describe('buildContext', () => {
 
   it('any transcript in any window → calls and results are paired; no overflow is more than the limit', () => {
     fc.assert(
-      fc.property(fc.array(turn, { maxLength: 12 }), fc.integer({ min: 256, max: 20_000 }), fc.nat(12), (turns, limit, covered) => {
-        let call = 0;
-        const messages: TranscriptMessage[] = turns.flatMap(({ text, calls, args }) => {
-          const ids = calls.map(() => `c${++call}`);
-          return [
-            user('u'.repeat(text + 1)),
-            model('m', ids, JSON.stringify({ a: 'x'.repeat(args) })),
-            ...calls.flatMap(({ size, answered }, i) =>
-              answered ? [result(ids[i]!, 'r'.repeat(size))] : [],
-            ),
-          ];
-        });
-        const upto = Math.min(covered, messages.length);
-        if (upto > 0) messages.push({ role: 'summary', text: 's', covers: { from: 1, to: upto } });
-        const all = transcript(...messages);
-        const context = buildContext(all, { limit, fixed: 50 });
-        expectClosed(context.messages);
-        if (!context.overflow) expect(context.tokens).toBeLessThanOrEqual(limit);
-        // Nobody else's words are lost without an overflow or a summary.
-        const shown = context.messages.filter(({ role }) => role === 'user').length;
-        expect(shown).toBe(visiblePart(all).filter(({ message }) => message.role === 'user').length);
-      }),
+      fc.property(
+        fc.array(turn, { maxLength: 12 }),
+        fc.integer({ min: 256, max: 20_000 }),
+        fc.nat(12),
+        (turns, limit, covered) => {
+          let call = 0;
+          const messages: TranscriptMessage[] = turns.flatMap(({ text, calls, args }) => {
+            const ids = calls.map(() => `c${++call}`);
+            return [
+              user('u'.repeat(text + 1)),
+              model('m', ids, JSON.stringify({ a: 'x'.repeat(args) })),
+              ...calls.flatMap(({ size, answered }, i) =>
+                answered ? [result(ids[i]!, 'r'.repeat(size))] : [],
+              ),
+            ];
+          });
+          const upto = Math.min(covered, messages.length);
+          if (upto > 0)
+            messages.push({ role: 'summary', text: 's', covers: { from: 1, to: upto } });
+          const all = transcript(...messages);
+          const context = buildContext(all, { limit, fixed: 50 });
+          expectClosed(context.messages);
+          if (!context.overflow) expect(context.tokens).toBeLessThanOrEqual(limit);
+          // Nobody else's words are lost without an overflow or a summary.
+          const shown = context.messages.filter(({ role }) => role === 'user').length;
+          expect(shown).toBe(
+            visiblePart(all).filter(({ message }) => message.role === 'user').length,
+          );
+        },
+      ),
       { numRuns: 200 },
     );
   });

@@ -11,7 +11,10 @@ describe('ids', () => {
   it('workflow id: made of any tenant and session → leads back to them', () => {
     fc.assert(
       fc.property(tenant, session, (t, s) => {
-        expect(sessionOf(workflowIdOf({ tenant: t, session: s }))).toEqual({ tenant: t, session: s });
+        expect(sessionOf(workflowIdOf({ tenant: t, session: s }))).toEqual({
+          tenant: t,
+          session: s,
+        });
       }),
     );
   });
@@ -60,14 +63,28 @@ describe('messages', () => {
       { ok: true, text: 'hello', id: '1', from: 'ada' },
     ],
     ['a\u0000b\ud800c😀', { ok: true, text: 'a\ufffdb\ufffdc😀' }],
-    [{ text: 'x', id: 'i\u0000' }, { ok: true, text: 'x', id: 'i\ufffd' }],
+    [
+      { text: 'x', id: 'i\u0000' },
+      { ok: true, text: 'x', id: 'i\ufffd' },
+    ],
   ])('inbound: %j → %j', (input, parsed) => {
     expect(parseInbound(input)).toEqual(parsed);
   });
 
   it.each([
-    [undefined], [null], [1], [true], [[]], [['hello']], [{}], [{ text: 1 }], [{ text: ' \n ' }],
-    [''], [{ text: 'x', id: '' }], [{ text: 'x', id: 7 }], [{ text: 'x', id: 'i'.repeat(129) }],
+    [undefined],
+    [null],
+    [1],
+    [true],
+    [[]],
+    [['hello']],
+    [{}],
+    [{ text: 1 }],
+    [{ text: ' \n ' }],
+    [''],
+    [{ text: 'x', id: '' }],
+    [{ text: 'x', id: 7 }],
+    [{ text: 'x', id: 'i'.repeat(129) }],
     [{ text: 'x', from: null }],
   ])('inbound: %j → refused with a reason', (input) => {
     expect(parseInbound(input)).toMatchObject({ ok: false, reason: expect.stringMatching(/\.$/) });

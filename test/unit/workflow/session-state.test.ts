@@ -8,7 +8,10 @@ const ids = (items: readonly InboxItem[], store: Map<string, InboxMessage[]>): s
   items.flatMap((item) => {
     if (!('spill' in item)) return [item.id];
     const { spill, from = 0, count } = item;
-    return store.get(spill)!.slice(from, from + count).map(({ id }) => id);
+    return store
+      .get(spill)!
+      .slice(from, from + count)
+      .map(({ id }) => id);
   });
 
 describe('SessionState', () => {
@@ -76,8 +79,20 @@ describe('SessionState', () => {
 
   it('queue: any order of accepting, taking, spilling and carrying over → every message once, in order', () => {
     const step = fc.oneof(
-      { weight: 6, arbitrary: fc.record({ do: fc.constant('accept' as const), size: fc.integer({ min: 1, max: 90_000 }) }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant('burst' as const), count: fc.integer({ min: 1, max: 700 }) }) },
+      {
+        weight: 6,
+        arbitrary: fc.record({
+          do: fc.constant('accept' as const),
+          size: fc.integer({ min: 1, max: 90_000 }),
+        }),
+      },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          do: fc.constant('burst' as const),
+          count: fc.integer({ min: 1, max: 700 }),
+        }),
+      },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('again' as const), back: fc.nat(30) }) },
       { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('all' as const, 'one' as const) }) },
       { weight: 2, arbitrary: fc.record({ do: fc.constant('carry' as const), late: fc.nat(3) }) },

@@ -5,7 +5,20 @@ import { wellFormed } from '../../../src/contracts/message.js';
 
 describe('toJson', () => {
   it('any value → the same value, without NUL and halves of pairs', () => {
-    const unit = fc.constantFrom('\\', 'u', '0', 'd', '8', '"', '\u0000', '\ud83d', '\ude00', '😀', '\n', 'a');
+    const unit = fc.constantFrom(
+      '\\',
+      'u',
+      '0',
+      'd',
+      '8',
+      '"',
+      '\u0000',
+      '\ud83d',
+      '\ude00',
+      '😀',
+      '\n',
+      'a',
+    );
     fc.assert(
       fc.property(fc.array(fc.string({ unit, maxLength: 40 })), (texts) => {
         const json = toJson({ texts });

@@ -6,9 +6,25 @@ import type { AttemptRow } from '../../../src/store/session-catalogue.js';
 
 const numbered = (...bodies: SessionEventBody[]): SessionEvent[] =>
   bodies.map((body, i) => ({ ...body, n: i + 1, at: `t${i + 1}` }));
-const attempt = (turn: number, step: number, n: number, outcome: string, costMicros: number): AttemptRow => ({
-  turn, step, attempt: n, kind: 'model', model: 'm', outcome, inputTokens: 1, outputTokens: 1,
-  cachedTokens: 0, costMicros, estimated: false, startedAt: 't',
+const attempt = (
+  turn: number,
+  step: number,
+  n: number,
+  outcome: string,
+  costMicros: number,
+): AttemptRow => ({
+  turn,
+  step,
+  attempt: n,
+  kind: 'model',
+  model: 'm',
+  outcome,
+  inputTokens: 1,
+  outputTokens: 1,
+  cachedTokens: 0,
+  costMicros,
+  estimated: false,
+  startedAt: 't',
 });
 const toolCalls = [{ id: 'c1', name: 'look', arguments: '{}' }];
 
@@ -20,30 +36,72 @@ describe('buildTimeline', () => {
       { type: 'message.accepted', id: 'm', seq: 1, turn: 1, text: 'hello' },
       { type: 'step.started', turn: 1, step: 1, attempt: 2, model: 'm' },
       {
-        type: 'step.completed', turn: 1, step: 1, attempt: 2, seq: 2, text: '', toolCalls,
-        finish: 'tools', usage: NO_USAGE, model: 'm',
+        type: 'step.completed',
+        turn: 1,
+        step: 1,
+        attempt: 2,
+        seq: 2,
+        text: '',
+        toolCalls,
+        finish: 'tools',
+        usage: NO_USAGE,
+        model: 'm',
       },
       { type: 'tool.started', turn: 1, step: 1, attempt: 1, callId: 'c1', name: 'look' },
       { type: 'tool.started', turn: 1, step: 1, attempt: 2, callId: 'c1', name: 'look' },
       {
-        type: 'tool.completed', turn: 1, step: 1, attempt: 2, callId: 'c1', name: 'look', seq: 3,
-        preview: 'seen', bytes: 4, ms: 7,
+        type: 'tool.completed',
+        turn: 1,
+        step: 1,
+        attempt: 2,
+        callId: 'c1',
+        name: 'look',
+        seq: 3,
+        preview: 'seen',
+        bytes: 4,
+        ms: 7,
       },
       {
-        type: 'step.completed', turn: 1, step: 2, attempt: 1, seq: 4, text: 'done', finish: 'stop',
-        usage: NO_USAGE, model: 'm',
+        type: 'step.completed',
+        turn: 1,
+        step: 2,
+        attempt: 1,
+        seq: 4,
+        text: 'done',
+        finish: 'stop',
+        usage: NO_USAGE,
+        model: 'm',
       },
       { type: 'turn.completed', turn: 1, seq: 4, text: 'done', finish: 'stop', usage: NO_USAGE },
     );
-    const attempts = [attempt(1, 1, 1, 'failed', 5), attempt(1, 1, 2, 'completed', 7), attempt(1, 2, 1, 'completed', 9)];
+    const attempts = [
+      attempt(1, 1, 1, 'failed', 5),
+      attempt(1, 1, 2, 'completed', 7),
+      attempt(1, 2, 1, 'completed', 9),
+    ];
     const timeline = buildTimeline('s', events, attempts);
     expect(timeline.costMicros).toBe(21);
     const [turn] = timeline.turns;
-    expect(turn).toMatchObject({ turn: 1, outcome: 'completed', costMicros: 21, startedAt: 't2', endedAt: 't10' });
+    expect(turn).toMatchObject({
+      turn: 1,
+      outcome: 'completed',
+      costMicros: 21,
+      startedAt: 't2',
+      endedAt: 't10',
+    });
     expect(turn!.messages).toMatchObject([{ id: 'm', text: 'hello' }]);
-    expect(turn!.steps.map(({ step, attempts: of }) => [step, of.length])).toEqual([[1, 2], [2, 1]]);
+    expect(turn!.steps.map(({ step, attempts: of }) => [step, of.length])).toEqual([
+      [1, 2],
+      [2, 1],
+    ]);
     expect(turn!.steps[0]!.tools).toEqual([
-      { callId: 'c1', name: 'look', arguments: '{}', attempts: 2, result: { preview: 'seen', bytes: 4, ms: 7 } },
+      {
+        callId: 'c1',
+        name: 'look',
+        arguments: '{}',
+        attempts: 2,
+        result: { preview: 'seen', bytes: 4, ms: 7 },
+      },
     ]);
     expect(turn!.steps[1]!.text).toBe('done');
   });

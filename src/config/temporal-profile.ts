@@ -6,7 +6,7 @@
 import { join } from 'node:path';
 import { Connection } from '@temporalio/client';
 import { loadClientConfigProfile, toClientOptions } from '@temporalio/envconfig';
-import type { Settings } from '../config/environment.js';
+import type { Settings } from './environment.js';
 import { PerduraError } from '../contracts/failures.js';
 
 type ConnectionOptions = ReturnType<typeof toClientOptions>['connectionOptions'];
