@@ -2,7 +2,8 @@
  * Which room may import which: the table in docs/architecture.md as rules. `reachable` sees
  * what is imported through others. Types count as imports.
  */
-const NODE = '^(node:)?(assert|async_hooks|buffer|child_process|cluster|crypto|dns|events|fs|http|http2|https|module|net|os|path|perf_hooks|process|querystring|readline|stream|string_decoder|timers|tls|url|util|v8|vm|worker_threads|zlib)(/|$)';
+const NODE =
+  '^(node:)?(assert|async_hooks|buffer|child_process|cluster|crypto|dns|events|fs|http|http2|https|module|net|os|path|perf_hooks|process|querystring|readline|stream|string_decoder|timers|tls|url|util|v8|vm|worker_threads|zlib)(/|$)';
 const module_ = (...names) => `(^|/)node_modules/(${names.join('|')})(/|$)`;
 /** Any package but these. */
 const packagesBut = (...names) => `(^|/)node_modules/(?!(${names.join('|')})(/|$))`;
@@ -43,7 +44,19 @@ module.exports = {
     unreachable(
       'workflows-stay-small',
       '^workflows/',
-      [NODE, module_('zod', 'yaml', 'pg', 'kysely', 'openai', '@modelcontextprotocol', 'pino', '@cfworker')],
+      [
+        NODE,
+        module_(
+          'zod',
+          'yaml',
+          'pg',
+          'kysely',
+          'openai',
+          '@modelcontextprotocol',
+          'pino',
+          '@cfworker',
+        ),
+      ],
       'zod alone adds 1 MB to the bundle, and Node is not there.',
     ),
     room(
@@ -67,7 +80,10 @@ module.exports = {
     unreachable(
       'client-runs-nothing',
       '^src/client/',
-      ['^(activities|worker|workflows|test)/', module_('@temporalio/worker', '@temporalio/activity', 'openai')],
+      [
+        '^(activities|worker|workflows|test)/',
+        module_('@temporalio/worker', '@temporalio/activity', 'openai'),
+      ],
       'Whoever only talks to agents loads no native worker and no model client.',
     ),
     {

@@ -41,7 +41,10 @@ export default tseslint.config(
         'error',
         { considerDefaultExhaustiveForUnions: true },
       ],
-      '@typescript-eslint/no-unused-vars': ['error', { ...IGNORED_UNDERSCORE, ignoreRestSiblings: true }],
+      '@typescript-eslint/no-unused-vars': [
+        'error',
+        { ...IGNORED_UNDERSCORE, ignoreRestSiblings: true },
+      ],
       // What a provider says in its stream is thrown as it came, and classified in one place.
       '@typescript-eslint/only-throw-error': 'off',
       // Most of our objects are closures, whose methods know no `this`; classes are not taken apart.
@@ -55,13 +58,23 @@ export default tseslint.config(
       eqeqeq: ['error', 'always', { null: 'ignore' }],
       'no-restricted-syntax': [
         'error',
-        { selector: 'TSEnumDeclaration', message: 'Use a union of strings: it is what crosses the wire.' },
+        {
+          selector: 'TSEnumDeclaration',
+          message: 'Use a union of strings: it is what crosses the wire.',
+        },
       ],
     },
   },
   {
     files: ['**/*.ts'],
-    ignores: ['src/config/environment.ts', 'test/**', 'bench/**', 'examples/**', 'scripts/**', '*.config.ts'],
+    ignores: [
+      'src/config/environment.ts',
+      'test/**',
+      'bench/**',
+      'examples/**',
+      'scripts/**',
+      '*.config.ts',
+    ],
     rules: {
       'no-restricted-properties': [
         'error',
@@ -88,11 +101,30 @@ export default tseslint.config(
         {
           patterns: [
             {
-              group: ['node:*', '**/activities/*', '!**/contracts/activities.js', '**/worker/**', '**/src/store/**', '**/src/client/**', '**/src/live/**'],
-              message: 'Workflows see contracts only. Interfaces of activities are in src/contracts/activities.ts.',
+              group: [
+                'node:*',
+                '**/activities/*',
+                '!**/contracts/activities.js',
+                '**/worker/**',
+                '**/src/store/**',
+                '**/src/client/**',
+                '**/src/live/**',
+              ],
+              message:
+                'Workflows see contracts only. Interfaces of activities are in src/contracts/activities.ts.',
             },
             {
-              group: ['zod', 'yaml', 'pg', 'kysely', 'openai', '@modelcontextprotocol/*', '@temporalio/*', '!@temporalio/workflow', '!@temporalio/common'],
+              group: [
+                'zod',
+                'yaml',
+                'pg',
+                'kysely',
+                'openai',
+                '@modelcontextprotocol/*',
+                '@temporalio/*',
+                '!@temporalio/workflow',
+                '!@temporalio/common',
+              ],
               message: 'Too large for the sandbox, or not made for it.',
             },
           ],

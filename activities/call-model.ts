@@ -430,7 +430,7 @@ class StepRun {
     if (checked.ok) return;
     throw new PerduraError(
       'Model.InvalidOutput',
-      `The answer does not match the schema "${responseFormat.name}": ${checked.errors.slice(0, 5).join('; ')}.`,
+      `The answer does not match the schema "${responseFormat.name}": ${checked.errors.slice(0, 5).join('; ')}`,
     );
   }
 

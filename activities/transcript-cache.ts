@@ -67,7 +67,12 @@ export class TranscriptCache {
         after: entry?.head ?? 0,
         to: head,
       });
-      entry = this.#put(name, entry ?? { run, generation: -1, head: 0, messages: [], ahead: new Map(), size: 0 }, rows, head);
+      entry = this.#put(
+        name,
+        entry ?? { run, generation: -1, head: 0, messages: [], ahead: new Map(), size: 0 },
+        rows,
+        head,
+      );
     } else {
       this.#entries.delete(name);
       this.#entries.set(name, entry);
@@ -106,12 +111,7 @@ export class TranscriptCache {
   }
 
   /** Adds what was just written, as far as it joins what the entry has. */
-  extend(
-    key: SessionKey,
-    transcript: string,
-    run: string,
-    rows: readonly StoredMessage[],
-  ): void {
+  extend(key: SessionKey, transcript: string, run: string, rows: readonly StoredMessage[]): void {
     const name = nameOf(key, transcript);
     const entry = this.#entries.get(name);
     if (entry?.run !== run) return;
@@ -187,7 +187,10 @@ export function tokensOf(message: TranscriptMessage): number {
 function sizeOf(message: TranscriptMessage): number {
   const text =
     message.role === 'tool'
-      ? message.content.reduce((sum, part) => sum + (part.type === 'text' ? part.text.length : 200), 0)
+      ? message.content.reduce(
+          (sum, part) => sum + (part.type === 'text' ? part.text.length : 200),
+          0,
+        )
       : message.text.length;
   const calls =
     message.role === 'assistant'

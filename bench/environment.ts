@@ -61,6 +61,9 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
   const stop = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
+  for (const signal of ['SIGINT', 'SIGTERM'] as const) {
+    process.once(signal, () => void stop().finally(() => process.exit(130)));
+  }
   try {
     const model = await BenchProcess.start('./model-server.ts');
     closers.push(() => model.kill());

@@ -1,5 +1,5 @@
 /**
- * `npm run bench -- [--json FILE] [--turns 200] [--sessions 3] [--quick] [--peers]`: what
+ * `npm run bench -- [--json FILE] [--turns 200] [--sessions 5] [--quick] [--peers]`: what
  * Perdura costs and how fast it is, beside a hand-written Temporal loop, in one run. What is
  * measured, and how, is in README.md.
  */
@@ -31,7 +31,7 @@ const { values } = parseArgs({
 const quick = values.quick;
 const plan = {
   turns: whole('turns', values.turns, quick ? 60 : 200, 50),
-  sessions: whole('sessions', values.sessions, quick ? 1 : 3, 1),
+  sessions: whole('sessions', values.sessions, quick ? 1 : 5, 1),
   quick,
 };
 

@@ -8,9 +8,16 @@
  */
 import { randomBytes } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
-import { DefaultLogger, NativeConnection, Runtime } from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import { startOfflineModel, startTestServers, type TestServersOptions } from 'perdura/testing';
-import { createWorker, loadConfig, migrate, readRunningStack, readSettings } from 'perdura/worker';
+import {
+  installRuntime,
+  createWorker,
+  loadConfig,
+  migrate,
+  readRunningStack,
+  readSettings,
+} from 'perdura/worker';
 
 export interface StackOptions {
   /** The `perdura.config.ts` of the example. Default: only the agent that is always there. */
@@ -94,7 +101,7 @@ async function startWorker(
   taskQueue: string,
   servers: { temporalAddress: string; databaseUrl: string },
 ): Promise<() => Promise<void>> {
-  quietTemporal();
+  installRuntime('error');
   const config = await loadConfig(readSettings());
   const connection = await NativeConnection.connect({ address: servers.temporalAddress });
   const { databaseUrl } = servers;
@@ -105,16 +112,4 @@ async function startWorker(
     await running;
     await connection.close();
   };
-}
-
-/**
- * Temporal's own log would tell of each start and stop. Only for a process that runs a worker:
- * without one the native runtime that this loads keeps the process alive.
- */
-export function quietTemporal(): void {
-  Runtime.install({
-    logger: new DefaultLogger('ERROR'),
-    telemetryOptions: { logging: { filter: { core: 'ERROR' }, forward: {} } },
-    shutdownSignals: [],
-  });
 }

@@ -135,4 +135,15 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return session;
     },
   },
+  'unknown-agent': {
+    what: 'a session of an agent that does not exist: refused, and its workflow failed',
+    play: async ({ runtime }) => {
+      const session = await runtime.start({ agent: 'nobody' });
+      await runtime.temporal.workflow
+        .getHandle(session.workflowId)
+        .result()
+        .catch(() => undefined);
+      return session;
+    },
+  },
 };

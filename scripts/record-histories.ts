@@ -8,6 +8,7 @@
  * workflow does, and commit the files with their lines in the README there.
  */
 import { appendFile, readdir, readFile, writeFile } from 'node:fs/promises';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import type { Session } from '../src/client/session.js';
 import { startTestServers } from '../src/testing/test-servers.js';
@@ -21,6 +22,9 @@ interface RecordedEvent {
   readonly workflowExecutionContinuedAsNewEventAttributes?: { newExecutionRunId?: string };
 }
 
+/** Longest life of a scenario, ms. */
+const PATIENCE = 60_000;
+
 /** The runs of the session, the first one first, each as `temporal workflow show -o json` has it. */
 async function runsOf({ runtime }: TestStack, session: Session): Promise<string[]> {
   const { workflow } = runtime.temporal;
@@ -30,7 +34,9 @@ async function runsOf({ runtime }: TestStack, session: Session): Promise<string[
   const texts: string[] = [];
   do {
     const history = await workflow.getHandle(workflowId, runId).fetchHistory();
-    const recorded = JSON.parse(historyToJSON(history)) as { events: RecordedEvent[] };
+    const recorded = JSON.parse(historyToJSON(history), withoutMachine) as {
+      events: RecordedEvent[];
+    };
     const [first] = recorded.events;
     // Some servers leave it out, and a session derives its name from it.
     first!.workflowExecutionStartedEventAttributes!.workflowId = workflowId;
@@ -39,6 +45,12 @@ async function runsOf({ runtime }: TestStack, session: Session): Promise<string[
       recorded.events.at(-1)?.workflowExecutionContinuedAsNewEventAttributes?.newExecutionRunId;
   } while (runId);
   return texts;
+}
+
+/** Process, host and paths of whoever recorded are of no use to a replay. */
+function withoutMachine(name: string, value: unknown): unknown {
+  if (name === 'identity') return 'recorder';
+  return name === 'stackTrace' ? '' : value;
 }
 
 const { version } = JSON.parse(
@@ -57,7 +69,13 @@ try {
       temporalAddress: servers.temporalAddress,
       databaseUrl: servers.databaseUrl,
     });
-    const runs = await runsOf(stack, await scenario.play(stack));
+    const session = await Promise.race([
+      scenario.play(stack),
+      sleep(PATIENCE).then(() => {
+        throw new Error(`"${name}" did not end within ${PATIENCE} ms.`);
+      }),
+    ]);
+    const runs = await runsOf(stack, session);
     await stack.stop();
     const earlier = (await readdir(FOLDER)).filter((file) => file.startsWith(`${name}.`));
     const taken = new Set(earlier.map((file) => file.split('.')[1]));

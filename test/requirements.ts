@@ -15,6 +15,7 @@ export interface Requirement {
 
 const at = {
   context: 'test/integration/faults/context.test.ts',
+  control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
@@ -35,12 +36,17 @@ const at = {
   states: 'test/unit/workflow/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
+  wakeUp: 'test/integration/session/wake-up.test.ts',
 } as const;
 
 export const FEATURES: Readonly<Record<string, Requirement>> = {
   H1: {
     what: 'AgentRuntime: the loop that takes unread messages, infers, acts, saves and waits',
-    shownBy: { [at.conversation]: ['conversation:', 'tools:'] },
+    shownBy: {
+      [at.conversation]: ['conversation:', 'tools:'],
+      [at.control]: ['unread `all`:', 'pause: in the middle of a turn'],
+      [at.wakeUp]: ['wakeUpAfter: 30 days', 'idle:'],
+    },
   },
   H3: {
     what: 'the context of the model: loaded, saved, managed',
@@ -221,6 +227,11 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   F21: {
     what: 'an activity timed out and still running: fenced',
     shownBy: { [at.late]: ['F21 attempt:', 'F21 run:'] },
+  },
+  F25: {
+    what: 'PostgreSQL down: agents wait and go on',
+    open: true,
+    shownBy: { [at.toolCalls]: ['F25 tool call:'] },
   },
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',

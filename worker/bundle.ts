@@ -19,7 +19,10 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
 }
 
 export async function buildBundle(
-  workflowsPath: string = WORKFLOWS_PATH.replace(/\.js$/, existsSync(WORKFLOWS_PATH) ? '.js' : '.ts'),
+  workflowsPath: string = WORKFLOWS_PATH.replace(
+    /\.js$/,
+    existsSync(WORKFLOWS_PATH) ? '.js' : '.ts',
+  ),
 ): Promise<{ code: string }> {
   return bundleWorkflowCode({
     workflowsPath,

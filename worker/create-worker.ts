@@ -58,8 +58,8 @@ export interface PerduraWorker {
   readonly mcp: MCPClientManager;
   /** Runs until shut down, then closes MCP servers and the pool. */
   run(): Promise<void>;
-  /** As `run`, until `until` settles. */
-  runUntil<T>(until: Promise<T>): Promise<T>;
+  /** As `run`, until the promise settles, or that of the function, called once it polls. */
+  runUntil<T>(until: Promise<T> | (() => Promise<T>)): Promise<T>;
   shutdown(): void;
 }
 

@@ -3,12 +3,7 @@
  * environment, tells its parent when it is ready, ends in order on SIGTERM and SIGINT.
  */
 import { pathToFileURL } from 'node:url';
-import {
-  DefaultLogger,
-  makeTelemetryFilterString,
-  NativeConnection,
-  Runtime,
-} from '@temporalio/worker';
+import { NativeConnection } from '@temporalio/worker';
 import { loadConfig } from '../src/config/load-config.js';
 import { readSettings, type Settings } from '../src/config/environment.js';
 import { PerduraError, withRemedy } from '../src/contracts/failures.js';
@@ -16,30 +11,24 @@ import { localProfile, readTemporalProfile } from '../src/config/temporal-profil
 import { createLogger } from '../src/config/logger.js';
 import { exitWithParent } from '../src/stack/exit-with-parent.js';
 import { createWorker } from './create-worker.js';
+import { installRuntime } from './runtime.js';
 
 /** Runs a worker until it is told to stop. `ready` is called when it polls. */
 export async function runWorker(settings: Settings, ready: () => void = () => {}): Promise<void> {
   const log = createLogger(settings.logLevel);
-  Runtime.install({
-    // Ours are the signal handlers: the SDK's would not close MCP servers.
-    shutdownSignals: [],
-    logger: new DefaultLogger(settings.logLevel === 'debug' ? 'INFO' : 'WARN'),
-    telemetryOptions: {
-      // The core warns of what a test server lacks; whoever wants to know asks for it.
-      logging: {
-        filter: makeTelemetryFilterString({
-          core: settings.logLevel === 'debug' ? 'INFO' : 'ERROR',
-          other: 'ERROR',
-        }),
-      },
-    },
-  });
+  installRuntime(settings.logLevel);
   if (!settings.databaseUrl) {
-    throw new PerduraError('Config.Invalid', 'DATABASE_URL is not set, and a worker needs PostgreSQL.');
+    throw new PerduraError(
+      'Config.Invalid',
+      'DATABASE_URL is not set, and a worker needs PostgreSQL.',
+    );
   }
   const config = await loadConfig(settings);
-  const { address, namespace, connection: connect } =
-    readTemporalProfile(settings) ?? localProfile('127.0.0.1:7233', settings.temporalNamespace);
+  const {
+    address,
+    namespace,
+    connection: connect,
+  } = readTemporalProfile(settings) ?? localProfile('127.0.0.1:7233', settings.temporalNamespace);
   const connection = await NativeConnection.connect(connect).catch((error: unknown) => {
     throw new PerduraError('Temporal.Unavailable', `No Temporal server answers at ${address}.`, {
       cause: error,

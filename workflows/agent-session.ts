@@ -13,7 +13,7 @@ import {
   log,
   setCurrentDetails,
   setHandler,
-  Trigger,
+  sleep,
   upsertMemo,
   upsertSearchAttributes,
   uuid4,
@@ -43,10 +43,11 @@ import { SessionState } from './session-state.js';
 import { failureOf, Turn, until } from './turn.js';
 
 /**
- * Events of one run after which a turn is continued in the next run, between two steps. A run
- * stays below 4,096 events, at which Temporal itself suggests to continue as new.
+ * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
+ * continued in the next run, between two steps. With the default limit of 3,000 a run stays
+ * below 4,096 events, at which Temporal itself suggests to continue as new.
  */
-const FULL_HISTORY = 3_600;
+const TURN_EVENTS = 600;
 /** Temporal allows 2,000 updates and 10,000 signals a run. */
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
@@ -101,7 +102,8 @@ class Session {
   /** Turns that have ended in this run: when it changes, who asked may look again. */
   #turnsEnded = 0;
   /** Nothing is accepted before: the limits of the agent are not known, nor whether it exists. */
-  readonly #opened = new Trigger<void>();
+  readonly #opened: Promise<ApplicationFailure | undefined>;
+  #answerOpened: (refused?: ApplicationFailure) => void = () => undefined;
   /** Changes of state are noted one after another, or the catalogue would show the wrong one. */
   #noted: Promise<void> = Promise.resolve();
 
@@ -110,6 +112,8 @@ class Session {
     this.#agent = input.agent ?? 'assistant';
     this.#state = new SessionState(input.carried);
     this.#details = new Details(this.#key, this.#agent);
+    // Never rejects, nor is it cancelled: an error of a signal handler would end the workflow.
+    this.#opened = new Promise((resolve) => (this.#answerOpened = resolve));
   }
 
   listen(): void {
@@ -162,14 +166,14 @@ class Session {
       this.#takeFirstMessages();
       this.#introduce();
     }
-    this.#opened.resolve();
+    this.#answerOpened();
     this.#show();
     while (!this.#ending) {
       await this.#idle();
       if (this.#ending) break;
       if (this.#full()) {
         await this.#continue();
-      } else if (this.#state.machine.state !== 'paused' || this.#state.open) {
+      } else if (this.#state.open || (this.#state.queued > 0 && !this.#paused)) {
         await this.#runTurn();
       }
     }
@@ -197,7 +201,10 @@ class Session {
       if (!failure) throw error;
       const reason = refusal(failure.type, failure.message);
       this.#ending = { reason: failure.message };
-      this.#opened.reject(reason);
+      this.#answerOpened(reason);
+      // One more task: the update that started the workflow may be handed to it only now, and
+      // what its handler throws in the task that ends the workflow does not reach the sender.
+      await sleep(1);
       await until(allHandlersFinished);
       throw reason;
     }
@@ -234,6 +241,10 @@ class Session {
     };
   }
 
+  get #paused(): boolean {
+    return this.#state.machine.state === 'paused';
+  }
+
   /** Blocks until there is something to do. No timer, unless a wake-up was asked for. */
   async #idle(): Promise<void> {
     const state = this.#state;
@@ -241,7 +252,7 @@ class Session {
       this.#ending !== undefined ||
       this.#full() ||
       (state.open !== undefined && this.#interruption !== undefined) ||
-      ((state.queued > 0 || state.open !== undefined) && state.machine.state !== 'paused');
+      ((state.queued > 0 || state.open !== undefined) && !this.#paused);
     if (state.wakeAt === undefined) {
       await condition(() => ready() || state.wakeAt !== undefined);
       return;
@@ -277,9 +288,9 @@ class Session {
         state,
         policy,
         agent: this.#agent,
-        paused: () => state.machine.state === 'paused',
+        paused: () => this.#paused,
         onRepeated: (ids) => state.repeated(ids),
-        historyFull: () => workflowInfo().historyLength > FULL_HISTORY,
+        historyFull: () => workflowInfo().historyLength > policy.historyLimit + TURN_EVENTS,
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           if (this.#interruption) scope.cancel();
@@ -359,7 +370,7 @@ class Session {
     const info = workflowInfo();
     return (
       info.continueAsNewSuggested ||
-      info.historyLength > (this.#policy?.historyLimit ?? FULL_HISTORY) ||
+      info.historyLength > this.#policy!.historyLimit ||
       this.#updates > MANY_UPDATES ||
       this.#signals > MANY_SIGNALS
     );
@@ -423,6 +434,12 @@ class Session {
     return parsed;
   }
 
+  /** Resolves when the session is open. Throws why it cannot be. */
+  async #ready(): Promise<void> {
+    const refused = await this.#opened;
+    if (refused) throw refused;
+  }
+
   #accept(input: unknown): SendReceipt {
     const { text, id = uuid4(), from } = this.#check(input);
     return this.#state.accept({ id, text, ...(from === undefined ? {} : { from }) });
@@ -430,13 +447,13 @@ class Session {
 
   async #send(input: unknown): Promise<SendReceipt> {
     this.#updates += 1;
-    if (!this.#policy) await this.#opened;
+    if (!this.#policy) await this.#ready();
     return this.#accept(input);
   }
 
   async #ask(input: unknown): Promise<Answer> {
     this.#updates += 1;
-    if (!this.#policy) await this.#opened;
+    if (!this.#policy) await this.#ready();
     const { id } = this.#accept(input);
     this.#asking += 1;
     try {
@@ -474,7 +491,7 @@ class Session {
   async #signal(input: unknown): Promise<void> {
     this.#signals += 1;
     try {
-      if (!this.#policy) await this.#opened;
+      if (!this.#policy) await this.#ready();
       this.#accept(input);
     } catch (error) {
       if (!(error instanceof ApplicationFailure)) throw error;
@@ -491,7 +508,7 @@ class Session {
 
   async #interrupt(reason: string | undefined): Promise<InterruptReceipt> {
     this.#updates += 1;
-    if (!this.#policy) await this.#opened;
+    if (!this.#policy) await this.#ready();
     const state = this.#state;
     const { turn } = state;
     if (!state.open) return { interrupted: false, turn };
@@ -503,7 +520,7 @@ class Session {
 
   async #pause(move: 'pause' | 'resume'): Promise<void> {
     this.#signals += 1;
-    if (!this.#policy) await this.#opened;
+    if (!this.#policy && (await this.#opened)) return;
     const { machine, turn } = this.#state;
     if (!machine.can(move)) return;
     const state = machine.apply(move);

@@ -3,7 +3,14 @@
  * until it asks for none. The transcript is in the store; what passes through here is places
  * in it.
  */
-import { ActivityFailure, ApplicationFailure, condition, rootCause } from '@temporalio/workflow';
+import {
+  ActivityFailure,
+  ApplicationFailure,
+  condition,
+  isCancellation,
+  rootCause,
+  TimeoutFailure,
+} from '@temporalio/workflow';
 import type {
   CallModelResult,
   PlannedCall,
@@ -195,15 +202,17 @@ export class Turn {
 /** The failure that an activity ended with; `undefined` for a cancellation. */
 export function failureOf(error: unknown): FailureInfo | undefined {
   if (error instanceof TurnFailed) return error.failure;
-  if (!(error instanceof ActivityFailure)) return undefined;
-  const { cause } = error;
+  if (isCancellation(error)) return undefined;
+  // What a local activity threw comes as it is, what a regular one threw comes wrapped.
+  const cause = error instanceof ActivityFailure ? error.cause : error;
   if (cause instanceof ApplicationFailure) {
     return { type: cause.type ?? 'Tool.Failed', message: cause.message };
   }
-  if (cause?.name === 'CancelledFailure') return undefined;
+  if (!(error instanceof ActivityFailure) && !(error instanceof TimeoutFailure)) return undefined;
+  const what = error instanceof ActivityFailure ? error.activityType : 'local';
   return {
     type: 'Tool.Timeout',
-    message: `The ${error.activityType} activity did not answer: ${rootCause(error) ?? error.message}.`,
+    message: `The ${what} activity did not answer: ${rootCause(error) ?? error.message}.`,
   };
 }
 

@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { tool } from 'perdura';
 import { startTestStack } from 'perdura/testing';
 import { z } from 'zod';
-import { findServers, quietTemporal } from '../support.js';
+import { findServers } from '../support.js';
 
 const stock = new Map([['rope', 3]]);
 const orders = new Map<string, string>();
@@ -60,7 +60,6 @@ const ring = tool({
   execute: () => 'Ding.',
 });
 
-quietTemporal();
 const stack = await startTestStack({
   ...(await findServers()),
   config: { tools: [lookUp, order, ring] },

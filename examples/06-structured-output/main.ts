@@ -10,7 +10,7 @@ import assert from 'node:assert/strict';
 import { defineAgent } from 'perdura';
 import { startTestStack } from 'perdura/testing';
 import { z } from 'zod';
-import { findServers, quietTemporal } from '../support.js';
+import { findServers } from '../support.js';
 
 const Ticket = z.object({
   title: z.string(),
@@ -25,7 +25,6 @@ const clerk = defineAgent({
   responseFormat: { name: 'ticket', schema: z.toJSONSchema(Ticket) },
 });
 
-quietTemporal();
 const stack = await startTestStack({ ...(await findServers()), config: { agents: [clerk] } });
 stack.model.enqueue(
   '{"title":"Crane 2 leaks","urgency":"very"}',

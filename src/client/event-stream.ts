@@ -35,7 +35,10 @@ export async function* streamEvents(
   let last = after;
   const readNew = async function* (): AsyncGenerator<StreamItem> {
     for (;;) {
-      const events = await readEvents(database, key.tenant, key.session, { after: last, limit: BATCH });
+      const events = await readEvents(database, key.tenant, key.session, {
+        after: last,
+        limit: BATCH,
+      });
       for (const event of events) {
         last = event.n;
         yield* tracker.event(event);

@@ -4,7 +4,13 @@ import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import { HANDLERS, type Answer, type InterruptReceipt, type SendReceipt, type SessionStatus } from '../contracts/session.js';
+import {
+  HANDLERS,
+  type Answer,
+  type InterruptReceipt,
+  type SendReceipt,
+  type SessionStatus,
+} from '../contracts/session.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES, type StoredMessage } from '../contracts/message.js';
 import type { LiveBus } from '../live/bus.js';
 import type { Database } from '../store/database.js';
@@ -24,7 +30,8 @@ export interface SessionParts {
 }
 
 /** A message to an agent: text, or text with an id of the sender's making. */
-export type OutgoingMessage = string | { readonly text: string; readonly id?: string; readonly from?: string };
+export type OutgoingMessage =
+  string | { readonly text: string; readonly id?: string; readonly from?: string };
 
 /** Waits between attempts when Temporal has ten updates in flight already, ms. */
 const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
@@ -193,7 +200,13 @@ export class Session {
 
   async #whyNotFound(error: PerduraError): Promise<PerduraError> {
     const record = await this.record();
-    return record ? new PerduraError('Session.Closed', `Session ${this.id} has ended.`) : error;
+    if (!record) return error;
+    return record.state === 'terminated'
+      ? new PerduraError('Session.Closed', `Session ${this.id} is over.`)
+      : new PerduraError(
+          'Session.Closed',
+          `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it.`,
+        );
   }
 }
 

@@ -10,7 +10,8 @@ import { readAgentFiles } from './agent-files.js';
 import type { DeclaredAgent } from './agent-yaml.js';
 import { readConfigFile } from './config-file.js';
 import { DEFAULT_MODEL, defaultAgent } from './default-agent.js';
-import type { Settings } from './environment.js';
+import type { PerduraConfig } from './define-config.js';
+import { readSettings, type Settings } from './environment.js';
 import { pathText, throwProblems, type Path } from './problems.js';
 import { resolveProviders } from './providers.js';
 import { agentProblems, toolProblems } from './references.js';
@@ -21,13 +22,33 @@ import { agentProblems, toolProblems } from './references.js';
  */
 export async function loadConfig(settings: Settings): Promise<ResolvedConfig> {
   const { config, file, folder } = await readConfigFile(settings);
+  return complete(config, settings, file, folder);
+}
+
+/**
+ * Completes a configuration that was written in code. Its paths are relative to the working
+ * directory; YAML agents are read only where it names them. Throws like {@link loadConfig}.
+ */
+export function resolveConfig(
+  config: PerduraConfig,
+  settings: Settings = readSettings(),
+): Promise<ResolvedConfig> {
+  return complete({ agentFiles: [], ...config }, settings, undefined, settings.cwd);
+}
+
+async function complete(
+  config: PerduraConfig,
+  settings: Settings,
+  file: string | undefined,
+  folder: string,
+): Promise<ResolvedConfig> {
   const tools = config.tools ?? [];
   const mcp = serversOf(config.mcp ?? {}, folder);
   const servers = Object.keys(mcp);
 
   const inCode = (config.agents ?? []).map((declaration, i): DeclaredAgent => ({
     declaration,
-    where: (path: Path) => `${file}: ${pathText(['agents', i, ...path])}`,
+    where: (path: Path) => `${file ?? 'the configuration'}: ${pathText(['agents', i, ...path])}`,
   }));
   const declared = [...inCode, ...(await readAgentFiles(folder, config.agentFiles, settings.cwd))];
   if (!declared.some(({ declaration }) => declaration.name === defaultAgent(servers).name)) {

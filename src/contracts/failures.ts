@@ -76,7 +76,11 @@ export const FAILURES = {
     retry: false,
     remedy: 'Someone interrupted the turn; send another message.',
   },
-  'Session.Closed': { retry: false, remedy: 'The session has ended; start another.' },
+  'Session.Closed': {
+    retry: false,
+    remedy:
+      'Start another session; started again under its name, where Temporal allows it, its transcript goes on.',
+  },
   'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
   'Session.ContinuedAsNew': {
     retry: true,

@@ -101,7 +101,7 @@ export interface Appended {
   readonly duplicates: readonly string[];
   /** Attempts of this stage that the model failed, so far. */
   readonly failures: number;
-  /** Why the newest failed attempt of this stage failed. */
+  /** Of the failed attempts of this stage the newest with a text that the next one must know. */
   readonly lastFailure: AttemptFailure | null;
 }
 

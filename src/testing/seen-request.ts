@@ -144,7 +144,9 @@ function contentText(content: unknown): string {
 
 /** The objects of an array; nothing for anything else. */
 export function list(value: unknown): Json[] {
-  return Array.isArray(value) ? value.filter((v): v is Json => typeof v === 'object' && v !== null) : [];
+  return Array.isArray(value)
+    ? value.filter((v): v is Json => typeof v === 'object' && v !== null)
+    : [];
 }
 
 export function record(value: unknown): Json {

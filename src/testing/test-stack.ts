@@ -10,19 +10,15 @@
  *     await stack.stop();
  */
 import { randomBytes } from 'node:crypto';
-import {
-  DefaultLogger,
-  NativeConnection,
-  Runtime,
-  type WorkflowBundleOption,
-} from '@temporalio/worker';
+import { NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
 import { AgentRuntime } from '../client/agent-runtime.js';
 import { completeAgent } from '../config/agent-schema.js';
 import { defaultAgent } from '../config/default-agent.js';
 import type { AgentDeclaration, PerduraConfig } from '../config/define-config.js';
 import type { ResolvedConfig } from '../contracts/config.js';
 import { migrate } from '../store/migrate.js';
-import { buildBundle } from '../../worker/bundle.js';
+import { workflowBundle as builtBundle } from '../../worker/bundle.js';
+import { installRuntime } from '../../worker/runtime.js';
 import {
   createWorker,
   type PerduraWorker,
@@ -34,7 +30,7 @@ import { startTestServers, type TestServers, type TestServersOptions } from './t
 export interface TestStackOptions extends TestServersOptions {
   /** Agents, tools and MCP servers. All of its providers are the scripted model. */
   readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'>;
-  /** Default: made from the sources of this build. Give your own when it has workflows of yours. */
+  /** Default: that of this build. Give your own when it has workflows of yours. */
   readonly workflowBundle?: WorkflowBundleOption;
   /** As for `createWorker`. */
   readonly settings?: PerduraWorkerOptions['settings'];
@@ -48,7 +44,7 @@ export interface TestStackOptions extends TestServersOptions {
   readonly start?: boolean;
 }
 
-let bundle: Promise<{ code: string }> | undefined;
+let bundle: Promise<WorkflowBundleOption> | undefined;
 const migrated = new Map<string, Promise<void>>();
 
 export class TestStack {
@@ -77,7 +73,7 @@ export class TestStack {
 
   /** See {@link startTestStack}. */
   static async start(options: TestStackOptions = {}): Promise<TestStack> {
-    installRuntime();
+    installRuntime('error');
     const servers = await startTestServers(options);
     try {
       const { temporalAddress: address, databaseUrl } = servers;
@@ -124,7 +120,7 @@ export class TestStack {
       connection: this.#connection,
       taskQueue: this.taskQueue,
       databaseUrl: this.databaseUrl,
-      workflowBundle: workflowBundle ?? (await (bundle ??= buildBundle())),
+      workflowBundle: workflowBundle ?? (await (bundle ??= builtBundle())),
       settings: { heartbeatTimeoutMs: 2_000, ...settings },
       worker: { shutdownGraceTime: 500, ...workerOptions },
     });
@@ -165,13 +161,4 @@ export class TestStack {
 /** Starts the servers that are not given (some seconds), and a worker. */
 export function startTestStack(options: TestStackOptions = {}): Promise<TestStack> {
   return TestStack.start(options);
-}
-
-/** The SDK's own log is quiet, and it takes no signals: the test runner has its own. */
-function installRuntime(): void {
-  try {
-    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
-  } catch {
-    // Another stack of this process has installed it.
-  }
 }

@@ -171,7 +171,8 @@ const STATEMENTS = [
    *      onlyIfNew?: true        no event and no update when every message is a duplicate,
    *      channel
    *   → {fenced?, generation, lastEvent, existing: [{seq, body, usage}], duplicates: [id],
-   *      failures: attempts of this stage that the model failed, lastFailure}
+   *      failures: attempts of this stage that the model failed,
+   *      lastFailure: the newest of them with a text that the next attempt must know}
    *
    * The fence. A run that has not been seen takes the transcript over (continue-as-new, or
    * a reset); a run that was taken over, and a stage below the newest, are refused. The first
@@ -261,7 +262,7 @@ begin
         and kind = a->>'kind' and outcome = 'failed' and failure->>'type' like 'Model.%';
     select failure into v_failure from perdura.attempts
       where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-        and kind = a->>'kind' and outcome = 'failed'
+        and kind = a->>'kind' and outcome = 'failed' and failure->>'text' is not null
       order by attempt desc limit 1;
   end if;
 

@@ -22,9 +22,19 @@ it('F29 workflow task: fails at each replay → visible by health(), others go o
   expect(await other.health()).toMatchObject({ stuck: false });
   await bad.stopWorker();
   const connection = await NativeConnection.connect({ address: inject('temporalAddress') });
-  const provider = { api: 'chat', baseUrl: bad.model.baseUrl, apiKey: 'test', stallTimeoutMs: 10_000 };
+  const provider = {
+    api: 'chat',
+    baseUrl: bad.model.baseUrl,
+    apiKey: 'test',
+    stallTimeoutMs: 10_000,
+  };
   const mended = await createWorker({
-    config: { agents: [bad.agent()], tools: [], mcp: {}, providers: { default: provider } } as never,
+    config: {
+      agents: [bad.agent()],
+      tools: [],
+      mcp: {},
+      providers: { default: provider },
+    } as never,
     connection,
     taskQueue: bad.taskQueue,
     databaseUrl: inject('databaseUrl'),

@@ -1,6 +1,7 @@
 import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
+import { PerduraError } from '../../../src/contracts/failures.js';
 import type { StoredMessage } from '../../../src/contracts/message.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
@@ -14,6 +15,18 @@ const add = tool({
   execute: ({ a, b }) => a + b,
 });
 
+const away = (run: 'local' | 'activity') =>
+  tool({
+    name: `away_${run}`,
+    description: 'Needs a database that is away.',
+    effect: 'read',
+    run,
+    retry: { maximumAttempts: 2, initialIntervalMs: 10 },
+    execute: () => {
+      throw new PerduraError('Store.Unavailable', 'The database is away.');
+    },
+  });
+
 const toolFailures = (transcript: readonly StoredMessage[]) =>
   transcript.flatMap(({ message }) =>
     message.role === 'tool' ? [message.failure?.type ?? 'fine'] : [],
@@ -23,7 +36,7 @@ describe('tool calls', () => {
   let h: Harness;
   let tight: Harness;
   beforeAll(async () => {
-    h = await Harness.start({ tools: [add] });
+    h = await Harness.start({ tools: [add, away('local'), away('activity')] });
     tight = await Harness.start({
       tools: [add],
       agent: { model: 'gpt-4o', limits: { maxSteps: 4, maxTurnMs: 1_500, maxTurnCostUsd: 0.01 } },
@@ -81,6 +94,16 @@ describe('tool calls', () => {
     const session = await h.runtime.start();
     expect((await session.ask('add')).text).toBe('done');
   });
+
+  it.each(['away_local', 'away_activity'])(
+    'F25 tool call: `%s` fails at every attempt for its infrastructure → the model is told, the session lives',
+    async (name) => {
+      h.model.enqueue(calls(name, {}), 'I was told.');
+      const session = await h.runtime.start();
+      expect((await session.ask('try')).text).toBe('I was told.');
+      expect(toolFailures(await session.transcript())).toEqual(['Store.Unavailable']);
+    },
+  );
 
   it('F17 endless tool loop: → stopped by maxSteps, the next message works', async () => {
     tight.model.reply('steps', calls('add', { a: 1, b: 2 }), { times: 4 });

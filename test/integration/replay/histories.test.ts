@@ -1,5 +1,6 @@
 /** New code under old sessions: every recorded history still replays, and none has gone. */
 import { readdirSync, readFileSync } from 'node:fs';
+import { DefaultLogger, Runtime } from '@temporalio/worker';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { buildBundle } from '../../../worker/bundle.js';
@@ -22,6 +23,7 @@ const read = (file: string) =>
 describe('recorded histories', () => {
   let workflowBundle: { code: string };
   beforeAll(async () => {
+    Runtime.install({ logger: new DefaultLogger('ERROR'), shutdownSignals: [] });
     workflowBundle = await buildBundle();
   });
 

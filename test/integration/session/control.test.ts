@@ -65,7 +65,10 @@ describe('control', () => {
     expect(await first).toMatchObject({ turn: 1, text: 'first' });
     await eventually(async () => saidTexts(await session.transcript()).includes('second'));
     const { turns } = await session.timeline();
-    expect(turns.map(({ messages }) => messages.map(({ text }) => text))).toEqual([['one'], ['two']]);
+    expect(turns.map(({ messages }) => messages.map(({ text }) => text))).toEqual([
+      ['one'],
+      ['two'],
+    ]);
   });
 
   it('pause: in the middle of a turn → holds before the next step, resumes there', async () => {

@@ -15,7 +15,9 @@ describe('a plain Temporal client', () => {
   beforeAll(async () => {
     h = await Harness.start();
     h.model.reply(/^/, (request) => `re: ${request.lastUserText}`);
-    client = new Client({ connection: await Connection.connect({ address: inject('temporalAddress') }) });
+    client = new Client({
+      connection: await Connection.connect({ address: inject('temporalAddress') }),
+    });
   });
   afterAll(async () => {
     await client.connection.close();
@@ -49,10 +51,12 @@ describe('a plain Temporal client', () => {
       agent: 'assistant',
       tenant: 'default',
     });
-    expect(await eventually(async () => {
-      const status = await handle.query<{ state: string; turn: number }>('status');
-      return status.state === 'idle' && status;
-    })).toMatchObject({ turn: 3, agent: 'assistant' });
+    expect(
+      await eventually(async () => {
+        const status = await handle.query<{ state: string; turn: number }>('status');
+        return status.state === 'idle' && status;
+      }),
+    ).toMatchObject({ turn: 3, agent: 'assistant' });
     expect(await handle.query('transcriptHead')).toMatchObject({ head: 6 });
   });
 
@@ -63,9 +67,14 @@ describe('a plain Temporal client', () => {
 
   it('update `ask`: text or JSON → the answer; what is no message → refused with the reason', async () => {
     const handle = await start([{}]);
-    expect(await handle.executeUpdate('ask', { args: ['one'] })).toMatchObject({ turn: 1, text: 're: one' });
+    expect(await handle.executeUpdate('ask', { args: ['one'] })).toMatchObject({
+      turn: 1,
+      text: 're: one',
+    });
     const long = 'x'.repeat(3_000);
-    expect(await handle.executeUpdate('ask', { args: [{ text: long }] })).toMatchObject({ text: `re: ${long}` });
+    expect(await handle.executeUpdate('ask', { args: [{ text: long }] })).toMatchObject({
+      text: `re: ${long}`,
+    });
     for (const bad of [{}, 7, ' ', null]) {
       await expect(handle.executeUpdate('send', { args: [bad] })).rejects.toMatchObject({
         cause: { type: 'Message.Invalid' },
@@ -75,7 +84,8 @@ describe('a plain Temporal client', () => {
 
   it('signal: garbage of every kind → refused, the session goes on', async () => {
     const handle = await start([{ message: { no: 'text' }, messages: ['first', 7] }]);
-    for (const bad of [undefined, null, 7, [], {}, { text: 7 }, '']) await handle.signal('message', bad);
+    for (const bad of [undefined, null, 7, [], {}, { text: 7 }, ''])
+      await handle.signal('message', bad);
     for (const bad of [undefined, 'x', -1, Number.NaN]) await handle.signal('wakeUpAfter', bad);
     await handle.signal('pause', { odd: true });
     await handle.signal('resume', 7);
@@ -93,7 +103,9 @@ describe('a plain Temporal client', () => {
     const odd = 'a\u0000b \ud83d c \ude00 d 😀 e';
     const clean = 'a\ufffdb \ufffd c \ufffd d 😀 e';
     // Over the wire as a stranger may write it: JSON has an escape for what UTF-8 has not.
-    expect(await handle.executeUpdate('ask', { args: [odd] })).toMatchObject({ text: `re: ${clean}` });
+    expect(await handle.executeUpdate('ask', { args: [odd] })).toMatchObject({
+      text: `re: ${clean}`,
+    });
     const rows = await said(handle.workflowId, 1);
     expect(userTexts(rows)).toEqual([clean]);
     expect(h.model.requests.at(-1)!.lastUserText).toBe(clean);

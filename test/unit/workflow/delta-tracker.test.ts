@@ -123,10 +123,7 @@ describe('DeltaTracker', () => {
           const heard = new Map<number, { attempt: number; text: string }>();
           const over = new Set<number>();
           for (const item of arrived) {
-            const show =
-              item.type === 'delta'
-                ? tracker.delta(item).show
-                : tracker.event(item);
+            const show = item.type === 'delta' ? tracker.delta(item).show : tracker.event(item);
             for (const shown of show) {
               expect(over.has(shown.step)).toBe(false);
               const before = heard.get(shown.step);
