@@ -58,11 +58,15 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
   // mkdtemp makes 0700, which root's PostgreSQL, running as another account, cannot enter.
   await chmod(folder, 0o711);
   const closers: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })];
+  let interrupted = false;
   const stop = async () => {
     for (const close of closers.splice(0).reverse()) await close();
   };
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
-    process.once(signal, () => void stop().finally(() => process.exit(130)));
+    process.once(signal, () => {
+      interrupted = true;
+      void stop().finally(() => process.exit(130));
+    });
   }
   try {
     const model = await BenchProcess.start('./model-server.ts');
@@ -90,7 +94,8 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
       // The Java test server gives a history in one piece, and the baseline's has over 10 MB.
       channelArgs: { 'grpc.max_receive_message_length': 128 * 1024 * 1024 },
     });
-    closers.push(() => connection.close());
+    // Closed under a call that is being retried, it would throw where nobody catches.
+    closers.push(() => interrupted || connection.close());
     const name = `bench-${randomBytes(4).toString('hex')}`;
     const queues = { perdura: `${name}-perdura`, baseline: `${name}-baseline` };
     const runtimes: AgentRuntime[] = [];

@@ -84,7 +84,7 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
   });
   const activities: SessionActivities = createActivities({
     database,
-    transcripts: new TranscriptStore(database),
+    transcripts: new TranscriptStore(database, (key, n) => bus.appended?.(key, n)),
     artifacts,
     spills: new SpillStore(database),
     bus,

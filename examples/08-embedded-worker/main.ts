@@ -14,7 +14,8 @@ import {
   InProcessLiveBus,
   loadConfig,
   readSettings,
-, installRuntime } from 'perdura/worker';
+  installRuntime,
+} from 'perdura/worker';
 import { openStack } from '../support.js';
 import { createActivities } from './activities.js';
 import type { dailyReport } from './workflows.js';

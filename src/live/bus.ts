@@ -20,6 +20,11 @@ export interface LiveBus {
   /** Resolves when the subscription stands. The result ends it. */
   subscribe(key: SessionKey, listener: LiveListener): Promise<() => void>;
   onControl(listener: ControlListener): Promise<() => void>;
+  /**
+   * New events are in the store. Only for a bus beside PostgreSQL: the store itself notifies
+   * over PostgreSQL, in the commit of the events.
+   */
+  appended?(key: SessionKey, lastEvent: number): void;
   close(): Promise<void>;
 }
 

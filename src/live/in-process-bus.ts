@@ -37,6 +37,10 @@ export class InProcessLiveBus implements LiveBus {
     return Promise.resolve(() => void this.#controls.delete(listener));
   }
 
+  appended(key: SessionKey, lastEvent: number): void {
+    this.publish(key, { type: 'wake', n: lastEvent });
+  }
+
   close(): Promise<void> {
     this.#listeners.clear();
     this.#controls.clear();

@@ -4,6 +4,7 @@
  * this file only speaks to it.
  */
 import { sql } from 'kysely';
+import type { SessionKey } from '../contracts/ids.js';
 import type { AgentState } from '../contracts/state.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionEventBody } from '../contracts/events.js';
@@ -108,9 +109,15 @@ export interface Appended {
 /** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore {
   readonly #database: Database;
+  readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
 
-  constructor(database: Database) {
+  /** `onAppend` hears of every append, for readers that PostgreSQL's notification misses. */
+  constructor(
+    database: Database,
+    onAppend?: (key: SessionKey, lastEvent: number) => void,
+  ) {
     this.#database = database;
+    this.#onAppend = onAppend;
   }
 
   /**
@@ -136,6 +143,7 @@ export class TranscriptStore {
         `Stage ${writer.stage ?? 'none'} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
       );
     }
+    this.#onAppend?.(writer, result.lastEvent);
     return result;
   }
 
