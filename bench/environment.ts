@@ -59,9 +59,11 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
   await chmod(folder, 0o711);
   const closers: (() => unknown)[] = [() => rm(folder, { recursive: true, force: true })];
   let interrupted = false;
-  const stop = async () => {
-    for (const close of closers.splice(0).reverse()) await close();
-  };
+  let stopping: Promise<void> | undefined;
+  const stop = () =>
+    (stopping ??= (async () => {
+      for (const close of closers.reverse()) await close();
+    })());
   for (const signal of ['SIGINT', 'SIGTERM'] as const) {
     process.once(signal, () => {
       interrupted = true;

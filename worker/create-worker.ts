@@ -74,7 +74,7 @@ const DEFAULTS = {
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
   const { config, connection, namespace = 'default', log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
-  const bus = options.bus ?? new PostgresLiveBus(database);
+  const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
   const artifacts = new ArtifactStore(database);
   const registry = options.registry ?? new ToolRegistry(config.tools);
   const mcp = new MCPClientManager(config.mcp, { pins: createMcpPins(database), log });
