@@ -13,6 +13,7 @@ import { beginToolRun } from '../src/store/tool-runs.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution, keepAlive, type Execution } from './execution.js';
 import { abortReason } from './failures.js';
+import type { Speakers } from './speaker.js';
 import { boundOutput } from './tools/output-bounds.js';
 import { ToolExecutor } from './tools/tool-executor.js';
 import { idempotencyKeyOf, type TranscriptCache } from './transcript-cache.js';
@@ -22,6 +23,7 @@ const PREVIEW_UNITS = 400;
 export interface CallToolDeps extends ActivityDeps {
   readonly cache: TranscriptCache;
   readonly executor: ToolExecutor;
+  readonly speakers: Speakers;
 }
 
 /** The result of a tool before its bounds and its place. */
@@ -34,9 +36,20 @@ interface Outcome {
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
   const execution = currentExecution();
   const stop = keepAlive();
+  await deps.speakers.ready();
+  const { turn, step } = input;
+  const interrupt = new AbortController();
+  // An interruption comes over the bus: Temporal's cancellation waits for the next heartbeat.
+  const speaker = deps.speakers.begin(
+    execution.key,
+    { turn, step, attempt: execution.attempt },
+    () => interrupt.abort(new Error('The turn was interrupted.')),
+  );
   try {
-    return await new ToolRun(deps, input, execution).run();
+    const signals = stopSignals(execution.signal, interrupt.signal);
+    return await new ToolRun(deps, input, execution, signals).run();
   } finally {
+    deps.speakers.end(execution.key, speaker);
     stop();
   }
 }

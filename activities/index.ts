@@ -16,10 +16,10 @@ export type { ActivityDeps, ActivitySettings } from './deps.js';
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
 export function createActivities(deps: ActivityDeps): SessionActivities {
   const cache = new TranscriptCache(deps.transcripts);
-  const tool = { ...deps, cache, executor: new ToolExecutor() };
+  const speakers = new Speakers(deps.bus);
+  const tool = { ...deps, cache, executor: new ToolExecutor(), speakers };
   const model = {
     ...tool,
-    speakers: new Speakers(deps.bus),
     modelTools: new ModelTools(),
   };
   return withFailures<SessionActivities>({

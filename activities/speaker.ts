@@ -15,6 +15,9 @@ const FLUSH_MS = 20;
  */
 const FIRST_FLUSH_MS = 4;
 
+/** After so many ms Temporal has told whoever had not begun. */
+const INTERRUPTED_MS = 10_000;
+
 interface Place {
   readonly turn: number;
   readonly step: number;
@@ -117,6 +120,8 @@ export class Speaker {
 export class Speakers {
   readonly #bus: LiveBus;
   readonly #speaking = new Map<string, Set<Speaker>>();
+  /** Turns that were interrupted a moment ago: what begins only now belongs to them too. */
+  readonly #interrupted = new Map<string, number>();
   #listening: Promise<unknown> | undefined;
 
   constructor(bus: LiveBus) {
@@ -128,11 +133,12 @@ export class Speakers {
     await (this.#listening ??= this.#listen());
   }
 
-  /** Begins a voice; `end` it with {@link end}. */
+  /** Begins a voice; `end` it with {@link end}. A tool has one too, and says nothing. */
   begin(key: SessionKey, place: Place, interrupt: () => void): Speaker {
     const speaker = new Speaker(place, (delta) => this.#bus.publish(key, delta), interrupt);
     const name = nameOf(key);
     this.#speaking.set(name, (this.#speaking.get(name) ?? new Set()).add(speaker));
+    if (this.#interrupted.get(name) === place.turn) speaker.interrupt();
     return speaker;
   }
 
@@ -146,7 +152,12 @@ export class Speakers {
 
   async #listen(): Promise<void> {
     await this.#bus.onControl((key, message) => {
-      for (const speaker of this.#speaking.get(nameOf(key)) ?? []) {
+      const name = nameOf(key);
+      if (message.type === 'interrupt') {
+        this.#interrupted.set(name, message.turn);
+        setTimeout(() => this.#interrupted.delete(name), INTERRUPTED_MS).unref();
+      }
+      for (const speaker of this.#speaking.get(name) ?? []) {
         if (message.type === 'sync') speaker.repeat();
         else if (message.turn === speaker.turn) speaker.interrupt();
       }

@@ -52,7 +52,7 @@ const TURN_EVENTS = 600;
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
 
-/** In so many ms a model call that was told to stop has stopped. */
+/** In so many ms what was told to stop has stopped. */
 const HEARD_MS = 1_000;
 
 /** How a turn ended, for those who asked. */
@@ -291,6 +291,9 @@ class Session {
         paused: () => this.#paused,
         onRepeated: (ids) => state.repeated(ids),
         historyFull: () => workflowInfo().historyLength > policy.historyLimit + TURN_EVENTS,
+        onTools: () => {
+          if (this.#interruption) scope.cancel();
+        },
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           if (this.#interruption) scope.cancel();
@@ -546,19 +549,19 @@ class Session {
   }
 
   /**
-   * Stops what the turn is doing. A model call hears of it at once over the bus; Temporal's
-   * cancellation would reach it with its next heartbeat, and comes second, for when nobody
-   * speaks. Not both together: the call would end while the command to cancel it is on its
-   * way, and Temporal's test server never recovers from that.
+   * Stops what the turn is doing. A model call or a tool hears of it at once over the bus;
+   * Temporal's cancellation would reach it with its next heartbeat, and comes second, for what
+   * has not begun. Not both together: the call would end while the command to cancel it is on
+   * its way, and Temporal's test server never recovers from that.
    */
   #stopTurn(): Promise<void> {
     return CancellationScope.nonCancellable(async () => {
       const current = this.#turn;
       if (!current) return;
       const over = () => this.#turn !== current;
-      if (current.turn.calling) {
+      if (current.turn.listening) {
         await local.publishInterrupt({ turn: this.#state.turn }).catch(() => undefined);
-        await condition(() => over() || !current.turn.calling, HEARD_MS);
+        await condition(() => over() || !current.turn.listening, HEARD_MS);
       }
       if (!over()) current.scope.cancel();
     });

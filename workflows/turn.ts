@@ -41,6 +41,8 @@ export interface TurnSurroundings {
   readonly historyFull: () => boolean;
   readonly onRepeated: (ids: readonly string[]) => void;
   readonly onStep: (result: CallModelResult) => void;
+  /** The tools of a step have ended. */
+  readonly onTools: () => void;
 }
 
 /** How a turn ended, or why it stands still. */
@@ -57,8 +59,8 @@ export class Turn {
   inbox: InboxItem[] | undefined;
   /** Tool calls whose places are reserved. */
   openCalls: { message: number; first: number } | undefined;
-  /** A model call is under way: whoever speaks can be stopped without Temporal. */
-  calling = false;
+  /** What is under way listens on the bus, and can be stopped without Temporal. */
+  listening = false;
   readonly #around: TurnSurroundings;
 
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
@@ -83,6 +85,7 @@ export class Turn {
       }
       state.open = { ...state.open!, repairs: this.#countRepairs(result.calls) };
       await this.#runTools(result.seq, result.calls);
+      this.#around.onTools();
       if (state.open.repairs > policy.limits.maxRepairs) {
         throw new TurnFailed(
           'Turn.RepairsExhausted',
@@ -129,14 +132,14 @@ export class Turn {
     for (let compacted = false; ; compacted = true) {
       const inbox = this.inbox;
       const spent = state.open!.usage;
-      this.calling = true;
+      this.listening = true;
       const result = await modelCalls(policy, summary).callModel({
         ...this.place(),
         agent,
         ...(inbox && inbox.length > 0 ? { inbox } : {}),
         ...(spent.input + spent.output > 0 ? { spent } : {}),
       });
-      this.calling = false;
+      this.listening = false;
       state.head = result.head;
       state.spend(result.usage);
       this.inbox = undefined;
@@ -174,11 +177,13 @@ export class Turn {
       index,
       seq: first + index,
     });
+    this.listening = true;
     const settled = await Promise.allSettled(
       calls.map(async (call, index) =>
         call.done === undefined ? runTool(call, inputOf(index), policy) : undefined,
       ),
     );
+    this.listening = false;
     // A tool's own failure is a result. A rejection is a worker that went away too often, or
     // the interruption of the turn.
     for (const [index, result] of settled.entries()) {

@@ -36,9 +36,14 @@ export type OutgoingMessage =
 /** Waits between attempts when Temporal has ten updates in flight already, ms. */
 const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
 
+/** A worker answers a query within milliseconds, or it has to replay the history first. */
+const QUERY_MS = 5_000;
+
 export class Session {
   readonly #parts: SessionParts;
   readonly #handle: WorkflowHandle;
+  /** Number of the last event that an `ask` has seen: the next one need not look for it. */
+  #seen: number | undefined;
 
   constructor(parts: SessionParts, workflowId = workflowIdOf(parts.key)) {
     this.#parts = parts;
@@ -80,8 +85,14 @@ export class Session {
    */
   async ask(message: OutgoingMessage, options: { signal?: AbortSignal } = {}): Promise<Answer> {
     const body = withId(message);
+    if (typeof message !== 'string' && message.id !== undefined) {
+      // An id of the caller's: the message may have been sent, and answered, before.
+      await this.send(body);
+      return this.answerTo(body.id, options);
+    }
+    const after = this.#seen ?? (await this.record())?.lastEvent ?? 0;
     await this.send(body);
-    return this.answerTo(body.id, options);
+    return this.#awaitAnswer(body.id, after, undefined, options);
   }
 
   /** The answer of the turn that took the message with this id. */
@@ -90,18 +101,23 @@ export class Session {
     // In this order: what is not in the store yet comes behind the last event.
     const last = (await this.record())?.lastEvent ?? 0;
     const known = await findMessage(database, key.tenant, key.session, messageId);
-    let turn = known?.turn;
-    const after = known?.n ?? last;
+    return this.#awaitAnswer(messageId, known?.n ?? last, known?.turn, options);
+  }
+
+  async #awaitAnswer(
+    messageId: string,
+    after: number,
+    known: number | undefined,
+    options: { signal?: AbortSignal },
+  ): Promise<Answer> {
+    let turn = known;
     for await (const item of this.events({ after, ...options })) {
+      if ('n' in item) this.#seen = Math.max(this.#seen ?? 0, item.n);
       if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
       // Also when the message is known: one that the end found waiting has no turn.
       if (item.type === 'session.ended') break;
       const ending = turn !== undefined ? endOf(item, turn) : undefined;
       if (ending) return ending;
-      if (turn === undefined && !('n' in item)) {
-        // The message may have been accepted between the look and the subscription.
-        turn = (await findMessage(database, key.tenant, key.session, messageId))?.turn;
-      }
     }
     options.signal?.throwIfAborted();
     throw new PerduraError('Session.Closed', `Session ${this.id} ended before it answered.`);
@@ -153,7 +169,16 @@ export class Session {
 
   /** What the workflow itself says, now. Needs a worker. */
   async status(): Promise<SessionStatus> {
-    return this.#call(() => this.#handle.query<SessionStatus>(HANDLERS.status));
+    const query = () =>
+      this.#parts.client.withDeadline(Date.now() + QUERY_MS, () =>
+        this.#handle.query<SessionStatus>(HANDLERS.status),
+      );
+    // A question to a run that continues as new at this moment may find nobody (Temporal's test
+    // server never answers it); asked again it goes to the next run.
+    return this.#call(query).catch((error: unknown) => {
+      if (!(error instanceof PerduraError) || error.type !== 'Temporal.Unavailable') throw error;
+      return this.#call(query);
+    });
   }
 
   /** What the catalogue says; `undefined` for a session that no worker has opened yet. */

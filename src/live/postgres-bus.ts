@@ -22,12 +22,16 @@ import {
  */
 const MAX_TEXT_BYTES = 6_500;
 const CONTROL = 'perdura_control';
+/** A channel without readers is kept for so long, ms. */
+const LINGER_MS = 5_000;
 const RECONNECT_MS = [50, 200, 1_000, 3_000] as const;
 
 export class PostgresLiveBus implements LiveBus {
   readonly #database: Database;
   readonly #listeners = new Map<string, Set<LiveListener>>();
   readonly #controls = new Set<ControlListener>();
+  /** Channels that the connection listens on. */
+  readonly #standing = new Set<string>();
   #connection: Promise<pg.Client> | undefined;
   #last: Promise<void> = Promise.resolve();
   #closed = false;
@@ -53,15 +57,19 @@ export class PostgresLiveBus implements LiveBus {
     const channel = channelOf(key);
     const listeners = this.#listeners.get(channel) ?? new Set();
     this.#listeners.set(channel, listeners.add(listener));
-    await this.#listen(channel);
+    if (!this.#standing.has(channel)) await this.#listen(channel);
     return () => {
       listeners.delete(listener);
       if (listeners.size > 0 || this.#listeners.get(channel) !== listeners) return;
       this.#listeners.delete(channel);
-      void this.#inTurn((connection) => connection.query(`unlisten ${channel}`)).catch(
-        () => undefined,
-      );
+      setTimeout(() => this.#unlisten(channel), LINGER_MS).unref();
     };
+  }
+
+  /** Whoever asks, reads and asks again should not pay for two statements each time. */
+  #unlisten(channel: string): void {
+    if (this.#listeners.has(channel) || !this.#standing.delete(channel)) return;
+    this.#inTurn((connection) => connection.query(`unlisten ${channel}`)).catch(() => undefined);
   }
 
   async onControl(listener: ControlListener): Promise<() => void> {
@@ -119,6 +127,7 @@ export class PostgresLiveBus implements LiveBus {
       if (gone || this.#closed) return;
       gone = true;
       this.#connection = undefined;
+      this.#standing.clear();
       const wait = RECONNECT_MS[Math.min(this.#failures++, RECONNECT_MS.length - 1)]!;
       this.#retry = setTimeout(() => void this.#reconnect(), wait);
       this.#retry.unref();

@@ -6,21 +6,20 @@ import { storeError, type Database } from './database.js';
 
 /** Events of one session after number `after`, oldest first, at most `limit`. */
 export async function readEvents(
-  { db }: Database,
+  { pool }: Database,
   tenant: string,
   session: string,
   { after = 0, limit = 500 }: { after?: number; limit?: number } = {},
 ): Promise<SessionEvent[]> {
-  const rows = await db
-    .selectFrom('perdura.events as e')
-    .leftJoin('perdura.messages as m', 'm.row_id', 'e.message_row')
-    .where('e.tenant', '=', tenant)
-    .where('e.session', '=', session)
-    .where('e.n', '>', String(after))
-    .orderBy('e.n')
-    .limit(limit)
-    .select(['e.n', 'e.type', 'e.body', 'e.at', 'm.body as message'])
-    .execute()
+  // Named, so that it is planned once per connection: readers ask it with every event.
+  const { rows } = await pool
+    .query<{ n: string; type: string; body: object; at: Date; message: TranscriptMessage | null }>({
+      name: 'perdura-events',
+      text: `select e.n, e.type, e.body, e.at, m.body as message from perdura.events e
+        left join perdura.messages m on m.row_id = e.message_row
+        where e.tenant = $1 and e.session = $2 and e.n > $3 order by e.n limit $4`,
+      values: [tenant, session, after, limit],
+    })
     .catch((error: unknown) => {
       throw storeError(error);
     });
@@ -30,8 +29,8 @@ export async function readEvents(
         n: Number(row.n),
         at: row.at.toISOString(),
         type: row.type as SessionEventBody['type'],
-        ...(row.body as object),
-        ...textOf(row.message as TranscriptMessage | null, row.type),
+        ...row.body,
+        ...textOf(row.message, row.type),
       }) as SessionEvent,
   );
 }

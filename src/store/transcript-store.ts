@@ -112,10 +112,7 @@ export class TranscriptStore {
   readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
 
   /** `onAppend` hears of every append, for readers that PostgreSQL's notification misses. */
-  constructor(
-    database: Database,
-    onAppend?: (key: SessionKey, lastEvent: number) => void,
-  ) {
+  constructor(database: Database, onAppend?: (key: SessionKey, lastEvent: number) => void) {
     this.#database = database;
     this.#onAppend = onAppend;
   }
@@ -204,7 +201,7 @@ export class TranscriptStore {
     const { rows } = await this.#database.pool
       .query<{ r: T }>({
         name: `perdura-${name}`,
-        text: `select perdura.${name}($1::json) as r`,
+        text: `select perdura.${name}($1::jsonb) as r`,
         values: [parameter],
       })
       .catch(rethrow);

@@ -182,7 +182,7 @@ const STATEMENTS = [
    *
    * Within a stage a place is written once: who comes second gets what is there.
    */
-  `create function perdura.append(p json) returns json language plpgsql as $fn$
+  `create function perdura.append(p jsonb) returns json language plpgsql as $fn$
 declare
   v_tenant text := p->>'tenant';
   v_session text := p->>'session';
@@ -190,11 +190,11 @@ declare
   v_run text := p->>'run';
   v_stage bigint := (p->>'stage')::bigint;
   v_head int := (p->>'head')::int;
-  a json := p->'attempt';
-  u json;
+  a jsonb := p->'attempt';
+  u jsonb;
   t perdura.transcripts;
-  m json;
-  e json;
+  m jsonb;
+  e jsonb;
   r record;
   v_n bigint;
   v_start bigint;
@@ -298,7 +298,7 @@ begin
       where tenant = v_tenant and transcript = v_transcript and seq > v_head
         and superseded_at is null
         -- A sender's message that is about to be written at the same place again is the same.
-        and not exists (select 1 from json_array_elements(p->'messages') again
+        and not exists (select 1 from jsonb_array_elements(p->'messages') again
           where (again->>'seq')::int = messages.seq and again->>'key' = messages.key
             and again->>'messageId' = messages.message_id);
     get diagnostics v_count = row_count;
@@ -317,7 +317,7 @@ begin
   end if;
 
   if p->'messages' is not null then
-    for m in select * from json_array_elements(p->'messages') loop
+    for m in select * from jsonb_array_elements(p->'messages') loop
       continue when m->>'with' is not null and v_existing @> jsonb_build_array(
         jsonb_build_object('seq', (m->>'with')::int));
       select row_id, seq, key, body, usage into r from perdura.messages
@@ -347,7 +347,7 @@ begin
   end if;
 
   v_repeated := p->>'onlyIfNew' is not null and jsonb_array_length(v_duplicates) > 0
-    and jsonb_array_length(v_duplicates) = json_array_length(p->'messages');
+    and jsonb_array_length(v_duplicates) = jsonb_array_length(p->'messages');
   if v_repeated and a->>'outcome' = 'running' then
     -- Its call was begun on the strength of messages that are nothing new.
     update perdura.attempts set outcome = 'superseded', ended_at = clock_timestamp()
@@ -364,7 +364,7 @@ begin
     where tenant = v_tenant and session = v_session for update;
   v_start := v_n;
   if p->'events' is not null and not v_repeated then
-    for e in select * from json_array_elements(p->'events') loop
+    for e in select * from jsonb_array_elements(p->'events') loop
       continue when e->>'with' is not null and v_existing @> jsonb_build_array(
         jsonb_build_object('seq', (e->>'with')::int));
       -- An event about a message that turned out to be a duplicate did not happen.
@@ -381,13 +381,15 @@ begin
   u := case when v_repeated then null else p->'updates' end;
   if v_n > v_start or u is not null or a is not null then
     update perdura.sessions set
-        last_event = v_n, updated_at = now(),
+        last_event = v_n,
+        -- Indexed: moved at most once a second, so that most updates stay within their page.
+        updated_at = case when updated_at < now() - interval '1 second' then now() else updated_at end,
         -- A step that ends does not wake a session that was paused meanwhile.
         state = case when u->>'state' is null then state
           when state = 'paused' and u->>'force' is null then state else u->>'state' end,
         turn = coalesce((u->>'turn')::int, turn),
         head = coalesce((u->>'head')::int, head),
-        failure = case when u->>'state' is null then failure else u->'failure' end,
+        failure = case when u->>'state' is null then failure else (u->'failure')::json end,
         input_tokens = input_tokens + coalesce(v_in, 0),
         output_tokens = output_tokens + coalesce(v_out, 0),
         cached_tokens = cached_tokens + coalesce(v_cached, 0),
@@ -403,7 +405,7 @@ end
 $fn$`,
 
   // Enters a session once; run again by every run of its workflow.
-  `create function perdura.open_session(p json) returns json language plpgsql as $fn$
+  `create function perdura.open_session(p jsonb) returns json language plpgsql as $fn$
 declare
   v_new boolean;
 begin

@@ -27,6 +27,13 @@ const away = (run: 'local' | 'activity') =>
     },
   });
 
+const odd = tool({
+  name: 'odd',
+  description: 'Says what no database takes.',
+  effect: 'read',
+  execute: () => 'NUL \u0000 half \ud83d pair 😀 slash \\u0000',
+});
+
 const toolFailures = (transcript: readonly StoredMessage[]) =>
   transcript.flatMap(({ message }) =>
     message.role === 'tool' ? [message.failure?.type ?? 'fine'] : [],
@@ -36,7 +43,7 @@ describe('tool calls', () => {
   let h: Harness;
   let tight: Harness;
   beforeAll(async () => {
-    h = await Harness.start({ tools: [add, away('local'), away('activity')] });
+    h = await Harness.start({ tools: [add, away('local'), away('activity'), odd] });
     tight = await Harness.start({
       tools: [add],
       agent: { model: 'gpt-4o', limits: { maxSteps: 4, maxTurnMs: 1_500, maxTurnCostUsd: 0.01 } },
@@ -104,6 +111,24 @@ describe('tool calls', () => {
       expect(toolFailures(await session.transcript())).toEqual(['Store.Unavailable']);
     },
   );
+
+  it('tool output: NUL and halves of pairs, from a tool and from the model → kept as U+FFFD', async () => {
+    const clean = 'NUL \ufffd half \ufffd pair 😀 slash \\u0000';
+    h.model.enqueue(calls('odd', '{"why":"\u0000 \ud83d"}'), 'NUL \u0000 half \ud83d!');
+    const session = await h.runtime.start();
+    expect((await session.ask('odd')).text).toBe('NUL \ufffd half \ufffd!');
+    const shown = h.model.requests.at(-1)!.messages.at(-1)!.text;
+    expect(shown).toBe(clean);
+    const [result] = (await session.transcript()).filter(({ message }) => message.role === 'tool');
+    expect(result!.message).toMatchObject({ content: [{ type: 'text', text: clean }] });
+    h.model.enqueue('next');
+    expect((await session.ask('again')).text).toBe('next');
+    const all = h.model.requests.at(-1)!.messages.flatMap((m) => [
+      m.text,
+      ...m.calls.map((call) => call.arguments),
+    ]);
+    expect(all.join('')).not.toMatch(/\u0000|\p{Surrogate}/u);
+  });
 
   it('F17 endless tool loop: → stopped by maxSteps, the next message works', async () => {
     tight.model.reply('steps', calls('add', { a: 1, b: 2 }), { times: 4 });

@@ -30,7 +30,8 @@ describe('a turn longer than a history', () => {
     await session.send('meanwhile');
     const answer = await asked;
     expect(answer).toMatchObject({ turn: 1, text: 'the end' });
-    await eventually(async () => (await session.status()).turn === 2);
+    await eventually(async () => userTexts(await session.transcript()).length === 2);
+    await eventually(async () => (await session.record())!.state === 'idle');
     const transcript = await session.transcript();
     expect(transcript.filter(({ message }) => message.role === 'tool')).toHaveLength(360);
     expect(userTexts(transcript)).toEqual(['long', 'meanwhile']);
@@ -52,7 +53,9 @@ describe('a turn longer than a history', () => {
     // Signals fill the history while the turn is held.
     const handle = h.runtime.temporal.workflow.getHandle(session.workflowId);
     while ((await session.status()).runs === 1) {
-      await Promise.all([1, 2, 3, 4, 5, 6, 7, 8].map(() => handle.signal(HANDLERS.message, 'more')));
+      await Promise.all(
+        [1, 2, 3, 4, 5, 6, 7, 8].map(() => handle.signal(HANDLERS.message, 'more')),
+      );
     }
     expect(await session.status()).toMatchObject({ state: 'paused', turn: 1 });
     expect(await session.interrupt('enough')).toEqual({ interrupted: true, turn: 1 });

@@ -18,7 +18,11 @@ describe('structured output', () => {
   afterAll(() => h.stop());
 
   it('answer: against the schema → asked again with what was wrong; the wrong one is superseded and not in the transcript', async () => {
-    h.model.enqueue({ text: '{"city":"Bern"}', chunkSize: 5, chunkDelayMs: 20 }, 'Seven degrees.', right);
+    h.model.enqueue(
+      { text: '{"city":"Bern"}', chunkSize: 5, chunkDelayMs: 20 },
+      'Seven degrees.',
+      right,
+    );
     const session = await h.runtime.start();
     const reader = new Reader();
     const reading = reader.until(session, 'turn.completed');
@@ -53,6 +57,8 @@ describe('structured output', () => {
     h.model.enqueue('{"city":7,"degrees":7}', { error: { status: 500 } }, right);
     const session = await h.runtime.start();
     expect((await session.ask('weather?')).text).toBe(right);
-    expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)[1]).toBe('{"city":7,"degrees":7}');
+    expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)[1]).toBe(
+      '{"city":7,"degrees":7}',
+    );
   });
 });

@@ -33,7 +33,7 @@ describe('wake-up', () => {
     model = await ScriptedModel.start();
     model.reply(/^/, (request) => `re: ${request.lastUserText}`);
     runtime = await AgentRuntime.connect({
-      connection: env.connection as never,
+      connection: env.connection,
       databaseUrl,
       tenant,
       taskQueue: tenant,

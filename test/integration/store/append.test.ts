@@ -1,0 +1,263 @@
+import { randomUUID } from 'node:crypto';
+import fc from 'fast-check';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import type { TranscriptMessage } from '../../../src/contracts/message.js';
+import { readEvents } from '../../../src/store/event-log.js';
+import { migrate } from '../../../src/store/migrate.js';
+import { openDatabase, type Database } from '../../../src/store/database.js';
+import { TranscriptStore, type Writer } from '../../../src/store/transcript-store.js';
+
+const user = (id: string): TranscriptMessage => ({ role: 'user', id, text: `text of ${id}` });
+const write = fc.record({
+  run: fc.nat(2),
+  /** How far from the newest stage of the model: late, the same, or the next ones. */
+  stage: fc.integer({ min: -2, max: 2 }),
+  /** How far back the head is that the writer knows. */
+  back: fc.nat(2),
+  count: fc.nat(3),
+  /** Some ids come again. */
+  ids: fc.array(fc.nat(12), { minLength: 3, maxLength: 3 }),
+  note: fc.boolean(),
+});
+
+/** What `perdura.append` promises, in a few lines and without a database. */
+class Oracle {
+  run = 0;
+  readonly seen = new Set([0]);
+  stage = -1;
+  rows = new Map<number, { key: string; id: string }>();
+  events: string[] = [];
+  keys = new Set<string>();
+  epoch = 1;
+
+  append(
+    run: number,
+    stage: number | undefined,
+    head: number,
+    messages: { seq: number; id: string; key: string }[],
+  ) {
+    if (run !== this.run) {
+      if (this.seen.has(run)) return 'fenced';
+      this.seen.add(run);
+      this.run = run;
+      this.stage = -1;
+      this.epoch += 1;
+    } else if (stage !== undefined && stage < this.stage) return 'fenced';
+    if (stage !== undefined && stage > this.stage) {
+      this.stage = stage;
+      for (const [seq, row] of this.rows) {
+        const again = messages.some((m) => m.seq === seq && m.key === row.key);
+        if (seq > head && !again) this.rows.delete(seq);
+      }
+    }
+    const duplicates: string[] = [];
+    for (const { seq, id, key } of messages) {
+      const there = this.rows.get(seq);
+      if (there) {
+        if (there.key !== key) return 'conflict';
+      } else if ([...this.rows.values()].some((row) => row.id === id)) duplicates.push(id);
+      else this.rows.set(seq, { key, id });
+    }
+    for (const { id } of messages) {
+      const key = `${this.epoch}:m${id}`;
+      if (duplicates.includes(id) || this.keys.has(key)) continue;
+      this.keys.add(key);
+      this.events.push(id);
+    }
+    return duplicates;
+  }
+
+  get head(): number {
+    return Math.max(0, ...this.rows.keys());
+  }
+}
+
+describe('append', () => {
+  let database: Database;
+  let store: TranscriptStore;
+  beforeAll(async () => {
+    await migrate(inject('databaseUrl'));
+    database = openDatabase(inject('databaseUrl'), { maxConnections: 4 });
+    store = new TranscriptStore(database);
+  });
+  afterAll(() => database.close());
+
+  const open = async () => {
+    const session = `p${randomUUID()}`;
+    const key = { tenant: 'append', session, transcript: session };
+    await store.openSession({ ...key, run: 'run0', workflowId: session, agent: 'a' });
+    return key;
+  };
+  const messagesOf = (head: number, ids: readonly string[]) =>
+    ids.map((id, i) => ({
+      seq: head + 1 + i,
+      key: `m${id}`,
+      turn: 1,
+      step: 0,
+      attempt: 1,
+      messageId: id,
+      body: user(id),
+    }));
+  const eventsOf = (head: number, ids: readonly string[]) =>
+    ids.map((id, i) => ({
+      key: `m${id}`,
+      seq: head + 1 + i,
+      messageId: id,
+      body: { type: 'message.accepted' as const, id, seq: head + 1 + i, turn: 1, text: '' },
+    }));
+
+  it('F21 any writers, late, again and of other runs → what a fence of a few lines would let through', async () => {
+    await fc.assert(
+      fc.asyncProperty(fc.array(write, { minLength: 1, maxLength: 14 }), async (writes) => {
+        const key = await open();
+        const oracle = new Oracle();
+        for (const { run, stage: off, back, count, ids, note } of writes) {
+          const stage = note ? undefined : Math.max(0, oracle.stage + off);
+          const head = Math.max(0, oracle.head - back);
+          const chosen = note ? [] : [...new Set(ids)].slice(0, count).map((id) => `i${id}`);
+          const messages = messagesOf(head, chosen);
+          const before = structuredClone({ ...oracle, seen: [...oracle.seen] });
+          const expected = oracle.append(
+            run,
+            stage,
+            head,
+            messages.map(({ seq, messageId, key: place }) => ({ seq, id: messageId, key: place })),
+          );
+          const writer: Writer = {
+            ...key,
+            run: `run${run}`,
+            head,
+            ...(stage === undefined ? {} : { stage }),
+          };
+          const got = await store
+            .append(writer, { channel: 'none', messages, events: eventsOf(head, chosen) })
+            .then(
+              ({ duplicates }) => [...duplicates],
+              (error: { type?: string; code?: string }) =>
+                error.type === 'Store.Fenced'
+                  ? 'fenced'
+                  : error.code === 'PD409'
+                    ? 'conflict'
+                    : error,
+            );
+          expect(got).toEqual(expected);
+          if (expected === 'conflict') {
+            // Nothing of it is kept: neither here.
+            Object.assign(oracle, { ...before, seen: new Set(before.seen) });
+          }
+        }
+        const rows = await store.read(key.tenant, key.transcript);
+        expect(
+          rows.map(({ seq, message }) => [seq, message.role === 'user' && message.id]),
+        ).toEqual([...oracle.rows].sort(([a], [b]) => a - b).map(([seq, { id }]) => [seq, id]));
+        const events = await readEvents(database, key.tenant, key.session);
+        expect(events.map(({ n }) => n)).toEqual(events.map((_, i) => i + 1));
+        expect(events.map((event) => event.type === 'message.accepted' && event.id)).toEqual(
+          oracle.events,
+        );
+        for (const event of events) {
+          if (event.type === 'message.accepted') expect(event.text).toBe(`text of ${event.id}`);
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
+  it('F7 many writers of the same place at once → one is kept, all are told the same', async () => {
+    const key = await open();
+    const writer: Writer = { ...key, run: 'run0', stage: 1, head: 0 };
+    const results = await Promise.all(
+      Array.from({ length: 20 }, (_, i) =>
+        store.append(writer, {
+          channel: 'none',
+          messages: [
+            {
+              seq: 1,
+              key: 'a1',
+              turn: 1,
+              step: 1,
+              attempt: i,
+              body: { role: 'assistant', id: `${i}`, text: `${i}`, finish: 'stop', model: 'm' },
+            },
+          ],
+          events: [{ key: 's1', body: { type: 'turn.started', turn: 1 } }],
+        }),
+      ),
+    );
+    const [row, ...more] = await store.read(key.tenant, key.transcript);
+    expect(more).toEqual([]);
+    expect(results.filter(({ existing }) => existing.length === 0)).toHaveLength(1);
+    for (const { existing } of results) {
+      if (existing[0]) expect(existing[0].body).toEqual(row!.message);
+    }
+    expect(await readEvents(database, key.tenant, key.session)).toHaveLength(1);
+  });
+
+  it('F7 every message of an append is a duplicate → no event, no change of state, where that was asked', async () => {
+    const key = await open();
+    const writer: Writer = { ...key, run: 'run0', stage: 1, head: 0 };
+    await store.append(writer, {
+      channel: 'none',
+      messages: messagesOf(0, ['a']),
+      events: eventsOf(0, ['a']),
+    });
+    const again = {
+      channel: 'none',
+      messages: messagesOf(1, ['a']),
+      events: [
+        { key: 't2', body: { type: 'turn.started' as const, turn: 2 } },
+        ...eventsOf(1, ['a']),
+      ],
+      updates: { state: 'running' as const, turn: 2 },
+      onlyIfNew: true as const,
+    };
+    const { duplicates, lastEvent } = await store.append({ ...writer, stage: 2, head: 1 }, again);
+    expect(duplicates).toEqual(['a']);
+    expect(lastEvent).toBe(1);
+    const { rows } = await database.pool.query(
+      'select state, turn from perdura.sessions where session = $1',
+      [key.session],
+    );
+    expect(rows).toEqual([{ state: 'idle', turn: 0 }]);
+  });
+
+  it('F1 an attempt that was given up, whose bill comes late → paid once; also when it is fenced', async () => {
+    const key = await open();
+    const usage = (input: number) => ({
+      input,
+      output: 1,
+      cached: 0,
+      reasoning: 0,
+      costMicros: input,
+    });
+    const attempt = (n: number, outcome: 'running' | 'completed', input: number) => ({
+      channel: 'none',
+      attempt: {
+        kind: 'model' as const,
+        turn: 1,
+        step: 1,
+        attempt: n,
+        model: 'm',
+        outcome,
+        usage: usage(input),
+      },
+    });
+    const writer: Writer = { ...key, run: 'run0', stage: 1, head: 0 };
+    await store.append(writer, attempt(1, 'running', 100));
+    await store.append(writer, attempt(2, 'running', 100));
+    await store.append(writer, attempt(2, 'completed', 90));
+    const spent = async () => {
+      const { rows } = await database.pool.query<{ cost_micros: string }>(
+        'select cost_micros from perdura.sessions where session = $1',
+        [key.session],
+      );
+      return Number(rows[0]!.cost_micros);
+    };
+    expect(await spent()).toBe(190);
+    await store.append({ ...writer, stage: 5 }, { channel: 'none' });
+    await expect(store.append(writer, attempt(1, 'completed', 95))).rejects.toMatchObject({
+      type: 'Store.Fenced',
+    });
+    expect(await spent()).toBe(185);
+  });
+});
