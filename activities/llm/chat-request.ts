@@ -1,6 +1,7 @@
 /** A model call as a request of chat completions. Pure; the answer is `chat-completions.ts`. */
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
+import type { ToolMessage, TranscriptMessage } from '../../src/contracts/message.js';
 import { hostOf } from './model-errors.js';
 import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
@@ -67,39 +68,56 @@ function chatMessages(request: ModelRequest): Message[] {
   };
   for (const message of request.messages) {
     if (message.role === 'tool') {
-      messages.push({
-        role: 'tool',
-        tool_call_id: message.callId,
-        content: toolText(message, request.images),
-      });
+      messages.push(
+        message.content.some(({ type }) => type === 'image')
+          ? toolMessage(message, request.images)
+          : kept(message, () => toolMessage(message, undefined)),
+      );
       images.push(...imagesOf(message, request.images));
       continue;
     }
     flush();
-    if (message.role === 'user') messages.push({ role: 'user', content: userText(message) });
-    else if (message.role === 'summary') {
-      messages.push({ role: 'user', content: summaryText(message) });
-    } else {
-      const calls = message.toolCalls ?? [];
-      // An answer that was interrupted before its first word: some endpoints refuse it empty.
-      if (calls.length === 0 && message.text === '') continue;
-      messages.push({
-        role: 'assistant',
-        content: message.text === '' ? null : message.text,
-        ...(calls.length === 0
-          ? {}
-          : {
-              tool_calls: calls.map((call) => ({
-                type: 'function' as const,
-                id: call.id,
-                function: { name: call.name, arguments: callArguments(call.arguments) },
-              })),
-            }),
-      });
-    }
+    // An answer that was interrupted before its first word: some endpoints refuse it empty.
+    if (message.role === 'assistant' && message.text === '' && !message.toolCalls?.length) continue;
+    messages.push(kept(message, () => plainMessage(message)));
   }
   flush();
   return messages;
+}
+
+/**
+ * A message in its wire form. The transcript's messages are the same objects from call to
+ * call, and a long conversation should not be put into words anew each time.
+ */
+const wireForms = new WeakMap<TranscriptMessage, Message>();
+
+function kept(message: TranscriptMessage, make: () => Message): Message {
+  let wire = wireForms.get(message);
+  if (!wire) wireForms.set(message, (wire = make()));
+  return wire;
+}
+
+function toolMessage(message: ToolMessage, images: ModelRequest['images']): Message {
+  return { role: 'tool', tool_call_id: message.callId, content: toolText(message, images) };
+}
+
+function plainMessage(message: Exclude<TranscriptMessage, ToolMessage>): Message {
+  if (message.role === 'user') return { role: 'user', content: userText(message) };
+  if (message.role === 'summary') return { role: 'user', content: summaryText(message) };
+  const calls = message.toolCalls ?? [];
+  return {
+    role: 'assistant',
+    content: message.text === '' ? null : message.text,
+    ...(calls.length === 0
+      ? {}
+      : {
+          tool_calls: calls.map((call) => ({
+            type: 'function' as const,
+            id: call.id,
+            function: { name: call.name, arguments: callArguments(call.arguments) },
+          })),
+        }),
+  };
 }
 
 function imageMessage(images: readonly WireImage[]): Message {
