@@ -97,7 +97,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   },
   M10: {
     what: 'state kept, resumed from where it was',
-    shownBy: { [at.kills]: ['F1 F2 F3 workers:'], [at.stuck]: ['F29 workflow task:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.stuck]: ['F29 workflow task:'] },
   },
   P1: {
     what: 'a transcript by reference: what a turn adds to the history does not grow',
@@ -129,18 +129,24 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
 export const FAULTS: Readonly<Record<string, Requirement>> = {
   F1: {
     what: 'worker killed around a model call: goes on, one message, every usage recorded',
-    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
   },
   F2: {
     what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',
-    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
   },
   F3: {
     what: 'killed between parallel tools: only what is unfinished runs again',
-    shownBy: { [at.kills]: ['F1 F2 F3 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
   },
-  F4: { what: 'killed during continue-as-new: queue and ids are there', open: true, shownBy: {} },
-  F5: { what: 'SIGTERM: finishes or hands over within the grace time', open: true, shownBy: {} },
+  F4: {
+    what: 'killed during continue-as-new: queue and ids are there',
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+  },
+  F5: {
+    what: 'SIGTERM: finishes or hands over within the grace time',
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+  },
   F7: {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
     shownBy: {

@@ -42,6 +42,9 @@ export async function runWorker(settings: Settings, ready: () => void = () => {}
       taskQueue: settings.taskQueue,
       databaseUrl: settings.databaseUrl,
       log,
+      settings: {
+        ...(settings.historyLimit === undefined ? {} : { historyLimit: settings.historyLimit }),
+      },
       worker: {
         ...(settings.maxCachedWorkflows === undefined
           ? {}

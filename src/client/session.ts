@@ -213,25 +213,29 @@ export class Session {
         return await call();
       } catch (raw) {
         const error = toClientError(raw, this.id);
-        const wait = BUSY_WAITS[tries];
         if (!(error instanceof PerduraError)) throw error;
-        if (error.type === 'Session.TooManyUpdates' && wait !== undefined) {
-          await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
-        } else if (error.type === 'Session.NotFound') throw await this.#whyNotFound(error);
-        else throw error;
+        const failure =
+          error.type === 'Session.NotFound' ? await this.#whyNotFound(error, tries) : error;
+        const wait = BUSY_WAITS[tries];
+        const busy = failure === undefined || failure.type === 'Session.TooManyUpdates';
+        if (!busy || wait === undefined) throw failure ?? error;
+        await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
       }
     }
   }
 
-  async #whyNotFound(error: PerduraError): Promise<PerduraError> {
+  /** `undefined`: look again, because between two runs a session may not be there for a moment. */
+  async #whyNotFound(error: PerduraError, tries: number): Promise<PerduraError | undefined> {
     const record = await this.record();
     if (!record) return error;
-    return record.state === 'terminated'
-      ? new PerduraError('Session.Closed', `Session ${this.id} is over.`)
-      : new PerduraError(
-          'Session.Closed',
-          `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it.`,
-        );
+    if (record.state === 'terminated') {
+      return new PerduraError('Session.Closed', `Session ${this.id} is over.`);
+    }
+    if (tries < 3) return undefined;
+    return new PerduraError(
+      'Session.Closed',
+      `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it.`,
+    );
   }
 }
 

@@ -36,6 +36,11 @@ export interface Settings {
   readonly configFile?: string;
   /** Workflows that one worker keeps in memory (`PERDURA_MAX_CACHED_WORKFLOWS`). */
   readonly maxCachedWorkflows?: number;
+  /**
+   * `PERDURA_HISTORY_LIMIT`: events of one run after which a session continues as new at the
+   * next boundary of a turn. Default 3,000.
+   */
+  readonly historyLimit?: number;
   /** `PERDURA_LOG_LEVEL`: debug, info, warn, error. Default warn. */
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** `NO_COLOR` (https://no-color.org), or a terminal without colours: `TERM` is `dumb`. */
@@ -78,13 +83,8 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
       `PERDURA_LOG_LEVEL is "${level}": use debug, info, warn or error.`,
     );
   }
-  const cached = env.PERDURA_MAX_CACHED_WORKFLOWS;
-  if (cached !== undefined && !/^[1-9]\d{0,5}$/.test(cached)) {
-    throw new PerduraError(
-      'Config.Invalid',
-      `PERDURA_MAX_CACHED_WORKFLOWS is "${cached}": use a whole number from 1.`,
-    );
-  }
+  const cached = wholeNumber(env, 'PERDURA_MAX_CACHED_WORKFLOWS');
+  const historyLimit = wholeNumber(env, 'PERDURA_HISTORY_LIMIT');
   const kind = env.PERDURA_TEMPORAL || undefined;
   if (kind !== undefined && !isLocalKind(kind)) {
     throw new PerduraError(
@@ -107,7 +107,8 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
       ...optional('model', env.OPENAI_MODEL),
     },
     ...optional('configFile', env.PERDURA_CONFIG && resolve(cwd, env.PERDURA_CONFIG)),
-    ...(cached === undefined ? {} : { maxCachedWorkflows: Number(cached) }),
+    ...(cached === undefined ? {} : { maxCachedWorkflows: cached }),
+    ...(historyLimit === undefined ? {} : { historyLimit }),
     logLevel: level,
     noColor: Boolean(env.NO_COLOR) || env.TERM === 'dumb',
     cacheDir: join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'perdura'),
@@ -151,6 +152,13 @@ function optional<K extends string>(key: K, value: string | undefined) {
 
 function isLocalKind(value: string): value is LocalTemporalKind {
   return (LOCAL_TEMPORAL_KINDS as readonly string[]).includes(value);
+}
+
+function wholeNumber(env: Environment, name: string): number | undefined {
+  const value = env[name];
+  if (value === undefined || value === '') return undefined;
+  if (/^[1-9]\d{0,5}$/.test(value)) return Number(value);
+  throw new PerduraError('Config.Invalid', `${name} is "${value}": use a whole number from 1.`);
 }
 
 function isLevel(value: string): value is Settings['logLevel'] {

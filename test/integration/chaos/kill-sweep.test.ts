@@ -64,7 +64,8 @@ describe('kill sweep', () => {
       alive.find((worker) => worker.pid === pid) ?? alive[Math.floor(random() * alive.length)];
     if (!victim) return;
     kills += 1;
-    victim.kill('SIGKILL');
+    // Every fifth worker is asked to end, and hands over what it cannot finish (F5).
+    victim.kill(kills % 5 === 0 ? 'SIGTERM' : 'SIGKILL');
   };
 
   beforeAll(async () => {
@@ -89,6 +90,8 @@ describe('kill sweep', () => {
       CHAOS_LEDGER: ledger.url,
       PERDURA_CONFIG: fileURLToPath(new URL('../../fixtures/chaos.config.ts', import.meta.url)),
       PERDURA_TASK_QUEUE: name,
+      // Each session continues as new every few turns, so kills fall into that too (F4).
+      PERDURA_HISTORY_LIMIT: '120',
       PERDURA_MAX_CACHED_WORKFLOWS: process.env.PERDURA_TEST_CACHED_WORKFLOWS,
     });
     const module = compiledModule('worker/main.js');
@@ -113,7 +116,7 @@ describe('kill sweep', () => {
     await rm(folder, { recursive: true, force: true });
   });
 
-  it(`F1 F2 F3 workers: ${KILLS} kills among ${MESSAGES} messages → lost 0, doubled 0, in order`, async () => {
+  it(`F1 F2 F3 F4 F5 workers: ${KILLS} kills among ${MESSAGES} messages → lost 0, doubled 0, in order`, async () => {
     const sessions = await Promise.all(
       Array.from({ length: SESSIONS }, (_, i) => runtime.start({ session: `sweep-${i}` })),
     );
@@ -123,6 +126,7 @@ describe('kill sweep', () => {
     await Promise.all(sessions.map((session, i) => settled(session, accepted[i]!.length)));
 
     let lost = 0;
+    let runs = 0;
     let outOfOrder = 0;
     let doubledMessages = 0;
     let unanswered = 0;
@@ -133,17 +137,19 @@ describe('kill sweep', () => {
       );
       lost += accepted[i]!.filter((id) => !taken.includes(id)).length;
       doubledMessages += taken.length - new Set(taken).size;
-      outOfOrder += taken.filter((id, at) => id !== accepted[i]![at]).length;
+      const acceptance = await acceptedInOrder(runtime, session.workflowId);
+      runs += acceptance.runs;
+      outOfOrder += taken.filter((id, at) => id !== acceptance.ids[at]).length;
       const said = transcript.flatMap(({ message }) =>
         message.role === 'assistant' && message.toolCalls === undefined ? [message.text] : [],
       );
       // What a run without faults says: one answer to each message, in order.
-      unanswered += accepted[i]!.filter((id, at) => said[at] !== `finished ${id}`).length;
+      unanswered += taken.filter((id, at) => said[at] !== `finished ${id}`).length;
     }
     const doubled = ledger.doubled().length + doubledMessages;
     const { attempts, unknown } = await audit(sessions);
     console.log(
-      `seed ${SEED} · kills ${kills} · messages ${accepted.flat().length} · lost ${lost} · doubled ${doubled} · ` +
+      `seed ${SEED} · kills ${kills} · runs ${runs} · messages ${accepted.flat().length} · lost ${lost} · doubled ${doubled} · ` +
         `out of order ${outOfOrder} · stuck ${unanswered} · OUTCOME_UNKNOWN ${unknown} · ` +
         `model calls ${model.requests.length}, on record ${attempts}`,
     );
@@ -186,6 +192,36 @@ async function settled(session: Session, turns: number): Promise<void> {
       throw new Error(`${item.failure.type}: ${item.failure.message}`);
     if (item.type === 'turn.completed' && ++ended === turns) return;
   }
+}
+
+/**
+ * Ids of messages as Temporal accepted them: signals and updates in the order of the history,
+ * over all runs of the workflow. That is the order that the transcript must have.
+ */
+async function acceptedInOrder(
+  runtime: AgentRuntime,
+  workflowId: string,
+): Promise<{ ids: string[]; runs: number }> {
+  const perRun: string[][] = [];
+  let runId: string | undefined;
+  do {
+    const handle = runtime.temporal.workflow.getHandle(workflowId, runId);
+    const { events } = await handle.fetchHistory();
+    perRun.unshift(
+      (events ?? []).flatMap((event) => {
+        const payload =
+          event.workflowExecutionSignaledEventAttributes?.input?.payloads?.[0] ??
+          event.workflowExecutionUpdateAcceptedEventAttributes?.acceptedRequest?.input?.args
+            ?.payloads?.[0];
+        if (!payload?.data) return [];
+        const { id } = JSON.parse(Buffer.from(payload.data).toString()) as { id?: string };
+        return id === undefined ? [] : [id];
+      }),
+    );
+    const started = events?.[0]?.workflowExecutionStartedEventAttributes;
+    runId = started?.continuedExecutionRunId || undefined;
+  } while (runId !== undefined);
+  return { ids: [...new Set(perRun.flat())], runs: perRun.length };
 }
 
 async function audit(sessions: Session[]): Promise<{ attempts: number; unknown: number }> {

@@ -123,10 +123,9 @@ describe('tool calls', () => {
     expect(result!.message).toMatchObject({ content: [{ type: 'text', text: clean }] });
     h.model.enqueue('next');
     expect((await session.ask('again')).text).toBe('next');
-    const all = h.model.requests.at(-1)!.messages.flatMap((m) => [
-      m.text,
-      ...m.calls.map((call) => call.arguments),
-    ]);
+    const all = h.model.requests
+      .at(-1)!
+      .messages.flatMap((m) => [m.text, ...m.calls.map((call) => call.arguments)]);
     expect(all.join('')).not.toMatch(/\u0000|\p{Surrogate}/u);
   });
 
