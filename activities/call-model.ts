@@ -13,7 +13,12 @@ import type {
   CallToolResult,
 } from '../src/contracts/activities.js';
 import type { Agent } from '../src/contracts/agent.js';
-import type { AttemptFailure, NewEvent, NewMessage } from '../src/store/transcript-store.js';
+import type {
+  Appended,
+  AttemptFailure,
+  NewEvent,
+  NewMessage,
+} from '../src/store/transcript-store.js';
 import type { ModelRequest, ModelResponse } from '../src/contracts/llm.js';
 import type { Tool } from '../src/contracts/tool.js';
 import {
@@ -57,6 +62,12 @@ const DONE_UNITS = 200;
 export interface CallModelDeps extends CallToolDeps {
   readonly speakers: Speakers;
   readonly modelTools: ModelTools;
+}
+
+/** What the first write of an attempt has found. */
+interface Begun extends Appended {
+  /** The context was built of something else than the transcript holds. */
+  readonly stale: boolean;
 }
 
 /** Everything that one attempt knows. */
@@ -105,10 +116,12 @@ class StepRun {
     const { execution, seq } = this.#step;
     const context = await this.#context();
     if (context.overflow) return this.#needsCompaction();
-    const begun = this.#begin(context);
+    const { sent, begun } = this.#begin(context);
     if (execution.attempt === 1) {
       // A first attempt has nothing of its own in the transcript, so its call need not wait
       // for its first write. It is called off in the rare case that the write finds otherwise.
+      // But what the call may cost must be on record whatever happens to this process.
+      await sent;
       const result = await this.#speak(context, begun);
       if (result !== 'again') return result;
     }
@@ -207,7 +220,15 @@ class StepRun {
   }
 
   /** The first write: the messages of the turn, the attempt, what readers may know. */
-  async #begin(context: Context) {
+  #begin(context: Context): { sent: Promise<void>; begun: Promise<Begun> } {
+    let onSent: () => void = () => undefined;
+    const sent = new Promise<void>((resolve) => (onSent = resolve));
+    const begun = this.#writeBeginning(context, onSent);
+    begun.catch(onSent);
+    return { sent, begun };
+  }
+
+  async #writeBeginning(context: Context, onSent: () => void): Promise<Begun> {
     const { execution, agent, input, seq } = this.#step;
     const { turn, step } = input;
     const first = step === 1 && input.inbox !== undefined;
@@ -226,19 +247,23 @@ class StepRun {
         },
       },
     ];
-    const appended = await this.#deps.transcripts.append(execution.writer(input), {
-      channel: execution.channel,
-      messages,
-      events: started,
-      ...(execution.attempt > 1 ? { probe: { seq, key: this.#answerKey() } } : {}),
-      attempt: {
-        ...this.#attempt(),
-        outcome: 'running',
-        usage: this.#priced({ ...NO_USAGE, input: context.tokens, estimated: true }),
+    const appended = await this.#deps.transcripts.append(
+      execution.writer(input),
+      {
+        channel: execution.channel,
+        messages,
+        events: started,
+        ...(execution.attempt > 1 ? { probe: { seq, key: this.#answerKey() } } : {}),
+        attempt: {
+          ...this.#attempt(),
+          outcome: 'running',
+          usage: this.#priced({ ...NO_USAGE, input: context.tokens, estimated: true }),
+        },
+        updates: { state: 'running', turn },
+        onlyIfNew: true,
       },
-      updates: { state: 'running', turn },
-      onlyIfNew: true,
-    });
+      onSent,
+    );
     this.#duplicates = appended.duplicates;
     const { key, transcript, run } = execution;
     const good = this.#deps.cache.confirm(key, transcript, run, appended.generation);

@@ -171,7 +171,9 @@ class Session {
     while (!this.#ending) {
       await this.#idle();
       if (this.#ending) break;
-      if (this.#full()) {
+      // A carried turn that was interrupted ends here: no run is continued with it.
+      const stopping = this.#state.open !== undefined && this.#interruption !== undefined;
+      if (this.#full() && !stopping) {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#paused)) {
         await this.#runTurn();

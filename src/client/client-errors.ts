@@ -7,6 +7,7 @@ import { isFailureType, PerduraError } from '../contracts/failures.js';
 const UNAVAILABLE = 14;
 const DEADLINE_EXCEEDED = 4;
 const RESOURCE_EXHAUSTED = 8;
+const FAILED_PRECONDITION = 9;
 
 export function toClientError(error: unknown, session: string): unknown {
   if (error instanceof PerduraError) return error;
@@ -32,6 +33,13 @@ export function toClientError(error: unknown, session: string): unknown {
     return new PerduraError(
       'Session.TooManyUpdates',
       `Temporal takes no more for session ${session} now: ${messageOf(error)}.`,
+      { cause: error },
+    );
+  }
+  if (code === FAILED_PRECONDITION && /Workflow Task in failed state/i.test(messageOf(error))) {
+    return new PerduraError(
+      'Session.Stuck',
+      `Session ${session} takes nothing now: its workflow task fails at each attempt.`,
       { cause: error },
     );
   }

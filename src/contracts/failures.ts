@@ -86,6 +86,11 @@ export const FAILURES = {
     retry: true,
     remedy: 'Ask again with the same message id: it is recognised and answered once.',
   },
+  'Session.Stuck': {
+    retry: true,
+    remedy:
+      'The code of the worker does not fit the history of the session: look at its log, go back or mend it.',
+  },
   'Session.TooManyUpdates': {
     retry: true,
     remedy: 'Temporal allows ten updates in flight per session; the SDK tries again.',

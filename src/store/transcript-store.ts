@@ -119,9 +119,10 @@ export class TranscriptStore {
 
   /**
    * Writes in one commit. Rejects with `Store.Fenced` when a later stage or run has taken
-   * over, and with `Store.Unavailable` when PostgreSQL does not answer.
+   * over, and with `Store.Unavailable` when PostgreSQL does not answer. `onSent` is called when
+   * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
-  async append(writer: Writer, append: Append): Promise<Appended> {
+  async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
     const { events, ...rest } = append;
     const parameter = toJson({
       ...writer,
@@ -133,7 +134,7 @@ export class TranscriptStore {
         }),
       }),
     });
-    const result = await this.#call<Appended & { fenced?: true }>('append', parameter);
+    const result = await this.#call<Appended & { fenced?: true }>('append', parameter, onSent);
     if (result.fenced) {
       throw new PerduraError(
         'Store.Fenced',
@@ -196,16 +197,26 @@ export class TranscriptStore {
     }));
   }
 
-  async #call<T>(name: string, parameter: string): Promise<T> {
-    // A named statement is planned once per connection: this is the hot path.
-    const { rows } = await this.#database.pool
-      .query<{ r: T }>({
+  async #call<T>(name: string, parameter: string, onSent?: () => void): Promise<T> {
+    const client = await this.#database.pool.connect().catch(rethrow);
+    let failed = true;
+    try {
+      // A named statement is planned once per connection: this is the hot path.
+      const answer = client.query<{ r: T }>({
         name: `perdura-${name}`,
         text: `select perdura.${name}($1::jsonb) as r`,
         values: [parameter],
-      })
-      .catch(rethrow);
-    return rows[0]!.r;
+      });
+      onSent?.();
+      const { rows } = await answer;
+      failed = false;
+      return rows[0]!.r;
+    } catch (error) {
+      return rethrow(error);
+    } finally {
+      // As the pool itself does: after an error nobody knows in what state a connection is.
+      client.release(failed);
+    }
   }
 }
 

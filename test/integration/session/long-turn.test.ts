@@ -58,7 +58,12 @@ describe('a turn longer than a history', () => {
       );
     }
     expect(await session.status()).toMatchObject({ state: 'paused', turn: 1 });
-    expect(await session.interrupt('enough')).toEqual({ interrupted: true, turn: 1 });
+    // In one task with what makes the run continue as new once more.
+    const [receipt] = await Promise.all([
+      session.interrupt('enough'),
+      ...Array.from({ length: 40 }, () => handle.signal(HANDLERS.message, 'more')),
+    ]);
+    expect(receipt).toEqual({ interrupted: true, turn: 1 });
     expect(await asked).toBe('Turn.Interrupted');
     expect(await session.status()).toMatchObject({ state: 'paused', turn: 1, step: 0 });
     const { queued } = await session.status();
