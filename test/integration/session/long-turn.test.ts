@@ -18,7 +18,11 @@ const step = { toolCalls: Array.from({ length: 40 }, () => ({ name: 'noop' })) }
 describe('a turn longer than a history', () => {
   let h: Harness;
   beforeEach(async () => {
-    h = await Harness.start({ tools: [noop], settings: { historyLimit: 20 } });
+    h = await Harness.start({
+      tools: [noop],
+      settings: { historyLimit: 20 },
+      agent: { limits: { maxSteps: 1_000 } },
+    });
   });
   afterEach(() => h.stop());
 
