@@ -78,8 +78,7 @@ export const FAILURES = {
   },
   'Session.Closed': {
     retry: false,
-    remedy:
-      'Start another session; started again under its name, where Temporal allows it, its transcript goes on.',
+    remedy: 'Start another session; its transcript can still be read.',
   },
   'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
   'Session.ContinuedAsNew': {
