@@ -83,7 +83,11 @@ export class SpillStore {
     await this.#database.db
       .insertInto('perdura.spills')
       .values({ ...owner, spill, messages: toJson(messages) })
-      .onConflict((oc) => oc.doNothing())
+      .onConflict((oc) =>
+        // A workflow task that failed is run again, with the same id and perhaps more
+        // messages: only the last of them is on record.
+        oc.columns(['tenant', 'session', 'spill']).doUpdateSet({ messages: toJson(messages) }),
+      )
       .execute()
       .catch(rethrow);
   }
