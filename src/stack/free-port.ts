@@ -14,6 +14,12 @@ export async function isTaken(port: number): Promise<boolean> {
   return (await canListen(port)) === undefined;
 }
 
+/** Whether a server's last words (of Go, Java or Node) are that someone else has its port. */
+export function saysPortTaken(words: unknown): boolean {
+  const text = words instanceof Error ? words.message : String(words);
+  return /address already in use|EADDRINUSE/i.test(text);
+}
+
 function canListen(port: number): Promise<number | undefined> {
   return new Promise((resolve) => {
     const server = createServer();

@@ -6,7 +6,7 @@ import { mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PerduraError } from '../contracts/failures.js';
-import { freePort } from './free-port.js';
+import { freePort, saysPortTaken } from './free-port.js';
 import { runGuarded } from './guarded-process.js';
 import { askTemporal, localProfile } from '../config/temporal-profile.js';
 
@@ -45,7 +45,7 @@ export async function startTemporalCli(options: TemporalCliOptions): Promise<Tem
   // Once more with other ports when one was taken between our look and its start.
   const first = await tryStart(options, await freePort(PORT), await freePort(UI_PORT));
   if (typeof first !== 'string') return first;
-  const second = first.includes('address already in use')
+  const second = saysPortTaken(first)
     ? await tryStart(options, await freePort(), await freePort())
     : first;
   if (typeof second !== 'string') return second;

@@ -4,7 +4,7 @@
  */
 import type { LocalTemporalKind, Settings } from '../config/environment.js';
 import { PerduraError } from '../contracts/failures.js';
-import { freePort } from './free-port.js';
+import { freePort, saysPortTaken } from './free-port.js';
 import { startJavaTestServer, TEST_SERVER_CANNOT } from './java-test-server.js';
 import { findExecutable } from './java-tools.js';
 import { startTemporalCli } from './temporal-cli.js';
@@ -98,11 +98,14 @@ const WAYS: Record<
 
   'java-test-server': async ({ settings, onOutput }) => {
     try {
-      const server = await startJavaTestServer({
-        settings,
-        port: await freePort(7233),
-        ...(onOutput && { onOutput }),
-      });
+      const shared = { settings, ...(onOutput && { onOutput }) };
+      // Free for Node may be taken for Java: it does not bind while old connections of the port linger.
+      const server = await startJavaTestServer({ ...shared, port: await freePort(7233) }).catch(
+        (error: unknown) => {
+          if (!saysPortTaken(error)) throw error;
+          return startJavaTestServer(shared);
+        },
+      );
       return {
         ...localProfile(server.address, settings.temporalNamespace),
         kind: 'java-test-server',
