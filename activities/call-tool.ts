@@ -8,7 +8,8 @@ import type { ContentPart, ToolCall, ToolMessage } from '../src/contracts/messag
 import type { RawContentPart, Tool } from '../src/contracts/tool.js';
 import type { AgentLimits } from '../src/contracts/agent.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
-import type { NewEvent, NewMessage } from '../src/store/transcript-store.js';
+import { standsStill, type AgentState } from '../src/contracts/state.js';
+import type { Append, Appended, NewEvent, NewMessage } from '../src/store/transcript-store.js';
 import { beginToolRun } from '../src/store/tool-runs.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution, keepAlive, type Execution } from './execution.js';
@@ -74,6 +75,7 @@ export class ToolRun {
   readonly #input: CallToolInput;
   readonly #execution: Execution;
   readonly #stop: StopSignals;
+  #state: AgentState | undefined;
 
   constructor(
     deps: CallToolDeps,
@@ -85,6 +87,11 @@ export class ToolRun {
     this.#input = input;
     this.#execution = execution;
     this.#stop = stop;
+  }
+
+  /** Whether the session stood still (paused, ended) when this was last written. */
+  get halted(): boolean {
+    return this.#state !== undefined && standsStill(this.#state);
   }
 
   async run(): Promise<CallToolResult> {
@@ -290,10 +297,12 @@ export class ToolRun {
     return { call, messageId: found.id };
   }
 
-  #append(append: Omit<Parameters<ActivityDeps['transcripts']['append']>[1], 'channel'>) {
+  async #append(append: Omit<Append, 'channel'>): Promise<Appended> {
     const { channel } = this.#execution;
     const writer = this.#execution.writer(this.#input);
-    return this.#deps.transcripts.append(writer, { channel, ...append });
+    const appended = await this.#deps.transcripts.append(writer, { channel, ...append });
+    this.#state = appended.state;
+    return appended;
   }
 
   #placeKey(): string {

@@ -6,7 +6,7 @@ import type { CompactInput, CompactResult } from '../src/contracts/activities.js
 import { NO_USAGE, type TranscriptMessage } from '../src/contracts/message.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import { ratioOf, visiblePart } from './context-builder.js';
-import type { CallModelDeps } from './call-model.js';
+import type { CallModelDeps } from './model-step.js';
 import { currentExecution, keepAlive } from './execution.js';
 import { toFailure } from './failures.js';
 import { contextWindowOf, estimateTokens } from './llm/context-window.js';

@@ -86,6 +86,11 @@ export class InlineTools {
     return together?.length === this.#runs.length ? { together } : { later: all };
   }
 
+  /** Whether one of the calls has seen, when it was written, that the session stands still. */
+  get halted(): boolean {
+    return this.#runs.some((run) => run.halted);
+  }
+
   /** Runs and writes what is not written. One that could not run (its server is away) is left. */
   async finish(prepared?: readonly Settled[]): Promise<(CallToolResult | undefined)[]> {
     const settled = prepared?.length ? prepared : await this.#prepareAll();

@@ -7,6 +7,7 @@ import type {
   SessionPolicy,
   SpillInput,
 } from '../src/contracts/activities.js';
+import { addUsage, NO_USAGE, type Usage } from '../src/contracts/message.js';
 import type { Answer } from '../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../src/contracts/failures.js';
 import { findMessage, findTurnEnd } from '../src/store/event-log.js';
@@ -52,21 +53,29 @@ export async function openSession(
 export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<EndTurnResult> {
   const execution = currentExecution();
   const { key, transcript, channel, attempt } = execution;
-  const { turn, step, outcome, usage, reason } = input;
+  const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
   const { messages, events } = inboxWrites(inbox, input, attempt);
-  const head = input.head + inbox.length;
-  const closing = input.open
-    ? await openCalls(deps, key.tenant, transcript, input.open.message)
-    : [];
+  const found =
+    input.cutOff === undefined
+      ? undefined
+      : await leftBehind(deps, key.tenant, transcript, input.cutOff, input.head);
+  const open = found?.open ?? input.open;
+  const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
+  const head = Math.max(
+    input.head + inbox.length,
+    found?.head ?? 0,
+    found?.open ? found.open.first + closing.length - 1 : 0,
+  );
+  const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  await deps.transcripts.append(execution.writer(input), {
+  await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
-        seq: input.open!.first + index,
-        key: toolPlaceKey(input.open!.message, index),
+        seq: open!.first + index,
+        key: toolPlaceKey(open!.message, index),
         turn,
         step,
         attempt,
@@ -93,7 +102,28 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
         ? { state: 'error', turn, head, failure }
         : { state: 'idle', turn, head },
   });
-  return { head };
+  return { head, ...(found ? { found: found.usage } : {}) };
+}
+
+/**
+ * The steps of a model call that ended without an answer to the workflow: its worker died and
+ * the turn was interrupted, or its last step failed. They were read and their tools have run.
+ */
+async function leftBehind(
+  deps: ActivityDeps,
+  tenant: string,
+  transcript: string,
+  stage: number,
+  after: number,
+): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
+  const rows = await deps.transcripts.readStage(tenant, transcript, { stage, after });
+  const last = rows.findLast(({ message }) => message.role === 'assistant');
+  const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
+  return {
+    head: rows.at(-1)?.seq ?? after,
+    usage: rows.reduce((sum, row) => (row.usage ? addUsage(sum, row.usage) : sum), NO_USAGE),
+    ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
+  };
 }
 
 async function openCalls(deps: ActivityDeps, tenant: string, transcript: string, message: number) {

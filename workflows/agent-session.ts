@@ -347,7 +347,7 @@ class Session {
   async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
     const state = this.#state;
     const reason = this.#interruption?.reason;
-    const { head } = await local.endTurn({
+    const { head, found } = await local.endTurn({
       ...turn.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
@@ -355,8 +355,10 @@ class Session {
       usage: state.open!.usage,
       ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
       ...(turn.openCalls ? { open: turn.openCalls } : {}),
+      ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
     });
     state.head = head;
+    if (found) state.spend(found);
     this.#end({
       failure: failure ?? {
         type: 'Turn.Interrupted',

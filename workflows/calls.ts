@@ -9,12 +9,13 @@ import {
   type ActivityOptions,
   type LocalActivityOptions,
 } from '@temporalio/workflow';
-import type {
-  CallToolInput,
-  CallToolResult,
-  PlannedCall,
-  SessionActivities,
-  SessionPolicy,
+import {
+  STRETCH_MS,
+  type CallToolInput,
+  type CallToolResult,
+  type PlannedCall,
+  type SessionActivities,
+  type SessionPolicy,
 } from '../src/contracts/activities.js';
 
 /**
@@ -38,7 +39,8 @@ export function modelCalls(
   summary: string,
 ): Pick<SessionActivities, 'callModel' | 'compact'> {
   return proxyActivities<SessionActivities>({
-    startToCloseTimeout: policy.modelTimeoutMs,
+    // The last of several steps is begun after at most a stretch, and has its whole time.
+    startToCloseTimeout: policy.modelTimeoutMs + STRETCH_MS,
     heartbeatTimeout: policy.heartbeatTimeoutMs,
     retry: { ...PATIENT, maximumInterval: 30_000 },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,

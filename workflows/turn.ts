@@ -11,11 +11,13 @@ import {
   rootCause,
   TimeoutFailure,
 } from '@temporalio/workflow';
-import type {
-  CallModelResult,
-  PlannedCall,
-  SessionPolicy,
-  WritePlace,
+import {
+  STRETCH_MS,
+  type CallModelInput,
+  type CallModelResult,
+  type PlannedCall,
+  type SessionPolicy,
+  type WritePlace,
 } from '../src/contracts/activities.js';
 import type { FailureInfo, FailureType } from '../src/contracts/failures.js';
 import type { InboxItem } from '../src/contracts/message.js';
@@ -59,6 +61,8 @@ export class Turn {
   inbox: InboxItem[] | undefined;
   /** Tool calls whose places are reserved. */
   openCalls: { message: number; first: number } | undefined;
+  /** Stage of a model call that has not answered: whoever ends the turn keeps what it has written. */
+  cutOff: number | undefined;
   /** What is under way listens on the bus, and can be stopped without Temporal. */
   listening = false;
   readonly #around: TurnSurroundings;
@@ -69,7 +73,7 @@ export class Turn {
   }
 
   async run(): Promise<TurnOutcome> {
-    const { state, policy, paused, historyFull, onStep } = this.#around;
+    const { state, policy, paused, historyFull } = this.#around;
     for (;;) {
       // Also while it is paused: messages go on coming in, and grow the history.
       const carry = () => this.inbox === undefined && historyFull();
@@ -77,8 +81,6 @@ export class Turn {
       if (carry()) return { kind: 'carry' };
       this.#checkLimits();
       const result = await this.#callModel();
-      if (result.duplicates) this.#around.onRepeated(result.duplicates);
-      onStep(result);
       if (result.outcome === 'duplicate') return { kind: 'nothing' };
       if (result.calls === undefined || result.outcome !== 'tools') {
         return { kind: 'done', last: result };
@@ -125,30 +127,58 @@ export class Turn {
     state.open = { ...state.open!, step: step + 1 };
   }
 
-  /** One step's model call, compacting the context once where it does not fit. */
+  /** How far a model call may go on by itself: as far as no limit would end the turn. */
+  #onward(): CallModelInput['onward'] {
+    const { state, policy } = this.#around;
+    const { step, startedAt, usage } = state.open!;
+    // A run that was begun by an earlier version has no such limit on record.
+    const { maxSteps, maxTurnMs, maxTurnCostUsd, stepsPerActivity = 1 } = policy.limits;
+    const steps = Math.min(stepsPerActivity, maxSteps - step + 1);
+    if (steps <= 1) return undefined;
+    return {
+      steps,
+      ms: Math.min(STRETCH_MS, maxTurnMs - (Date.now() - startedAt)),
+      ...(maxTurnCostUsd === undefined
+        ? {}
+        : { costMicros: maxTurnCostUsd * 1e6 - usage.costMicros }),
+    };
+  }
+
+  /** One step's model call, or several in a row; compacts the context once where it does not fit. */
   async #callModel(): Promise<CallModelResult> {
-    const { state, policy, agent, onStep } = this.#around;
-    const summary = `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
+    const { state, policy, agent } = this.#around;
     for (let compacted = false; ; compacted = true) {
+      const summary = `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
       const inbox = this.inbox;
       const spent = state.open!.usage;
+      const onward = this.#onward();
       this.listening = true;
+      const place = this.place();
+      this.cutOff = place.stage;
       const result = await modelCalls(policy, summary).callModel({
-        ...this.place(),
+        ...place,
         agent,
         ...(inbox && inbox.length > 0 ? { inbox } : {}),
         ...(spent.input + spent.output > 0 ? { spent } : {}),
+        ...(onward ? { onward } : {}),
       });
+      this.cutOff = undefined;
       this.listening = false;
-      state.head = result.head;
-      state.spend(result.usage);
-      this.inbox = undefined;
+      for (const earlier of result.earlier ?? []) {
+        this.#took(earlier);
+        // Its tools have run, and their results have the places behind it.
+        state.head += earlier.calls?.length ?? 0;
+        state.open = { ...state.open!, repairs: 0, step: state.open!.step + 1 };
+      }
+      this.#took(result);
       if (result.outcome !== 'compact') return result;
-      if (result.duplicates) this.#around.onRepeated(result.duplicates);
-      onStep(result);
-      const done = compacted
-        ? undefined
-        : await modelCalls(policy, `${summary} · compaction`).compact({ ...this.place(), agent });
+      const done =
+        compacted && !result.earlier
+          ? undefined
+          : await modelCalls(policy, `${summary} · compaction`).compact({
+              ...this.place(),
+              agent,
+            });
       if (!done?.compacted) {
         throw new TurnFailed(
           'Model.ContextOverflow',
@@ -158,6 +188,16 @@ export class Turn {
       state.head = done.head;
       state.spend(done.usage);
     }
+  }
+
+  /** What a step has written is the transcript now. */
+  #took(result: CallModelResult): void {
+    const { state, onRepeated, onStep } = this.#around;
+    state.head = result.head;
+    state.spend(result.usage);
+    this.inbox = undefined;
+    if (result.duplicates) onRepeated(result.duplicates);
+    onStep(result);
   }
 
   async #runTools(message: number, calls: readonly PlannedCall[]): Promise<void> {

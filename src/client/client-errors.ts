@@ -4,6 +4,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isFailureType, PerduraError } from '../contracts/failures.js';
 
 /** gRPC status codes (https://grpc.io/docs/guides/status-codes/). */
+const CANCELLED = 1;
 const UNAVAILABLE = 14;
 const DEADLINE_EXCEEDED = 4;
 const RESOURCE_EXHAUSTED = 8;
@@ -43,7 +44,9 @@ export function toClientError(error: unknown, session: string): unknown {
       { cause: error },
     );
   }
-  if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED) {
+  // Nobody but its own deadline cancels a call of ours, and which code it gives depends on
+  // whether the SDK's retry or gRPC itself sees it first.
+  if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === CANCELLED) {
     return new PerduraError(
       'Temporal.Unavailable',
       `Temporal does not answer: ${messageOf(error)}.`,

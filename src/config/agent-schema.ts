@@ -28,6 +28,7 @@ const serverName = z.string({
 
 const limits = closed({
   maxSteps: whole(1, 1_000, 'model calls').optional(),
+  stepsPerActivity: whole(1, 100, 'model calls').optional(),
   maxTurnMs: whole(1_000, 30 * 24 * 3_600_000, 'milliseconds').optional(),
   maxTurnCostUsd: between(0.0001, 100_000, 'US dollars').optional(),
   maxRepairs: whole(0, 100, 'steps').optional(),

@@ -58,6 +58,12 @@ export const SEARCH_ATTRIBUTES = {
   state: 'PerduraState',
 } as const;
 
+/**
+ * An activity that makes several steps begins none after so many ms: the history shows an
+ * activity when it has ended, and someone may be watching.
+ */
+export const STRETCH_MS = 60_000;
+
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
@@ -66,6 +72,15 @@ export interface CallModelInput extends WritePlace {
   readonly final?: true;
   /** What the earlier steps of the turn have used. */
   readonly spent?: Usage;
+  /** How far the activity may go on after local tools. Absent: one step. */
+  readonly onward?: {
+    /** Steps that it may make, the first included. */
+    readonly steps: number;
+    /** No other step is begun after so many ms. */
+    readonly ms: number;
+    /** No other step is begun when the steps of this activity have cost so much, millionths of a USD. */
+    readonly costMicros?: number;
+  };
 }
 
 /** A tool call as planned by the activity that knows the tool. */
@@ -103,6 +118,8 @@ export interface CallModelResult {
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
   readonly usage: Usage;
+  /** The steps that came before this one within the same activity, oldest first. */
+  readonly earlier?: readonly CallModelResult[];
 }
 
 export interface CallToolInput extends WritePlace {
@@ -145,10 +162,14 @@ export interface EndTurnInput extends WritePlace {
   readonly inbox?: readonly InboxItem[];
   /** Tool calls whose places are reserved and perhaps not filled. */
   readonly open?: { readonly message: number; readonly first: number };
+  /** Stage of a model call that never answered: what it has written is kept. */
+  readonly cutOff?: number;
 }
 
 export interface EndTurnResult {
   readonly head: number;
+  /** What the steps have used that were found behind `head`. */
+  readonly found?: Usage;
 }
 
 export interface RecordStateInput {
@@ -172,7 +193,7 @@ export interface SpillInput {
 export interface SessionActivities {
   /** Enters the session in the catalogue, takes over its transcript, reads the agent's policy. */
   openSession(input: OpenSessionInput): Promise<SessionPolicy>;
-  /** One step: writes the inbox, builds the context, calls the model, writes the answer. */
+  /** One step or several: writes the inbox, builds the context, calls the model, writes the answer. */
   callModel(input: CallModelInput): Promise<CallModelResult>;
   /** Runs one tool call and writes its result. */
   callTool(input: CallToolInput): Promise<CallToolResult>;

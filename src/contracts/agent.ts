@@ -5,6 +5,11 @@ import type { JsonSchema } from './tool-kinds.js';
 export interface AgentLimits {
   /** Model calls in one turn. Default 32. */
   readonly maxSteps: number;
+  /**
+   * Model calls that one activity makes in a row while the tools between them are local; they
+   * share a line in Temporal's history. 1: each has its own. Default 8.
+   */
+  readonly stepsPerActivity: number;
   /** Longest turn, ms, looked at between steps. Default one hour. */
   readonly maxTurnMs: number;
   /** Most money for one turn, USD, looked at between steps. Default none. */
@@ -21,6 +26,7 @@ export interface AgentLimits {
 
 export const DEFAULT_LIMITS: AgentLimits = {
   maxSteps: 32,
+  stepsPerActivity: 8,
   maxTurnMs: 3_600_000,
   maxRepairs: 3,
   maxMessageBytes: 256 * 1024,

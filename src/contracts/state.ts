@@ -68,3 +68,8 @@ export class AgentStateMachine {
     return (this.#state = to);
   }
 }
+
+/** Whether someone has told the session to go no further. */
+export function standsStill(state: AgentState): boolean {
+  return state === 'paused' || state === 'terminated';
+}

@@ -100,10 +100,12 @@ export interface Appended {
   readonly existing: readonly { seq: number; body: TranscriptMessage; usage: Usage | null }[];
   /** Ids of messages that the transcript had already. */
   readonly duplicates: readonly string[];
-  /** Attempts of this stage that the model failed, so far. */
+  /** Attempts of this step that the model failed, so far. */
   readonly failures: number;
-  /** Of the failed attempts of this stage the newest with a text that the next one must know. */
+  /** Of the failed attempts of this step the newest with a text that the next one must know. */
   readonly lastFailure: AttemptFailure | null;
+  /** State of the session before this write. */
+  readonly state: AgentState;
 }
 
 /** The transcript of every session, in PostgreSQL. */
@@ -195,6 +197,24 @@ export class TranscriptStore {
       ...(usage ? { usage } : {}),
       at: at.toISOString(),
     }));
+  }
+
+  /** What the run that has the transcript now wrote at one stage behind `after`, oldest first. */
+  async readStage(
+    tenant: string,
+    transcript: string,
+    { stage, after }: { stage: number; after: number },
+  ): Promise<{ seq: number; message: TranscriptMessage; usage: Usage | null }[]> {
+    const { rows } = await sql<{ seq: number; message: TranscriptMessage; usage: Usage | null }>`
+      select m.seq, m.body as message, m.usage from perdura.messages m
+        join perdura.transcripts t on t.tenant = m.tenant and t.transcript = m.transcript
+          and t.epoch = m.epoch
+        where m.tenant = ${tenant} and m.transcript = ${transcript} and m.stage = ${stage}
+          and m.seq > ${after} and m.superseded_at is null
+        order by m.seq`
+      .execute(this.#database.db)
+      .catch(rethrow);
+    return rows;
   }
 
   async #call<T>(name: string, parameter: string, onSent?: () => void): Promise<T> {

@@ -112,7 +112,7 @@ const STATEMENTS = [
     estimated boolean not null default true,
     started_at timestamptz not null default clock_timestamp(),
     ended_at timestamptz,
-    primary key (tenant, session, run, stage, kind, attempt)
+    primary key (tenant, session, run, stage, step, kind, attempt)
   )`,
 
   `create table perdura.tool_runs (
@@ -171,8 +171,9 @@ const STATEMENTS = [
    *      onlyIfNew?: true        no event and no update when every message is a duplicate,
    *      channel
    *   → {fenced?, generation, lastEvent, existing: [{seq, body, usage}], duplicates: [id],
-   *      failures: attempts of this stage that the model failed,
-   *      lastFailure: the newest of them with a text that the next attempt must know}
+   *      failures: attempts of this step that the model failed,
+   *      lastFailure: the newest of them with a text that the next attempt must know,
+   *      state: of the session, before this write}
    *
    * The fence. A run that has not been seen takes the transcript over (continue-as-new, or
    * a reset); a run that was taken over, and a stage below the newest, are refused. The first
@@ -209,6 +210,7 @@ declare
   v_known perdura.attempts;
   v_fenced boolean := false;
   v_repeated boolean := false;
+  v_state text;
 begin
   select * into t from perdura.transcripts
     where tenant = v_tenant and transcript = v_transcript for update;
@@ -223,7 +225,7 @@ begin
       with lost as (
         update perdura.attempts set outcome = 'lost', ended_at = clock_timestamp()
           where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-            and kind = a->>'kind' and attempt < (a->>'attempt')::int and outcome = 'running'
+            and step = (a->>'step')::int and kind = a->>'kind' and attempt < (a->>'attempt')::int and outcome = 'running'
           returning input_tokens, output_tokens, cached_tokens, cost_micros)
       select coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
              coalesce(sum(cached_tokens), 0), coalesce(sum(cost_micros), 0)
@@ -237,7 +239,7 @@ begin
     else
       select * into v_known from perdura.attempts
         where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-          and kind = a->>'kind' and attempt = (a->>'attempt')::int;
+          and step = (a->>'step')::int and kind = a->>'kind' and attempt = (a->>'attempt')::int;
       update perdura.attempts set outcome = a->>'outcome', failure = a->'failure',
           model = a->>'model',
           input_tokens = (u->>'input')::int, output_tokens = (u->>'output')::int,
@@ -245,7 +247,7 @@ begin
           cost_micros = (u->>'costMicros')::bigint,
           estimated = coalesce((u->>'estimated')::boolean, false), ended_at = clock_timestamp()
         where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-          and kind = a->>'kind' and attempt = (a->>'attempt')::int
+          and step = (a->>'step')::int and kind = a->>'kind' and attempt = (a->>'attempt')::int
           and outcome in ('running', 'lost')
         returning input_tokens, output_tokens, cached_tokens, cost_micros
           into v_in, v_out, v_cached, v_cost;
@@ -259,10 +261,10 @@ begin
     end if;
     select count(*) into v_failures from perdura.attempts
       where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-        and kind = a->>'kind' and outcome = 'failed' and failure->>'type' like 'Model.%';
+        and step = (a->>'step')::int and kind = a->>'kind' and outcome = 'failed' and failure->>'type' like 'Model.%';
     select failure into v_failure from perdura.attempts
       where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-        and kind = a->>'kind' and outcome = 'failed' and failure->>'text' is not null
+        and step = (a->>'step')::int and kind = a->>'kind' and outcome = 'failed' and failure->>'text' is not null
       order by attempt desc limit 1;
   end if;
 
@@ -352,7 +354,7 @@ begin
     -- Its call was begun on the strength of messages that are nothing new.
     update perdura.attempts set outcome = 'superseded', ended_at = clock_timestamp()
       where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
-        and kind = a->>'kind' and attempt = (a->>'attempt')::int and outcome = 'running';
+        and step = (a->>'step')::int and kind = a->>'kind' and attempt = (a->>'attempt')::int and outcome = 'running';
   end if;
 
   if p->'toolRun' is not null then
@@ -360,7 +362,7 @@ begin
       where tenant = v_tenant and session = v_session and key = p->'toolRun'->>'key';
   end if;
 
-  select last_event into v_n from perdura.sessions
+  select last_event, state into v_n, v_state from perdura.sessions
     where tenant = v_tenant and session = v_session for update;
   v_start := v_n;
   if p->'events' is not null and not v_repeated then
@@ -400,7 +402,8 @@ begin
     perform pg_notify(p->>'channel', json_build_object('type', 'wake', 'n', v_n)::text);
   end if;
   return json_build_object('generation', t.generation, 'lastEvent', v_n, 'existing', v_existing,
-    'duplicates', v_duplicates, 'failures', v_failures, 'lastFailure', v_failure, 'epoch', t.epoch);
+    'duplicates', v_duplicates, 'failures', v_failures, 'lastFailure', v_failure, 'epoch', t.epoch,
+    'state', v_state);
 end
 $fn$`,
 

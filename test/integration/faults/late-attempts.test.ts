@@ -58,7 +58,7 @@ describe('late attempts', () => {
     const asked = session.ask('x');
     await h.model.until(({ requests }) => requests.length === before + 2);
     const stage = await stageOf(session);
-    await store.append(await writer(session, stage, 0), answer(session, 2, `a${stage}`));
+    await store.append(await writer(session, stage, 0), answer(session, 2, `a${stage}.1`));
     finish('second');
     expect((await asked).text).toBe('LATE ANSWER');
     expect(saidTexts(await session.transcript())).toEqual(['LATE ANSWER']);
@@ -71,7 +71,7 @@ describe('late attempts', () => {
     const stage = await stageOf(session);
     await session.ask('y');
     const stale = await writer(session, stage, 0);
-    await expect(store.append(stale, answer(session, 2, `a${stage}`))).rejects.toMatchObject({
+    await expect(store.append(stale, answer(session, 2, `a${stage}.1`))).rejects.toMatchObject({
       type: 'Store.Fenced',
     });
     expect(saidTexts(await session.transcript())).toEqual(['one', 'two']);
