@@ -1,0 +1,160 @@
+/**
+ * How messages come in: what is refused, what is accepted into the queue, and what a sender who
+ * asks is answered. Turns are run elsewhere; here it is only heard how they ended.
+ */
+import { ApplicationFailure, log, uuid4 } from '@temporalio/workflow';
+import type { FailureInfo } from '../src/contracts/failures.js';
+import {
+  jsonBytes,
+  MOST_MESSAGE_JSON_BYTES,
+  parseInbound,
+  utf8Bytes,
+} from '../src/contracts/message.js';
+import type { Answer, SendReceipt, SessionInput } from '../src/contracts/session.js';
+import { local } from './calls.js';
+import { refusal, type SessionRun } from './session-run.js';
+import { failureOf, until } from './turn.js';
+
+/** How a turn ended, for those who asked. */
+export type Ending = {
+  readonly answer?: Answer;
+  /** The answer holds the whole text, not only its beginning. */
+  readonly whole?: boolean;
+  readonly failure?: FailureInfo;
+};
+
+export class Reception {
+  readonly #run: SessionRun;
+  /** Turns that someone waits for, and how they ended. */
+  readonly #endings = new Map<number, Ending>();
+  #asking = 0;
+  #cutAsks = false;
+  /** Turns that have ended in this run: when it changes, who asked may look again. */
+  #turnsEnded = 0;
+
+  constructor(run: SessionRun) {
+    this.#run = run;
+  }
+
+  /** The messages that the session was started with. */
+  takeFirst({ message, messages = [] }: SessionInput): void {
+    for (const first of [...(message === undefined ? [] : [message]), ...messages]) {
+      try {
+        this.#accept(first);
+      } catch (error) {
+        if (!(error instanceof ApplicationFailure)) throw error;
+        this.#refuse(error.message);
+      }
+    }
+  }
+
+  /** Throws what a sender is told when a message is refused. Synchronous: it validates updates. */
+  check(input: unknown): { text: string; id?: string; from?: string } {
+    if (this.#run.ending) throw refusal('Session.Closed', 'The session has ended.');
+    const parsed = parseInbound(input);
+    if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
+    const bytes = utf8Bytes(parsed.text);
+    const most = this.#run.policy?.limits.maxMessageBytes;
+    if (most !== undefined && bytes > most) {
+      throw refusal(
+        'Message.TooLarge',
+        `The message has ${bytes} bytes; this agent takes up to ${most}.`,
+      );
+    }
+    if (jsonBytes(parsed.text) > MOST_MESSAGE_JSON_BYTES) {
+      throw refusal(
+        'Message.TooLarge',
+        `The message has ${bytes} bytes; as JSON it may have ${MOST_MESSAGE_JSON_BYTES}.`,
+      );
+    }
+    return parsed;
+  }
+
+  async send(input: unknown): Promise<SendReceipt> {
+    this.#run.updates += 1;
+    if (!this.#run.policy) await this.#run.ready();
+    return this.#accept(input);
+  }
+
+  async ask(input: unknown): Promise<Answer> {
+    this.#run.updates += 1;
+    if (!this.#run.policy) await this.#run.ready();
+    const { id } = this.#accept(input);
+    this.#asking += 1;
+    try {
+      for (;;) {
+        const ended = this.#turnsEnded;
+        const answer = await this.#answerTo(id);
+        if (answer) return answer;
+        await until(() => this.#turnsEnded !== ended || this.#cutAsks || this.#run.closed);
+        if (this.#turnsEnded !== ended) continue;
+        throw this.#run.closed
+          ? refusal('Session.Closed', 'The session ended before the turn of this message.')
+          : refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
+      }
+    } finally {
+      this.#asking -= 1;
+      if (this.#asking === 0) this.#endings.clear();
+    }
+  }
+
+  /** A message that gets no answer. */
+  async signal(input: unknown): Promise<void> {
+    this.#run.signals += 1;
+    try {
+      if (!this.#run.policy) await this.#run.ready();
+      this.#accept(input);
+    } catch (error) {
+      if (!(error instanceof ApplicationFailure)) throw error;
+      this.#refuse(error.message);
+    }
+  }
+
+  /** Keeps how the turn under way ends, for those who asked; they hear of it at {@link turnOver}. */
+  turnEnds(ending: Ending): void {
+    if (this.#asking > 0) this.#endings.set(this.#run.state.turn, ending);
+  }
+
+  turnOver(): void {
+    this.#turnsEnded += 1;
+  }
+
+  /**
+   * The run is about to continue as new: who asks for a turn that is still to come is told to ask
+   * again. The id is recognised then.
+   */
+  async cutAsks(): Promise<void> {
+    if (this.#asking === 0) return;
+    this.#cutAsks = true;
+    await until(() => this.#asking === 0);
+    this.#cutAsks = false;
+  }
+
+  #accept(input: unknown): SendReceipt {
+    const { text, id = uuid4(), from } = this.check(input);
+    return this.#run.state.accept({ id, text, ...(from === undefined ? {} : { from }) });
+  }
+
+  /** The answer of the turn that took the message, if that is over. Throws why there is none. */
+  async #answerTo(id: string): Promise<Answer | null> {
+    const { state } = this.#run;
+    const turn = state.turnOf(id);
+    if (turn === 0 || (turn === state.turn && state.open)) return null;
+    const ending = turn === undefined ? undefined : this.#endings.get(turn);
+    if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
+    if (ending?.answer && ending.whole) return ending.answer;
+    try {
+      return await local.readAnswer({ id });
+    } catch (error) {
+      const failure = failureOf(error);
+      throw failure ? refusal(failure.type, failure.message) : error;
+    }
+  }
+
+  /** A signal has no answer: the log and the details say why the message was not taken. */
+  #refuse(reason: string): void {
+    log.warn('message refused', { ...this.#run.key, reason });
+    this.#run.details.notice(`A message was refused: ${reason}`);
+    this.#run.show();
+  }
+}
