@@ -66,6 +66,7 @@ export async function openStack(options: StackOptions = {}): Promise<ExampleStac
       PERDURA_TENANT: name,
       OPENAI_BASE_URL: model.baseUrl,
       OPENAI_API_KEY: 'offline',
+      PERDURA_OFFLINE_MODEL: '1',
       ...(options.config && { PERDURA_CONFIG: fileURLToPath(options.config) }),
     });
     await migrate(servers.databaseUrl);

@@ -9,15 +9,16 @@ import type { Usage } from '../../src/contracts/message.js';
 type Tokens = Pick<Usage, 'input' | 'output' | 'cached'>;
 
 /**
- * Micro-dollars (1e-6 USD), whole, rounded up from the half. The provider's own `prices` come
- * first, then the table for its base URL, then the table by name of the model alone, as
+ * Micro-dollars (1e-6 USD), whole, rounded up from the half. 0 for a provider that is `free`;
+ * otherwise the provider's own `prices` come first, then the table for its base URL, then the table by name of the model alone, as
  * behind a proxy; 0 when none of them knows the model. Never throws.
  */
 export function priceMicros(
   model: string,
   usage: Tokens,
-  provider: Pick<Provider, 'prices' | 'baseUrl'>,
+  provider: Pick<Provider, 'prices' | 'baseUrl' | 'free'>,
 ): number {
+  if (provider.free === true) return 0;
   // A provider may report more cached tokens than input (some leave them out of it).
   const input = whole(usage.input);
   const cached = Math.min(whole(usage.cached), input);

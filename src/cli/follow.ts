@@ -1,4 +1,4 @@
-/** Follows a session until a turn ends, handing on everything that happens meanwhile. */
+/** Follows a session until a turn ends. Pure: it is handed the items, and reads none itself. */
 import type { StreamItem } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { Answer } from '../contracts/session.js';
@@ -11,25 +11,22 @@ export type TurnEnd =
   | { readonly outcome: 'ended'; readonly reason?: string }
   | { readonly outcome: 'left' };
 
-/**
- * Takes items up to the end of the turn that took the message `messageId`, or of any turn
- * when that is undefined. The iterator can be used further.
- */
-export async function followTurn(
-  stream: AsyncIterator<StreamItem>,
-  messageId: string | undefined,
-  onItem: (item: StreamItem) => void,
-): Promise<TurnEnd> {
-  let turn: number | undefined;
-  for (;;) {
-    const next = await stream.next();
-    if (next.done === true) return { outcome: 'left' };
-    const item = next.value;
-    onItem(item);
-    if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
+/** Waits for the end of the turn that takes the message `messageId`, or of any turn without one. */
+export class TurnFollower {
+  readonly #messageId: string | undefined;
+  #turn: number | undefined;
+
+  constructor(messageId?: string) {
+    this.#messageId = messageId;
+  }
+
+  /** How the turn ended, when it did so with this item. */
+  take(item: StreamItem): TurnEnd | undefined {
+    if (item.type === 'message.accepted' && item.id === this.#messageId) this.#turn = item.turn;
     const end = endOf(item);
-    if (!end) continue;
-    if (end.turn === undefined || messageId === undefined || end.turn === turn) return end.end;
+    if (!end) return undefined;
+    const ours = end.turn === undefined || this.#messageId === undefined || end.turn === this.#turn;
+    return ours ? end.end : undefined;
   }
 }
 

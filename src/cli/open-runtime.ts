@@ -36,8 +36,10 @@ export async function openRuntime(context: Context): Promise<OpenRuntime> {
   const { settings, terminal } = context;
   const running = await readRunningStack(settings);
   if (running ?? readTemporalProfile(settings)) {
+    const runtime = await AgentRuntime.connect();
+    // Behind the reason why nothing answers, where there is one.
     if (running?.modelBaseUrl) terminal.note(OFFLINE);
-    return opened(await AgentRuntime.connect());
+    return opened(runtime);
   }
   if (settings.databaseUrl !== undefined) {
     // Only Temporal is not named: it may be where Temporal's own tools look.
@@ -63,11 +65,14 @@ export const OFFLINE =
   'No OPENAI_API_KEY: a scripted offline model answers, not a real one. Set the key for real answers.';
 
 async function startStack({ settings, terminal }: Context): Promise<DevStack> {
-  terminal.note(
-    'Nothing runs here: starting a stack for this command alone (`perdura dev` keeps one running).',
-  );
   const { startDevStack } = await import('../stack/dev.js');
-  const stack = await startDevStack({ settings });
+  const stack = await startDevStack({
+    settings,
+    onBegin: () =>
+      terminal.note(
+        'Nothing runs here: starting a stack for this command alone (`perdura dev` keeps one running).',
+      ),
+  });
   if (stack.offlineModel) terminal.note(OFFLINE);
   if (stack.temporal.kind === 'java-test-server') {
     terminal.note('Its Temporal keeps sessions in memory: they end with this command.');

@@ -31,7 +31,7 @@ export function createProgram(version: string, runner: Runner): Command {
   addMcp(program, runner);
   program.addHelpText(
     'after',
-    '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat --session notes\n  perdura show notes\n',
+    '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat notes\n  perdura show notes\n',
   );
   return program;
 }
@@ -69,12 +69,13 @@ function addTalk(command: Add, runner: Runner): void {
         (await import('./commands/run.js')).run(context, words, options),
       ),
     );
-  talk('chat', 'talk to an agent; leave with Ctrl-D, come back with --session').action(
-    (options: Json & TalkOptions) =>
+  talk('chat', "talk to an agent; leave with Ctrl-D or /quit, come back with the session's name")
+    .argument('[session]', 'the same as --session', sessionName)
+    .action((session: string | undefined, options: Json & TalkOptions) =>
       runner(options.json ?? false, async (context) =>
-        (await import('./commands/chat.js')).chat(context, options),
+        (await import('./commands/chat.js')).chat(context, session, options),
       ),
-  );
+    );
 }
 
 function addSessions(command: Add, runner: Runner): void {
@@ -83,14 +84,15 @@ function addSessions(command: Add, runner: Runner): void {
     .argument('<session>', 'name of the session', sessionName)
     .argument('[message...]', 'the message; standard input when it is missing or "-"')
     .option('--id <id>', 'id of the message: sent twice, it is taken once')
-    .action((session: string, words: string[], options: Json & { id?: string }) =>
+    .option('--from <name>', 'who says it, as the agent and other readers see it')
+    .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
       runner(options.json ?? false, async (context) =>
         (await steering()).send(context, session, words, options),
       ),
     );
   command('sessions', 'list sessions, the latest first')
     .option('--limit <count>', 'how many', '20')
-    .option('--state <state>', 'only these: idle, running, paused, error, terminated')
+    .option('--state <state>', 'only these: idle, running, paused, error, ended')
     .option('--agent <name>', 'only those of this agent')
     .action((options: Json & { limit: string; state?: string; agent?: string }) =>
       runner(options.json ?? false, async (context) =>

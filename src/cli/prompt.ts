@@ -1,28 +1,46 @@
 /** Where the messages of a chat come from: a person at a terminal, or lines from a pipe. */
-import { createInterface } from 'node:readline';
+import { clearScreenDown, createInterface, cursorTo, moveCursor } from 'node:readline';
+import type { Interface } from 'node:readline';
 import type { Context } from './context.js';
+import { RowsAbove } from './render/rows-above.js';
+import type { Piece } from './render/screen.js';
 
 /** Lines that come this close together were pasted, and are one message. ms. */
 const PASTE_MS = 30;
 
-/** Gives messages one after the other; undefined when there are no more. */
-export interface Prompt {
-  next(): Promise<string | undefined>;
+/** Where pieces of a conversation go. */
+export interface Outlet {
+  write(pieces: readonly Piece[]): void;
+  /** Somebody is being asked: what is written stands above the line being typed. */
+  readonly asking: boolean;
 }
 
-export function createPrompt(context: Context): Prompt {
+/** Gives messages one after the other. */
+export interface Prompt extends Outlet {
+  /** Undefined when there are no more, or as soon as `stop` is aborted. */
+  next(stop: AbortSignal): Promise<string | undefined>;
+}
+
+/** `onInterrupt` is asked at Ctrl-C on an empty line; true when there was something to interrupt. */
+export function createPrompt(context: Context, onInterrupt: () => boolean): Prompt {
   const { stdin, stdout } = context.terminal.streams;
   const person = stdin.isTTY === true && stdout.isTTY === true && !context.terminal.json;
-  return person ? new PersonPrompt(context) : linesOf(context);
+  return person ? new PersonPrompt(context, onInterrupt) : linesOf(context);
 }
 
 function linesOf({ terminal }: Context): Prompt {
   const lines = createInterface({ input: terminal.streams.stdin, crlfDelay: Infinity });
   const iterator = lines[Symbol.asyncIterator]();
   return {
-    async next() {
-      const next = await iterator.next();
-      return next.done === true ? undefined : next.value;
+    asking: false,
+    write: (pieces) => terminal.write(pieces),
+    async next(stop) {
+      const stopped = new Promise<undefined>((resolve) => {
+        if (stop.aborted) resolve(undefined);
+        stop.addEventListener('abort', () => resolve(undefined), { once: true });
+      });
+      const next = await Promise.race([iterator.next(), stopped]);
+      return next === undefined || next.done === true ? undefined : next.value;
     },
   };
 }
@@ -33,15 +51,44 @@ function linesOf({ terminal }: Context): Prompt {
  */
 class PersonPrompt implements Prompt {
   readonly #context: Context;
+  readonly #onInterrupt: () => boolean;
   #history: string[] = [];
+  #open: { readonly editor: Interface; readonly above: RowsAbove } | undefined;
 
-  constructor(context: Context) {
+  constructor(context: Context, onInterrupt: () => boolean) {
     this.#context = context;
+    this.#onInterrupt = onInterrupt;
   }
 
-  async next(): Promise<string | undefined> {
+  get asking(): boolean {
+    return this.#open !== undefined;
+  }
+
+  write(pieces: readonly Piece[]): void {
+    const { terminal } = this.#context;
+    if (!this.#open) return terminal.write(pieces);
+    const { stdout, stderr } = terminal.streams;
+    // Notes that go to a file do not disturb the screen.
+    const here = pieces.filter(({ to }) => to === 'answer' || stderr.isTTY === true);
+    terminal.write(pieces.filter((piece) => !here.includes(piece)));
+    const text = here.map((piece) => piece.text).join('');
+    if (text === '') return;
+    const { editor, above } = this.#open;
+    const { rows: down } = editor.getCursorPos();
+    const { up, rows } = above.add(text);
+    moveCursor(stdout, 0, -(down + up));
+    cursorTo(stdout, 0);
+    clearScreenDown(stdout);
+    stdout.write(rows);
+    // The editor goes up as many rows as its cursor had been below its first one.
+    stdout.write('\n'.repeat(down));
+    editor.prompt(true);
+  }
+
+  async next(stop: AbortSignal): Promise<string | undefined> {
     const { stdin, stdout } = this.#context.terminal.streams;
     const { terminal } = this.#context;
+    if (stop.aborted) return undefined;
     const editor = createInterface({
       input: stdin,
       output: stdout,
@@ -49,10 +96,14 @@ class PersonPrompt implements Prompt {
       history: [...this.#history],
       prompt: terminal.style.bold('> '),
     });
+    this.#open = { editor, above: new RowsAbove(stdout.columns ?? 80) };
     const lines: string[] = [];
     let warned = false;
+    let end = () => {};
     const answer = await new Promise<string | undefined>((resolve) => {
       let pasted: NodeJS.Timeout | undefined;
+      end = () => resolve(undefined);
+      stop.addEventListener('abort', end);
       editor.on('line', (line) => {
         lines.push(line);
         clearTimeout(pasted);
@@ -61,6 +112,7 @@ class PersonPrompt implements Prompt {
       });
       editor.on('history', (history) => (this.#history = history));
       editor.on('SIGINT', () => {
+        if (editor.line === '' && this.#onInterrupt()) return;
         if (editor.line === '' && warned) return resolve(undefined);
         warned = editor.line === '';
         // Typed text is what the first Ctrl-C takes away.
@@ -73,6 +125,8 @@ class PersonPrompt implements Prompt {
       editor.on('close', () => resolve(lines.length > 0 ? lines.join('\n') : undefined));
       editor.prompt();
     });
+    stop.removeEventListener('abort', end);
+    this.#open = undefined;
     editor.close();
     if (answer === undefined) stdout.write('\n');
     return answer;

@@ -1,6 +1,6 @@
 /**
- * One conversation as `run` and `chat` hold it: sends a message, shows what happens until its
- * turn ends, and turns Ctrl-C into an interruption of the turn.
+ * One conversation as `run` and `chat` hold it: sends messages, shows everything that happens
+ * in the session, whoever began it, and turns Ctrl-C into an interruption of the turn.
  */
 import { randomUUID } from 'node:crypto';
 import type { AgentRuntime } from '../client/agent-runtime.js';
@@ -9,9 +9,11 @@ import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import { workflowIdOf } from '../contracts/ids.js';
 import { UsageError, type Context } from './context.js';
-import { followTurn, type TurnEnd } from './follow.js';
+import { TurnFollower, type TurnEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
+import type { Outlet } from './prompt.js';
 import { ConversationView } from './render/conversation.js';
+import { reportOf } from './render/failure.js';
 
 export interface TalkOptions {
   readonly agent?: string | undefined;
@@ -19,30 +21,46 @@ export interface TalkOptions {
   readonly reasoning?: boolean | undefined;
 }
 
+/** Somebody who waits for a turn to end. */
+interface Waiting {
+  readonly follower: TurnFollower;
+  readonly resolve: (end: TurnEnd) => void;
+  readonly reject: (error: unknown) => void;
+}
+
 export class Talk {
   readonly #context: Context;
   readonly #runtime: AgentRuntime;
   readonly #options: TalkOptions;
+  readonly #outlet: Outlet;
   readonly #leaving = new AbortController();
+  readonly #over = new AbortController();
   readonly #own = new Set<string>();
   readonly #view: ConversationView;
+  readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
   /** A session that may have to be started: none yet, or one whose Temporal has forgotten it. */
   #start: { agent?: string; session?: string } | undefined;
-  #stream: AsyncIterator<StreamItem> | undefined;
+  #stream: AsyncGenerator<StreamItem> | undefined;
+  /** Number of the last event that was shown. */
+  #after = 0;
+  #turnUnderWay = false;
 
-  constructor(context: Context, runtime: AgentRuntime, options: TalkOptions) {
-    const { stdout, stderr } = context.terminal.streams;
+  /** @param outlet where everything is written. Default: the terminal. */
+  constructor(context: Context, runtime: AgentRuntime, options: TalkOptions, outlet?: Outlet) {
+    const { terminal } = context;
+    const { stdout, stderr } = terminal.streams;
     this.#context = context;
     this.#runtime = runtime;
     this.#options = options;
+    this.#outlet = outlet ?? { asking: false, write: (pieces) => terminal.write(pieces) };
     this.#start = {
       ...(options.agent === undefined ? {} : { agent: options.agent }),
       ...(options.session === undefined ? {} : { session: options.session }),
     };
     this.#view = new ConversationView({
-      style: context.terminal.noteStyle,
-      live: context.terminal.interactive,
+      style: terminal.noteStyle,
+      live: terminal.interactive,
       progress: stderr.isTTY === true,
       reasoning: options.reasoning ?? false,
       own: this.#own,
@@ -58,6 +76,11 @@ export class Talk {
   /** Whether the user left for good, with a second Ctrl-C while nothing happened. */
   get left(): boolean {
     return this.#leaving.signal.aborted;
+  }
+
+  /** Aborted when the session has ended, by whomever. */
+  get over(): AbortSignal {
+    return this.#over.signal;
   }
 
   /**
@@ -78,7 +101,8 @@ export class Talk {
         `Session ${name} belongs to the agent "${record.agent}": leave out --agent, or choose another --session.`,
       );
     }
-    this.#open(session, record.lastEvent);
+    this.#session = session;
+    this.#after = record.lastEvent;
     // A server that keeps sessions in memory forgets them; the transcript is still there, and
     // a new workflow of the same id takes it over. One that was started by hand has another id.
     const ours = session.workflowId === workflowIdOf({ tenant: session.tenant, session: name });
@@ -86,19 +110,33 @@ export class Talk {
     return { record, session };
   }
 
+  /** From now on shows what happens in the session, where there is one, also between messages. */
+  watch(): void {
+    if (this.#stream || !this.#session || this.left || this.#over.signal.aborted) return;
+    this.#stream = this.#session.events({ after: this.#after, signal: this.#leaving.signal });
+    void this.#read(this.#stream);
+  }
+
   /** Sends a message and shows everything up to the end of its turn. */
   async say(text: string): Promise<TurnEnd> {
     const message = { id: randomUUID(), text };
     this.#own.add(message.id);
     return this.#interruptible(async () => {
-      const session = await unlessAborted(
-        this.#leaving.signal,
-        patient(this.#context, this.#send(message)),
-      );
-      if (!session) return { outcome: 'left' };
-      this.#start = undefined;
-      if (!this.#stream) this.#open(session, 0);
-      return this.#follow(message.id);
+      // Before it is sent: a session that is watched may tell of it before the call returns.
+      const { end, forget } = this.#follow(new TurnFollower(message.id));
+      try {
+        const session = await unlessAborted(
+          this.#leaving.signal,
+          patient(this.#context, this.#send(message)),
+        );
+        if (!session) return { outcome: 'left' };
+        this.#session = session;
+        this.#start = undefined;
+        this.watch();
+        return await end;
+      } finally {
+        forget();
+      }
     });
   }
 
@@ -109,13 +147,28 @@ export class Talk {
         this.#leaving.signal,
         patient(this.#context, this.#session!.status()),
       );
-      return status?.state === 'running' ? this.#follow(undefined) : { outcome: 'left' };
+      if (status?.state !== 'running') return { outcome: 'left' };
+      const { end, forget } = this.#follow(new TurnFollower());
+      this.watch();
+      return end.finally(forget);
     });
+  }
+
+  /** Interrupts the turn that somebody else has begun; false when none is under way. */
+  interruptOthers(): boolean {
+    if (!this.#turnUnderWay || !this.#session) return false;
+    this.#interrupt(this.#session);
+    return true;
+  }
+
+  /** Nothing is being written now, and the cursor is at the beginning of a line. */
+  settle(): void {
+    if (!this.#context.terminal.json) this.#outlet.write(this.#view.settle());
   }
 
   async close(): Promise<void> {
     this.#leaving.abort();
-    await this.#stream?.return?.();
+    await this.#stream?.return(undefined);
   }
 
   async #send(message: { id: string; text: string }): Promise<Session> {
@@ -124,19 +177,49 @@ export class Talk {
     return this.#session!;
   }
 
-  #open(session: Session, after: number): void {
-    this.#session = session;
-    this.#stream = session.events({ after, signal: this.#leaving.signal });
+  /** The one reader of the stream: shows each item, then tells whoever waits for it. */
+  async #read(stream: AsyncGenerator<StreamItem>): Promise<void> {
+    try {
+      for await (const item of stream) this.#take(item);
+      for (const { resolve } of this.#waiting) resolve({ outcome: 'left' });
+    } catch (error) {
+      // The next message opens it again, behind the last event that was shown.
+      this.#stream = undefined;
+      if (this.#waiting.size === 0) this.#context.terminal.failure(reportOf(error));
+      for (const { reject } of this.#waiting) reject(error);
+    }
   }
 
-  async #follow(messageId: string | undefined): Promise<TurnEnd> {
+  #take(item: StreamItem): void {
     const { terminal } = this.#context;
-    const end = await followTurn(this.#stream!, messageId, (item) => {
-      terminal.printJson(item);
-      if (!terminal.json) terminal.write(this.#view.show(item));
+    if ('n' in item) this.#after = item.n;
+    terminal.printJson(item);
+    // What changes in place has no place above a line that is being typed.
+    const unseen = item.type === 'tool.progress' && this.#outlet.asking;
+    if (!terminal.json && !unseen) this.#outlet.write(this.#view.show(item));
+    if (item.type === 'turn.started') this.#turnUnderWay = true;
+    const ended = item.type === 'session.ended';
+    if (ended || /^turn\.(?:completed|interrupted|failed)$/.test(item.type)) {
+      this.#turnUnderWay = false;
+      if (!terminal.json) this.#outlet.write(this.#view.end());
+    }
+    for (const { follower, resolve } of this.#waiting) {
+      const end = follower.take(item);
+      if (end) resolve(end);
+    }
+    if (ended) this.#over.abort();
+  }
+
+  #follow(follower: TurnFollower): { end: Promise<TurnEnd>; forget: () => void } {
+    let forget = () => {};
+    const end = new Promise<TurnEnd>((resolve, reject) => {
+      const waiting = { follower, resolve, reject };
+      this.#waiting.add(waiting);
+      forget = () => this.#waiting.delete(waiting);
     });
-    if (!terminal.json) terminal.write(this.#view.end());
-    return end;
+    // Nobody may have come to wait for it yet.
+    end.catch(() => undefined);
+    return { end, forget };
   }
 
   /** The first Ctrl-C interrupts the turn; one more, while that is awaited, leaves. */
@@ -148,14 +231,21 @@ export class Talk {
       // A terminal that is closed is no wish to stop the agent.
       if (asked || !session || signal !== 'SIGINT') return this.#leaving.abort();
       asked = true;
-      session.interrupt('Ctrl-C').catch((error: unknown) => {
-        terminal.note(`It cannot be interrupted: ${String(error)}. Ctrl-C again leaves.`);
-      });
+      this.#interrupt(session);
     });
     try {
-      return await turn();
+      const end = await turn();
+      if (end.outcome === 'left' && !terminal.json) this.#outlet.write(this.#view.leave());
+      return end;
     } finally {
       release();
     }
+  }
+
+  #interrupt(session: Session): void {
+    session.interrupt('Ctrl-C').catch((error: unknown) => {
+      const { message } = reportOf(error);
+      this.#context.terminal.note(`It cannot be interrupted: ${message} Ctrl-C again leaves.`);
+    });
   }
 }

@@ -2,6 +2,7 @@
 import type { SessionEvent } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
+import type { AgentState } from '../contracts/state.js';
 import type { AttemptRow } from '../store/session-catalogue.js';
 
 export interface TimelineTool {
@@ -41,7 +42,7 @@ export interface Timeline {
   readonly session: string;
   readonly turns: TimelineTurn[];
   /** Pauses, resumptions and the end. */
-  readonly states: { at: string; state: string; reason?: string }[];
+  readonly states: { at: string; state: AgentState; reason?: string }[];
   readonly costMicros: number;
 }
 
@@ -148,7 +149,7 @@ function place(
     case 'session.ended':
       to.states.push({
         at: event.at,
-        state: event.type === 'session.ended' ? 'ended' : event.state,
+        state: event.type === 'session.ended' ? 'terminated' : event.state,
         ...(event.reason ? { reason: event.reason } : {}),
       });
       return;

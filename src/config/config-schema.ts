@@ -35,6 +35,9 @@ const provider = closed({
     .optional(),
   headers: texts('headers').optional(),
   stallTimeoutMs: whole(1_000, 3_600_000, 'milliseconds').optional(),
+  free: z
+    .boolean({ error: ({ input }) => `must be true or false, not ${shown(input)}.` })
+    .optional(),
   prices: byName('prices', price).optional(),
 }).refine((value) => value.apiKey === undefined || value.apiKeyEnv === undefined, {
   error: 'has both apiKey and apiKeyEnv: keep one, better apiKeyEnv.',

@@ -49,6 +49,8 @@ export interface ProviderDeclaration {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Nothing from the provider for so long fails the call, ms. Default 120,000. */
   readonly stallTimeoutMs?: number | undefined;
+  /** Calls cost nothing, whatever the models are called: for models on machines of your own. */
+  readonly free?: boolean | undefined;
   /** USD per million tokens, by model, over the built-in table. */
   readonly prices?:
     | Readonly<

@@ -31,6 +31,11 @@ export interface Settings {
     readonly baseUrl?: string;
     /** `OPENAI_MODEL`: the model of the default agent. */
     readonly model?: string;
+    /**
+     * `PERDURA_OFFLINE_MODEL`, set by whoever starts the scripted offline model: what answers
+     * at `baseUrl` is no real model, and costs nothing.
+     */
+    readonly offline?: true;
   };
   /** Path of `perdura.config.ts`, when `PERDURA_CONFIG` names one. */
   readonly configFile?: string;
@@ -105,6 +110,7 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
       ...optional('apiKey', env.OPENAI_API_KEY),
       ...optional('baseUrl', env.OPENAI_BASE_URL),
       ...optional('model', env.OPENAI_MODEL),
+      ...(env.PERDURA_OFFLINE_MODEL === '1' && env.OPENAI_BASE_URL ? { offline: true } : {}),
     },
     ...optional('configFile', env.PERDURA_CONFIG && resolve(cwd, env.PERDURA_CONFIG)),
     ...(cached === undefined ? {} : { maxCachedWorkflows: cached }),

@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import type { ResolvedConfig } from '../contracts/config.js';
 import type { McpServer } from '../contracts/mcp.js';
+import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import { completeAgent } from './agent-schema.js';
 import { readAgentFiles } from './agent-files.js';
 import type { DeclaredAgent } from './agent-yaml.js';
@@ -13,7 +14,7 @@ import { DEFAULT_MODEL, defaultAgent } from './default-agent.js';
 import type { PerduraConfig } from './define-config.js';
 import { readSettings, type Settings } from './environment.js';
 import { pathText, throwProblems, type Path } from './problems.js';
-import { resolveProviders } from './providers.js';
+import { isOffline, resolveProviders } from './providers.js';
 import { agentProblems, toolProblems } from './references.js';
 
 /**
@@ -67,8 +68,16 @@ async function complete(
   throwProblems('Config.Invalid', resolved.problems);
 
   const defaults = { model: settings.openai.model ?? DEFAULT_MODEL };
+  const agents = declared.map(({ declaration }) => {
+    const { provider = 'default' } = declaration;
+    const offline = isOffline(provider, config.providers?.[provider], settings);
+    return completeAgent(
+      offline ? { ...declaration, model: OFFLINE_MODEL } : declaration,
+      defaults,
+    );
+  });
   return {
-    agents: declared.map(({ declaration }) => completeAgent(declaration, defaults)),
+    agents,
     tools,
     mcp,
     providers: resolved.providers,

@@ -35,12 +35,22 @@ export function resolveProviders(
       apiKey,
       ...(from.headers === undefined ? {} : { headers: from.headers }),
       stallTimeoutMs: from.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+      ...((from.free ?? isOffline(name, from, settings)) ? { free: true } : {}),
       ...(from.prices === undefined ? {} : { prices: pricesOf(from.prices) }),
     };
   };
   const all = { default: {}, ...declared };
   const entries = Object.entries(all).map(([name, from]) => [name, resolve(name, from)] as const);
   return { providers: Object.fromEntries(entries), problems };
+}
+
+/** Whether the scripted offline model answers for a provider: `default`, as long as nothing else is declared for it. */
+export function isOffline(
+  name: string,
+  declared: ProviderDeclaration | undefined,
+  { openai }: Pick<Settings, 'openai'>,
+): boolean {
+  return name === 'default' && openai.offline === true && declared?.baseUrl === undefined;
 }
 
 function pricesOf(

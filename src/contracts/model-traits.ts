@@ -4,6 +4,12 @@
  */
 
 /**
+ * What the scripted model of this package is called wherever a model is named: nobody shall
+ * take its answers, or the cost of them, for those of the model that would have answered.
+ */
+export const OFFLINE_MODEL = 'scripted-offline';
+
+/**
  * Whether this is one of OpenAI's reasoning models (o1, o3, o4-mini, gpt-5 and later), by name,
  * also behind a router (`openai/gpt-5`). They refuse `max_tokens` (they want
  * `max_completion_tokens`) and any `temperature` but their own, so both are left out for them.

@@ -23,7 +23,7 @@ export function settingsFor(settings: Settings, running: RunningStack): Settings
     },
     databaseUrl: running.databaseUrl,
     openai: modelBaseUrl
-      ? { ...settings.openai, baseUrl: modelBaseUrl, apiKey: 'offline' }
+      ? { ...settings.openai, baseUrl: modelBaseUrl, apiKey: 'offline', offline: true }
       : settings.openai,
   };
 }
@@ -49,6 +49,7 @@ export function workerEnvironment(
     PERDURA_TENANT: settings.tenant,
     PERDURA_TASK_QUEUE: settings.taskQueue,
     PERDURA_CONFIG: settings.configFile,
+    PERDURA_OFFLINE_MODEL: model ? '1' : undefined,
     ...(model && { OPENAI_BASE_URL: model.baseUrl, OPENAI_API_KEY: 'offline' }),
   };
 }

@@ -27,6 +27,8 @@ export interface DevOptions {
   readonly settings: Settings;
   /** Number of worker processes; 0 for none. Default 1. */
   readonly workers?: number;
+  /** The folder is ours, and things are started from now on. Must not throw. */
+  readonly onBegin?: () => void;
   /** What is going on, in sentences for people. Must not throw. */
   readonly onProgress?: (text: string) => void;
   /** Each line that a part prints; it is in `<dataDir>/logs/<part>.log` too. Must not throw. */
@@ -59,6 +61,7 @@ export async function startDevStack(options: DevOptions): Promise<DevStack> {
   const stops: (() => Promise<void>)[] = [lock.release];
   let stopped: Promise<void> | undefined;
   const stop = () => (stopped ??= stopAll(stops));
+  options.onBegin?.();
   try {
     const logs = logsOf(settings, options.onLine);
     const starts = await Promise.allSettled([

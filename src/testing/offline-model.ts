@@ -3,6 +3,7 @@
  * on this machine (chat completions and Responses), that answers by rules. What it says is
  * in `offline-agent.ts`; it never pretends to be a model.
  */
+import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import { startAimockFront } from './aimock-front.js';
 import { offlineAnswer } from './offline-agent.js';
 import { planOf } from './scripted-response.js';
@@ -24,7 +25,8 @@ export function startOfflineModel(options: OfflineModelOptions = {}): Promise<Of
   return startAimockFront({
     port: options.port,
     plan: (request) => {
-      const answer = offlineAnswer(request);
+      // By its own name: whoever asked may have named a real model.
+      const answer = { ...offlineAnswer(request), model: OFFLINE_MODEL };
       return planOf(options.instant === true ? { ...answer, chunkDelayMs: 0 } : answer, request);
     },
   });

@@ -1,33 +1,50 @@
 /** `perdura chat`: a conversation at the terminal, which can be left and taken up again. */
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, type Context } from '../context.js';
-import type { TurnEnd } from '../follow.js';
+import { EXIT, UsageError, type Context } from '../context.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
 import { createPrompt } from '../prompt.js';
 import { reportOf } from '../render/failure.js';
+import { comeBackText } from '../render/hints.js';
 import { historyText } from '../render/history.js';
 import { Talk, type TalkOptions } from '../talk.js';
 
 /** Messages that are shown again to somebody who comes back. */
 const SHOWN_AGAIN = 6;
 
-/** Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. */
-export async function chat(context: Context, options: TalkOptions): Promise<number> {
+/** A message that is none: leaves, as the end of the input does. */
+const QUIT = '/quit';
+
+/**
+ * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. A
+ * session that somebody ends is left, whoever did it.
+ */
+export async function chat(
+  context: Context,
+  name: string | undefined,
+  options: TalkOptions,
+): Promise<number> {
   const { terminal } = context;
+  if (name !== undefined && options.session !== undefined && name !== options.session) {
+    throw new UsageError(`Two sessions are named, ${name} and ${options.session}: leave one out.`);
+  }
+  const session = name ?? options.session;
   const open = await openRuntime(context);
-  const talk = new Talk(context, open.runtime, options);
-  const prompt = createPrompt(context);
+  // Each needs the other: whoever types may interrupt, and what happens stands above his line.
+  const prompt = createPrompt(context, () => talk.interruptOthers());
+  const talk = new Talk(context, open.runtime, { ...options, session }, prompt);
   let failed = false;
   try {
     await comeBack(context, talk);
-    if (terminal.interactive) terminal.note('Ctrl-C interrupts the agent, Ctrl-D leaves.');
-    while (!talk.left) {
-      const text = await prompt.next();
-      if (text === undefined) break;
+    if (terminal.interactive) terminal.note('Ctrl-C interrupts the agent, Ctrl-D or /quit leaves.');
+    while (!talk.left && !talk.over.aborted) {
+      talk.settle();
+      talk.watch();
+      const text = await prompt.next(talk.over);
+      if (text === undefined || text.trim() === QUIT) break;
       if (text.trim() === '') continue;
-      const end = await answered(context, () => talk.say(text));
-      failed ||= end?.outcome !== 'completed';
-      if (end?.outcome === 'ended') break;
+      const outcome = await say(context, talk, text);
+      failed ||= outcome !== 'completed';
+      if (outcome === 'closed') break;
     }
     sayGoodbye(context, talk, open);
     return failed && !terminal.interactive ? EXIT.failed : EXIT.ok;
@@ -60,22 +77,20 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
   }
 }
 
-/** A failure of one message ends no conversation. */
-async function answered(
-  { terminal }: Context,
-  turn: () => Promise<TurnEnd>,
-): Promise<TurnEnd | undefined> {
+/** A failure of one message ends no conversation; the end of the session does. */
+async function say({ terminal }: Context, talk: Talk, text: string) {
   try {
-    return await turn();
+    const { outcome } = await talk.say(text);
+    return outcome;
   } catch (error) {
     terminal.failure(reportOf(error));
-    return undefined;
+    return error instanceof PerduraError && error.type === 'Session.Closed' ? 'closed' : 'failed';
   }
 }
 
 function sayGoodbye({ terminal }: Context, talk: Talk, open: OpenRuntime): void {
   const name = talk.session?.id;
-  if (name === undefined || !terminal.interactive) return;
-  const first = open.ephemeral ? ' (start `perdura dev` before)' : '';
-  terminal.note(`Come back with: perdura chat --session ${name}${first}`);
+  if (name === undefined || terminal.json) return;
+  if (talk.over.aborted) terminal.note(`The session has ended. Read it with: perdura show ${name}`);
+  else if (terminal.interactive) terminal.note(comeBackText(name, open));
 }

@@ -6,7 +6,15 @@ import { withRuntime } from '../open-runtime.js';
 import { sessionsText } from '../render/sessions.js';
 import { timelineText } from '../render/timeline.js';
 
-const STATES: readonly string[] = ['idle', 'running', 'paused', 'error', 'terminated'];
+/** By the words that people see, and by those of JSON. */
+const STATES: Readonly<Record<string, AgentState>> = {
+  idle: 'idle',
+  running: 'running',
+  paused: 'paused',
+  error: 'error',
+  ended: 'terminated',
+  terminated: 'terminated',
+};
 
 export interface ListOptions {
   readonly limit: string;
@@ -16,17 +24,18 @@ export interface ListOptions {
 
 export async function sessions(context: Context, options: ListOptions): Promise<number> {
   const { terminal } = context;
-  const { limit, state, agent } = options;
+  const { limit, state: word, agent } = options;
   if (!/^[1-9]\d{0,3}$/.test(limit)) {
     throw new UsageError(`--limit is "${limit}": use a whole number from 1 to 9999.`);
   }
-  if (state !== undefined && !STATES.includes(state)) {
-    throw new UsageError(`--state is "${state}": use one of ${STATES.join(', ')}.`);
+  const state = word !== undefined && Object.hasOwn(STATES, word) ? STATES[word] : undefined;
+  if (word !== undefined && state === undefined) {
+    throw new UsageError(`--state is "${word}": use one of idle, running, paused, error, ended.`);
   }
   const records = await withRuntime(context, (runtime) =>
     runtime.sessions({
       limit: Number(limit),
-      ...(state === undefined ? {} : { state: state as AgentState }),
+      ...(state === undefined ? {} : { state }),
       ...(agent === undefined ? {} : { agent }),
     }),
   );

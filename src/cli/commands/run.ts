@@ -2,7 +2,8 @@
 import { EXIT, type Context } from '../context.js';
 import type { TurnEnd } from '../follow.js';
 import { messageText } from '../message-text.js';
-import { openRuntime } from '../open-runtime.js';
+import { openRuntime, type OpenRuntime } from '../open-runtime.js';
+import { comeBackText, lookAgainText } from '../render/hints.js';
 import { Talk, type TalkOptions } from '../talk.js';
 
 /** Answers the exit code. */
@@ -18,15 +19,32 @@ export async function run(
   try {
     await talk.resume();
     const end = await talk.say(text);
-    const session = talk.session?.id;
-    terminal.printJson({ type: 'result', session, ...end });
-    if (terminal.interactive && session !== undefined && !open.ephemeral) {
-      terminal.note(`Go on with: perdura chat --session ${session}`);
-    }
+    terminal.printJson({ type: 'result', session: talk.session?.id, ...end });
+    if (!terminal.json) sayWhere(context, talk.session?.id ?? options.session, end, open);
     return exitCodeOf(end);
   } finally {
     await talk.close();
     await open.close();
+  }
+}
+
+/** Into a pipe only where the answer is not complete: scripts want no advice. */
+function sayWhere(
+  { terminal }: Context,
+  session: string | undefined,
+  { outcome }: TurnEnd,
+  open: OpenRuntime,
+): void {
+  if (session === undefined) {
+    terminal.note(
+      'The message may have been taken all the same: `perdura sessions` lists it then.',
+    );
+  } else if (outcome === 'completed') {
+    if (terminal.interactive && !open.ephemeral) terminal.note(comeBackText(session, open));
+  } else if (outcome === 'ended') {
+    terminal.note(`Read it with: perdura show ${session}`);
+  } else {
+    terminal.note(lookAgainText(session, open));
   }
 }
 

@@ -4,6 +4,7 @@ import { EXIT, type Context } from '../context.js';
 import { messageText } from '../message-text.js';
 import { withRuntime } from '../open-runtime.js';
 import { patient } from '../patience.js';
+import { answerText } from '../render/hints.js';
 import { plural } from '../render/units.js';
 
 /** Hands a message over; does not wait for the answer. `id` makes a repetition harmless. */
@@ -11,16 +12,21 @@ export async function send(
   context: Context,
   name: string,
   words: readonly string[],
-  { id }: { id?: string | undefined },
+  { id, from }: { id?: string | undefined; from?: string | undefined },
 ): Promise<number> {
   const { terminal } = context;
   const text = await messageText(context, words);
-  const message = id === undefined ? text : { id, text };
+  const message = {
+    text,
+    ...(id === undefined ? {} : { id }),
+    ...(from === undefined ? {} : { from }),
+  };
   const receipt = await withSession(context, name, (session) => session.send(message));
   terminal.printJson({ session: name, ...receipt });
   const ahead = receipt.ahead > 0 ? `, behind ${plural(receipt.ahead, 'other message')}` : '';
   const was = receipt.duplicate ? 'Accepted before' : 'Accepted';
   terminal.print(`${was}: message ${receipt.id}${ahead}.\n`);
+  if (!terminal.json) terminal.note(answerText(name));
   return EXIT.ok;
 }
 

@@ -38,6 +38,8 @@ export class ConversationView {
   #announced = '';
   /** Sequence number of the last message whose text is on the screen. */
   #shown = 0;
+  /** Where words are not shown as they come: what the turn under way has said last. */
+  #unsaid = NOTHING;
 
   constructor(options: ConversationOptions) {
     this.#options = options;
@@ -54,11 +56,24 @@ export class ConversationView {
     return this.#screen.take();
   }
 
-  /** What is to be written before anything else is: the end of a line that was begun. */
+  /** A turn is over: the end of a line that was begun. */
   end(): readonly Piece[] {
     this.#hush();
+    return this.settle();
+  }
+
+  /** The cursor at the beginning of a line, whatever is being said. */
+  settle(): readonly Piece[] {
+    this.#screen.erase();
     this.#screen.newLine();
     return this.#screen.take();
+  }
+
+  /** The reader leaves in the middle of a turn: what has been said so far is not lost. */
+  leave(): readonly Piece[] {
+    this.#whole(this.#unsaid.text);
+    this.#unsaid = NOTHING;
+    return this.end();
   }
 
   #event(event: SessionEvent): void {
@@ -69,13 +84,21 @@ export class ConversationView {
       if (!this.#options.live || event.seq !== this.#shown) this.#whole(event.text);
     }
     if (/^(?:step\.failed|turn\.)/.test(event.type)) this.#hush();
+    if (event.type === 'turn.interrupted') this.#whole(this.#unsaid.text);
+    if (event.type.startsWith('turn.')) this.#unsaid = NOTHING;
     for (const line of eventNotes(event, this.#options.style)) this.#screen.note(line);
     if (event.type === 'turn.completed') this.#screen.newLine();
   }
 
   #delta({ turn, step, attempt, channel, text: piece }: LiveDelta): void {
     const { live, reasoning, style } = this.#options;
-    if (!live || (channel === 'reasoning' && !reasoning)) return;
+    if (channel === 'reasoning' && !(live && reasoning)) return;
+    if (!live) {
+      const { text, ...before } = this.#unsaid;
+      const on = before.step === step && before.attempt === attempt;
+      this.#unsaid = { step, attempt, text: on ? text + piece : piece };
+      return;
+    }
     let spoken = this.#spoken;
     if (!spoken || !same(spoken, { turn, step }) || spoken.attempt !== attempt) {
       this.#screen.newLine();
@@ -93,7 +116,11 @@ export class ConversationView {
 
   /** The durable text decides: what was not heard is added, what was heard otherwise is said again. */
   #completed(event: Extract<SessionEvent, { type: 'step.completed' }>): void {
-    if (!this.#options.live) return;
+    if (!this.#options.live) {
+      const { step, attempt, text } = event;
+      if (text !== '') this.#unsaid = { step, attempt, text };
+      return;
+    }
     const spoken = this.#spoken && same(this.#spoken, event) ? this.#spoken : undefined;
     if (spoken?.attempt === event.attempt && event.text.startsWith(spoken.text)) {
       this.#screen.say(spoken.cleaner.push(event.text.slice(spoken.text.length)));
@@ -128,6 +155,8 @@ export class ConversationView {
     this.#spoken = undefined;
   }
 }
+
+const NOTHING = { step: 0, attempt: 0, text: '' };
 
 function same(a: StepPlace, b: StepPlace): boolean {
   return a.turn === b.turn && a.step === b.step;

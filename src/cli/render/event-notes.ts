@@ -10,7 +10,10 @@ import { toolCallText, toolResultText } from './tool-lines.js';
 export function eventNotes(event: SessionEvent, style: Style): string[] {
   switch (event.type) {
     case 'message.accepted':
-      return [`${style.dim(`${oneLine(event.from ?? 'you', 40)}:`)} ${oneLine(event.text, 500)}`];
+      // Of those that are not on the screen: the user's own come from another terminal.
+      return [
+        `${style.dim(`${oneLine(event.from ?? 'you, elsewhere', 40)}:`)} ${oneLine(event.text, 500)}`,
+      ];
     case 'step.failed': {
       const { type, message } = event.failure;
       // One that is not tried again ends the turn, which says it all.
@@ -30,16 +33,18 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       }
       return event.finish === 'filtered' ? [style.yellow('(the provider withheld the rest)')] : [];
     case 'turn.interrupted':
-      return [
-        style.yellow(event.reason ? `(interrupted: ${oneLine(event.reason)})` : '(interrupted)'),
-      ];
+      return [style.yellow(withReason('interrupted', event))];
     case 'turn.failed':
       return [failureText(withRemedyOf(event.failure), style).trimEnd()];
     case 'session.state':
-      return event.state === 'paused' ? [style.yellow('(paused)')] : [];
+      return [style.yellow(withReason(event.state === 'paused' ? 'paused' : 'resumed', event))];
     case 'session.ended':
-      return [style.yellow('(the session has ended)')];
+      return [style.yellow(withReason('the session has ended', event))];
     default:
       return [];
   }
+}
+
+function withReason(what: string, { reason }: { readonly reason?: string }): string {
+  return reason ? `(${what}: ${oneLine(reason)})` : `(${what})`;
 }

@@ -22,7 +22,9 @@ export function sessionsText(records: readonly SessionRecord[], style: Style, no
   return table([head.map(style.dim), ...rows]);
 }
 
+/** A state in the word that the commands have for it; `terminated` is the contract's for `ended`. */
 export function stateText(state: AgentState, style: Style): string {
+  if (state === 'terminated') return 'ended';
   if (state === 'error') return style.red(state);
   if (state === 'running') return style.green(state);
   return state === 'paused' ? style.yellow(state) : state;

@@ -3,8 +3,11 @@ import type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from '../../c
 import type { AttemptRow, SessionRecord } from '../../store/session-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import { stateText } from './sessions.js';
-import type { Style } from './style.js';
+import { createStyle, type Style } from './style.js';
 import { bytes, dollars, duration, plural, tokens } from './units.js';
+
+/** Within a line that is dimmed as a whole. */
+const PLAIN = createStyle(false);
 
 export interface TimelineOptions {
   readonly style: Style;
@@ -30,7 +33,9 @@ export function timelineText(
   for (const turn of turns) lines.push('', ...turnLines(turn, options));
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
-    lines.push(style.dim(`${at}  ${state}${reason ? `: ${oneLine(reason)}` : ''}`));
+    lines.push(
+      style.dim(`${at}  ${stateText(state, PLAIN)}${reason ? `: ${oneLine(reason)}` : ''}`),
+    );
   }
   return `${lines.join('\n')}\n`;
 }

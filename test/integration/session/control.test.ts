@@ -142,7 +142,9 @@ describe('control', () => {
     expect(await handle.result()).toMatchObject({ turns: 1, reason: 'enough' });
     expect(userTexts(await session.transcript())).toEqual(['x', 'never read']);
     expect((await session.record())!.state).toBe('terminated');
-    expect((await session.timeline()).states).toMatchObject([{ state: 'ended', reason: 'enough' }]);
+    expect((await session.timeline()).states).toMatchObject([
+      { state: 'terminated', reason: 'enough' },
+    ]);
   });
 
   it('workflow: cancelled from Temporal in the middle of a turn → ends in order', async () => {

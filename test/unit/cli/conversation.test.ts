@@ -3,6 +3,7 @@ import {
   ConversationView,
   type ConversationOptions,
 } from '../../../src/cli/render/conversation.js';
+import type { Piece } from '../../../src/cli/render/screen.js';
 import { createStyle } from '../../../src/cli/render/style.js';
 import type { SessionEventBody, StreamItem } from '../../../src/contracts/events.js';
 import { NO_USAGE } from '../../../src/contracts/message.js';
@@ -51,9 +52,8 @@ const ended = (text: string, more: object = {}): StreamItem =>
   });
 const failure = { type: 'Model.StreamCut', message: 'cut' };
 
-/** Answer and notes as they stand one after the other on a screen. */
-function screen(items: StreamItem[], options: Partial<ConversationOptions> = {}) {
-  const view = new ConversationView({
+const viewOf = (options: Partial<ConversationOptions>) =>
+  new ConversationView({
     style: createStyle(false),
     live: true,
     progress: false,
@@ -62,6 +62,11 @@ function screen(items: StreamItem[], options: Partial<ConversationOptions> = {})
     width: 80,
     ...options,
   });
+const textOf = (pieces: readonly Piece[]) => pieces.map(({ text }) => text).join('');
+
+/** Answer and notes as they stand one after the other on a screen. */
+function screen(items: StreamItem[], options: Partial<ConversationOptions> = {}) {
+  const view = viewOf(options);
   const pieces = [...items.flatMap((item) => view.show(item)), ...view.end()];
   const of = (to: string) =>
     pieces
@@ -186,6 +191,16 @@ describe('conversation on a terminal', () => {
         ...(from ? { from } : {}),
       });
     expect(screen([message('mine'), message('other', 'Ann')]).all).toBe('Ann: text of other\n');
+    expect(screen([message('other')]).all).toBe('you, elsewhere: text of other\n');
+  });
+
+  it('paused, resumed and ended by somebody → a line each, with the reason', () => {
+    const items = [
+      event({ type: 'session.state', state: 'paused' }),
+      event({ type: 'session.state', state: 'idle' }),
+      event({ type: 'session.ended', reason: 'enough' }),
+    ];
+    expect(screen(items).notes).toBe('(paused)\n(resumed)\n(the session has ended: enough)\n');
   });
 
   it('interrupted → what was said stays, then the mark', () => {
@@ -232,5 +247,36 @@ describe('conversation into a pipe', () => {
       answer: 'Hi\n',
       notes: '(attempt 2)\n',
     });
+  });
+
+  it('interrupted → what was said until then, once, and the mark', () => {
+    const items = [
+      delta('1, ', 0),
+      delta('2', 3),
+      completed('1, 2', { finish: 'interrupted' }),
+      event({ type: 'turn.interrupted', turn: 1, reason: 'Ctrl-C', usage: NO_USAGE }),
+    ];
+    expect(screen(items, { live: false })).toMatchObject({
+      answer: '1, 2\n',
+      notes: '(interrupted: Ctrl-C)\n',
+    });
+  });
+
+  it('left in the middle → what was heard of the last attempt comes out, with a newline', () => {
+    const view = viewOf({ live: false });
+    view.show(delta('old', 0));
+    view.show({ type: 'superseded', ...place, attempt: 1, by: 2 });
+    view.show(delta('1, ', 0, 2));
+    view.show(delta('hm', 0, 2, 'reasoning'));
+    view.show(delta('2', 3, 2));
+    expect(textOf(view.leave())).toBe('1, 2\n');
+    expect(textOf(view.leave())).toBe('');
+  });
+
+  it('a turn that ended otherwise → its words are not said again with the next', () => {
+    const view = viewOf({ live: false });
+    view.show(delta('half', 0));
+    view.show(event({ type: 'turn.failed', turn: 1, failure, usage: NO_USAGE }));
+    expect(textOf(view.leave())).toBe('');
   });
 });

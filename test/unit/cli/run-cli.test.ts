@@ -1,7 +1,7 @@
 import { PassThrough } from 'node:stream';
 import { describe, expect, it } from 'vitest';
 import { Interrupts } from '../../../src/cli/context.js';
-import { followTurn } from '../../../src/cli/follow.js';
+import { TurnFollower } from '../../../src/cli/follow.js';
 import { runCli } from '../../../src/cli/run-cli.js';
 import { readSettings } from '../../../src/config/environment.js';
 import type { SessionEventBody, StreamItem } from '../../../src/contracts/events.js';
@@ -28,6 +28,13 @@ describe('command line: exit codes and where things are written', () => {
     ['a wrong session name', ['show', 'a/b'], 2, /^$/, /Use 1 to 80 of A-Z/],
     ['a wrong option', ['sessions', '--limit', 'x'], 2, /^$/, /--limit is "x": use a whole number/],
     ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /use one of idle, running/],
+    [
+      'two sessions for one chat',
+      ['chat', 'a', '-s', 'b'],
+      2,
+      /^$/,
+      /Two sessions are named, a and b/,
+    ],
     ['an empty message', ['send', 's', ' '], 2, /^$/, /The message is empty/],
     ['nothing on standard input', ['run', '-'], 2, /^$/, /The message is empty/],
     ['nothing runs', ['sessions'], 1, /^$/, /^Stack\.Unavailable: No `perdura dev` runs/],
@@ -64,11 +71,14 @@ describe('command line: exit codes and where things are written', () => {
 });
 
 describe('following a turn', () => {
-  const stream = (bodies: SessionEventBody[]) => {
-    const items = bodies.map((body, i): StreamItem => ({ ...body, n: i + 1, at: '' }));
-    return (async function* () {
-      yield* items;
-    })();
+  /** How it ended, and with the how manieth item. */
+  const follow = (messageId: string | undefined, bodies: SessionEventBody[]) => {
+    const follower = new TurnFollower(messageId);
+    for (const [i, body] of bodies.entries()) {
+      const end = follower.take({ ...body, n: i + 1, at: '' } satisfies StreamItem);
+      if (end) return { end, after: i + 1 };
+    }
+    return undefined;
   };
   const accepted = (id: string, turn: number): SessionEventBody => ({
     type: 'message.accepted',
@@ -86,34 +96,33 @@ describe('following a turn', () => {
     usage: NO_USAGE,
   });
 
-  it('turns of other messages pass → the end of the turn that took ours', async () => {
-    const seen: string[] = [];
-    const items = stream([
+  it('turns of other messages pass → the end of the turn that took ours', () => {
+    const bodies = [
       accepted('other', 1),
       completed(1),
       accepted('mine', 2),
       completed(2),
       accepted('late', 3),
-    ]);
-    const end = await followTurn(items, 'mine', ({ type }) => seen.push(type));
-    expect(end).toMatchObject({ outcome: 'completed', answer: { turn: 2, text: 'answer 2' } });
-    expect(seen).toHaveLength(4);
-    expect((await items.next()).value).toMatchObject({ id: 'late' });
+    ];
+    expect(follow('mine', bodies)).toMatchObject({
+      end: { outcome: 'completed', answer: { turn: 2, text: 'answer 2' } },
+      after: 4,
+    });
+    expect(follow(undefined, bodies)).toMatchObject({ after: 2 });
+    expect(follow('never sent', bodies)).toBeUndefined();
   });
 
-  it('the turn fails → its failure; the session ends → that', async () => {
+  it('the turn fails → its failure; the session ends → that', () => {
     const failure = { type: 'Model.Refused', message: 'no' };
-    const failed = stream([
-      accepted('mine', 1),
-      { type: 'turn.failed', turn: 1, failure, usage: NO_USAGE },
-    ]);
-    expect(await followTurn(failed, 'mine', () => {})).toEqual({
+    const failed: SessionEventBody = { type: 'turn.failed', turn: 1, failure, usage: NO_USAGE };
+    expect(follow('mine', [accepted('mine', 1), failed])?.end).toEqual({
       outcome: 'failed',
       turn: 1,
       failure,
     });
-    const ended = stream([{ type: 'session.ended', reason: 'done' }]);
-    expect(await followTurn(ended, 'mine', () => {})).toEqual({ outcome: 'ended', reason: 'done' });
-    expect(await followTurn(stream([]), 'mine', () => {})).toEqual({ outcome: 'left' });
+    expect(follow('mine', [{ type: 'session.ended', reason: 'done' }])?.end).toEqual({
+      outcome: 'ended',
+      reason: 'done',
+    });
   });
 });

@@ -5,6 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { readSettings } from '../../../src/config/environment.js';
 import { loadConfig } from '../../../src/config/load-config.js';
 import { PerduraError } from '../../../src/contracts/failures.js';
+import { OFFLINE_MODEL } from '../../../src/contracts/model-traits.js';
 
 let folder = '';
 beforeEach(async () => {
@@ -67,6 +68,37 @@ describe('configuration: nothing is declared', () => {
   it('OPENAI_MODEL → the model of agents that name none, with its temperature', async () => {
     const { agents } = await load({}, { OPENAI_MODEL: 'llama-3' });
     expect(agents[0]).toMatchObject({ model: 'llama-3', temperature: 0.7 });
+  });
+
+  it('the offline model answers → agents of the default provider have its name, and cost nothing', async () => {
+    const offline = {
+      OPENAI_BASE_URL: 'http://127.0.0.1:1/v1',
+      OPENAI_API_KEY: 'offline',
+      PERDURA_OFFLINE_MODEL: '1',
+    };
+    const files = {
+      'agents/a.yaml': 'name: a\ninstructions: x\nmodel: gpt-5\n',
+      'agents/b.yaml': 'name: b\ninstructions: x\nmodel: llama-3\nprovider: local\n',
+      'perdura.config.ts': config(
+        `{ providers: { local: { baseUrl: 'http://127.0.0.1:2/v1', free: true } } }`,
+      ),
+    };
+    const { agents, providers } = await load(files, offline);
+    expect(agents.map(({ model }) => model)).toEqual([OFFLINE_MODEL, OFFLINE_MODEL, 'llama-3']);
+    expect(providers).toMatchObject({ default: { free: true }, local: { free: true } });
+  });
+
+  it('PERDURA_OFFLINE_MODEL, and a default provider of its own → that one answers, at its price', async () => {
+    const { agents, providers } = await load(
+      {
+        'perdura.config.ts': config(
+          `{ providers: { default: { baseUrl: 'http://127.0.0.1:2/v1' } } }`,
+        ),
+      },
+      { OPENAI_BASE_URL: 'http://127.0.0.1:1/v1', PERDURA_OFFLINE_MODEL: '1' },
+    );
+    expect(agents[0]).toMatchObject({ model: 'gpt-5-mini' });
+    expect(providers['default']).not.toHaveProperty('free');
   });
 
   it('a folder "agents" → its YAML files, in order, beside the assistant', async () => {

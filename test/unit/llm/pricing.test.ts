@@ -7,7 +7,7 @@ import {
   contextWindowOf,
   estimateTokens,
 } from '../../../activities/llm/context-window.js';
-import { isOpenAIReasoningModel } from '../../../src/contracts/model-traits.js';
+import { isOpenAIReasoningModel, OFFLINE_MODEL } from '../../../src/contracts/model-traits.js';
 
 const openai = { baseUrl: 'https://api.openai.com/v1' };
 const usage = { input: 1000, output: 500, cached: 200 };
@@ -20,6 +20,8 @@ describe('price', () => {
     ['with a vendor before it', 'openai/gpt-4o', { baseUrl: 'https://router.example/v1' }, 7_250],
     ['a dated name', 'gpt-4o-2024-08-06', openai, 7_250],
     ['unknown', 'my-own-model', openai, 0],
+    ['of a provider that is free', 'gpt-4o', { ...openai, free: true }, 0],
+    ['of the offline model', OFFLINE_MODEL, openai, 0],
     ['the name of a property of objects', 'constructor', { ...openai, prices: {} }, 0],
   ])('%s: %s', (_, model, provider, micros) => {
     expect(priceMicros(model, usage, provider)).toBe(micros);

@@ -73,7 +73,7 @@ describe('Temporal profile', () => {
     });
     expect(settings).toMatchObject({
       databaseUrl: 'postgres://x@y/z',
-      openai: { baseUrl: 'http://127.0.0.1:2/v1', apiKey: 'offline' },
+      openai: { baseUrl: 'http://127.0.0.1:2/v1', apiKey: 'offline', offline: true },
     });
   });
 });

@@ -128,7 +128,7 @@ describe('buildTimeline', () => {
     ]);
     expect(states).toEqual([
       { at: 't3', state: 'paused' },
-      { at: 't7', state: 'ended', reason: 'over' },
+      { at: 't7', state: 'terminated', reason: 'over' },
     ]);
   });
 });

@@ -1,0 +1,269 @@
+/** The compiled command line, as a person or a script uses it, against a real stack. */
+import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { takeDevLock } from '../../../src/stack/dev-lock.js';
+import type { SessionRecord } from '../../../src/store/session-catalogue.js';
+import { Cli, type Ended } from '../../support/cli.js';
+import { Harness } from '../../support/harness.js';
+import { eventually, Reader } from '../../support/observe.js';
+
+let h: Harness;
+let folder: string;
+beforeAll(async () => {
+  folder = await mkdtemp(join(tmpdir(), 'perdura-cli-'));
+  h = await Harness.start();
+});
+afterAll(async () => {
+  await h.stop();
+  await rm(folder, { recursive: true, force: true });
+});
+
+function start(argv: readonly string[], env: Record<string, string> = {}): Cli {
+  const cli = new Cli(argv, {
+    cwd: folder,
+    env: {
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      DATABASE_URL: inject('databaseUrl'),
+      PERDURA_TENANT: h.tenant,
+      PERDURA_TASK_QUEUE: h.taskQueue,
+      ...env,
+    },
+  });
+  onTestFinished(() => cli.kill());
+  return cli;
+}
+
+const perdura = (...argv: string[]): Promise<Ended> => start(argv).close().ended;
+
+let sessions = 0;
+const newName = () => `cli-${++sessions}`;
+
+/** A call of the model that has begun to speak and does not go on. */
+async function inTheMiddle(name: string): Promise<void> {
+  await eventually(() => h.runtime.session(name).record());
+  await new Reader().until(h.runtime.session(name), 'delta');
+}
+
+const endless = { text: 'one two three four five six', chunkSize: 8, hang: 4 };
+
+describe('perdura run', () => {
+  it('into a pipe → the answer alone on standard output, exit code 0', async () => {
+    h.model.enqueue('It is 391.');
+    expect(await perdura('run', 'What is 17 * 23?', '-s', newName())).toEqual({
+      code: 0,
+      out: 'It is 391.\n',
+      err: '',
+    });
+  });
+
+  it('message on standard input, --json → events, and the result last', async () => {
+    h.model.enqueue('pong');
+    const { code, out } = await start(['run', '--json']).type('ping').close().ended;
+    expect(code).toBe(0);
+    const lines = out
+      .trim()
+      .split('\n')
+      .map((line) => JSON.parse(line) as { type: string });
+    expect(lines.map(({ type }) => type)).toContain('message.accepted');
+    expect(lines.at(-1)).toMatchObject({
+      type: 'result',
+      outcome: 'completed',
+      answer: { text: 'pong' },
+    });
+  });
+
+  it('Ctrl-C, into a pipe → what was said until then with a newline, and how to come back', async () => {
+    const name = newName();
+    h.model.enqueue(endless, 'and seven');
+    const run = start(['run', 'count', '-s', name]);
+    await inTheMiddle(name);
+    const { code, out, err } = await run.interrupt().ended;
+    expect(code).toBe(130);
+    expect(out).toMatch(/^one two.*\n$/);
+    expect(err).toContain('(interrupted: Ctrl-C)\n');
+    expect(err).toContain(`perdura show ${name}, or go on with perdura chat ${name}\n`);
+    expect(await perdura('run', 'go on', '-s', name)).toMatchObject({ out: 'and seven\n' });
+  });
+});
+
+describe('perdura send, sessions, show', () => {
+  it('send → accepted once, and where the answer will be; show → it is there', async () => {
+    const name = newName();
+    h.model.enqueue('Hello, Ann.');
+    await h.runtime.start({ session: name });
+    const sent = await perdura('send', name, 'hi', '--id', 'm1', '--from', 'Ann');
+    expect(sent).toMatchObject({ code: 0, out: 'Accepted: message m1.\n' });
+    expect(sent.err).toContain(`perdura show ${name}`);
+    const again = await perdura('send', name, 'hi', '--id', 'm1', '--json');
+    expect(again).toMatchObject({ code: 0, err: '' });
+    expect(JSON.parse(again.out)).toMatchObject({ session: name, id: 'm1' });
+    await h.runtime.session(name).answerTo('m1');
+    const { out } = await perdura('show', name);
+    expect(out).toMatch(new RegExp(`^${name} · assistant · idle · 1 turn · `));
+    expect(out.match(/ {2}Ann: hi\n/g)).toHaveLength(1);
+    expect(out).toContain('    agent: Hello, Ann.\n');
+  });
+
+  it('sessions → a table for people, the records with --json', async () => {
+    const name = newName();
+    h.model.enqueue('yes');
+    await perdura('run', 'there?', '-s', name);
+    const json = await perdura('sessions', '--json', '--limit', '100');
+    const records = JSON.parse(json.out) as SessionRecord[];
+    expect(records.find(({ session }) => session === name)).toMatchObject({
+      agent: 'assistant',
+      state: 'idle',
+      turns: 1,
+    });
+    const table = await perdura('sessions', '--state', 'idle');
+    expect(table.out).toMatch(new RegExp(`^${name} +assistant +idle +1 `, 'm'));
+  });
+});
+
+describe('perdura interrupt, pause, resume, end', () => {
+  it('interrupt → the turn ends; in no turn → says so', async () => {
+    const name = newName();
+    h.model.enqueue(endless);
+    const session = await h.runtime.start({ session: name, message: 'count' });
+    await inTheMiddle(name);
+    const done = await perdura('interrupt', name, '--reason', 'enough');
+    expect(done).toMatchObject({ code: 0, out: `Turn 1 of ${name} is interrupted.\n` });
+    await eventually(async () => (await session.status()).state === 'idle');
+    const idle = await perdura('interrupt', name);
+    expect(idle).toMatchObject({ code: 0, out: `${name} is in no turn: nothing to interrupt.\n` });
+    expect((await perdura('show', name)).out).toContain('  interrupted: enough\n');
+  });
+
+  it('pause → messages wait; resume → they are answered; end → one word for it everywhere', async () => {
+    const name = newName();
+    h.model.enqueue('here');
+    const session = await h.runtime.start({ session: name });
+    expect(await perdura('pause', name)).toMatchObject({ code: 0 });
+    await eventually(async () => (await session.record())?.state === 'paused');
+    await perdura('send', name, 'waiting', '--id', 'w');
+    expect((await session.status()).queued).toBe(1);
+    expect(await perdura('resume', name)).toMatchObject({ code: 0, out: `${name} goes on.\n` });
+    expect((await session.answerTo('w')).text).toBe('here');
+
+    expect(await perdura('end', name, '--reason', 'done')).toMatchObject({ code: 0 });
+    await eventually(async () => (await session.record())?.state === 'terminated');
+    expect((await perdura('sessions', '--state', 'ended')).out).toMatch(
+      new RegExp(`^${name} +assistant +ended +1 `, 'm'),
+    );
+    const shown = await perdura('show', name);
+    expect(shown.out).toContain(`${name} · assistant · ended · 1 turn`);
+    expect(shown.out).toContain('  ended: done\n');
+    expect(shown.out).not.toContain('terminated');
+    const json = JSON.parse((await perdura('show', name, '--json')).out) as SessionRecord;
+    expect(json).toMatchObject({
+      state: 'terminated',
+      timeline: { states: [{ state: 'paused' }, { state: 'idle' }, { state: 'terminated' }] },
+    });
+    expect(await perdura('send', name, 'x')).toMatchObject({
+      code: 1,
+      err: expect.stringMatching(/^Session\.Closed: /) as string,
+    });
+  });
+});
+
+describe('perdura chat', () => {
+  it('lines from a pipe → an answer each; /quit or the end of the input leaves; comes back', async () => {
+    const name = newName();
+    h.model.enqueue('first', 'second');
+    const quit = await start(['chat', name]).type('one').type('').type('two').type('/quit').ended;
+    expect(quit).toMatchObject({ code: 0, out: 'first\nsecond\n' });
+    h.model.enqueue('third');
+    const back = await start(['chat', '--session', name]).type('three').close().ended;
+    expect(back).toMatchObject({ code: 0, out: 'third\n' });
+    const transcript = await h.runtime.session(name).transcript();
+    expect(transcript.map(({ message }) => 'text' in message && message.text)).toEqual([
+      'one',
+      'first',
+      'two',
+      'second',
+      'three',
+      'third',
+    ]);
+  });
+
+  it('meanwhile others send, pause, resume → shown as it happens', async () => {
+    const name = newName();
+    h.model.enqueue('Hello.', 'Hello, Ann.');
+    const chat = start(['chat', name]).type('hi');
+    await chat.until('out', 'Hello.\n');
+    await perdura('send', name, 'and me?', '--from', 'Ann');
+    await chat.until('out', 'Hello, Ann.\n');
+    expect(chat.err).toContain('Ann: and me?\n');
+    await perdura('pause', name);
+    await chat.until('err', '(paused)\n');
+    await perdura('resume', name);
+    await chat.until('err', '(resumed)\n');
+    expect(await chat.close().ended).toMatchObject({ code: 0, out: 'Hello.\nHello, Ann.\n' });
+  });
+
+  it('meanwhile somebody ends the session → says so and leaves by itself, exit code 0', async () => {
+    const name = newName();
+    h.model.enqueue('Hello.');
+    const chat = start(['chat', name]).type('hi');
+    await chat.until('out', 'Hello.\n');
+    await perdura('end', name, '--reason', 'enough');
+    const { code, err } = await chat.ended;
+    expect(err).toContain('(the session has ended: enough)\n');
+    expect(err).toContain(`perdura show ${name}\n`);
+    expect(code).toBe(0);
+  });
+
+  it('the session ends instead of an answer, into a pipe → exit code 1', async () => {
+    const name = newName();
+    h.model.enqueue(endless);
+    const chat = start(['chat', name]).type('hi');
+    await inTheMiddle(name);
+    await perdura('end', name);
+    expect(await chat.ended).toMatchObject({ code: 1 });
+  });
+});
+
+describe('perdura: what goes wrong', () => {
+  it.each([['show'], ['send', 'hi'], ['pause'], ['interrupt']])(
+    '%s: an unknown session → Session.NotFound, exit code 1',
+    async (verb, ...words) => {
+      const { code, out, err } = await perdura(verb, 'nowhere', ...words);
+      expect({ code, out }).toEqual({ code: 1, out: '' });
+      expect(err).toMatch(/^Session\.NotFound: There is no (?:open )?session nowhere/);
+    },
+  );
+
+  it('an unknown agent → Agent.Unknown with those that there are, exit code 1', async () => {
+    const { code, out, err } = await perdura('run', 'hi', '--agent', 'nobody');
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^Agent\.Unknown: There is no agent "nobody".*there are: assistant\./);
+  });
+
+  it.each(['worker', 'dev'])('%s: a malformed YAML agent → file, line and remedy', async (verb) => {
+    const bad = join(folder, verb);
+    await mkdir(join(bad, 'agents'), { recursive: true });
+    await writeFile(join(bad, 'agents/poet.yaml'), 'name: poet\ninstructions: [x\n');
+    await writeFile(join(bad, 'perdura.config.ts'), 'export default {};\n');
+    const env = { PERDURA_CONFIG: join(bad, 'perdura.config.ts'), PERDURA_DATA_DIR: bad };
+    const { code, out, err } = await start([verb], env).ended;
+    expect({ code, out }).toEqual({ code: 1, out: '' });
+    expect(err).toMatch(/^Agent\.Invalid: .*agents\/poet\.yaml:\d+/);
+    expect(err).not.toMatch(/\n {4}at /);
+  });
+
+  it.each([['dev'], ['run', 'hi'], ['chat']])(
+    '%s: where a dev is starting → that reason alone, exit code 1',
+    async (...argv) => {
+      const dataDir = join(folder, `starting-${argv[0]}`);
+      const lock = await takeDevLock(dataDir);
+      onTestFinished(lock.release);
+      // No server is named, so the command would start its own.
+      const cli = new Cli(argv, { cwd: folder, env: { PERDURA_DATA_DIR: dataDir } });
+      const { code, out, err } = await cli.close().ended;
+      expect({ code, out }).toEqual({ code: 1, out: '' });
+      expect(err).toMatch(/^Stack\.Unavailable: `perdura dev` already runs in [^\n]*\n$/);
+    },
+  );
+});
