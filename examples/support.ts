@@ -103,10 +103,17 @@ async function startWorker(
   servers: { temporalAddress: string; databaseUrl: string },
 ): Promise<() => Promise<void>> {
   installRuntime('error');
-  const config = await loadConfig(readSettings());
+  const settings = readSettings();
   const connection = await NativeConnection.connect({ address: servers.temporalAddress });
-  const { databaseUrl } = servers;
-  const worker = await createWorker({ config, connection, taskQueue, databaseUrl });
+  const worker = await createWorker({
+    config: await loadConfig(settings),
+    connection,
+    taskQueue,
+    databaseUrl: servers.databaseUrl,
+    ...(settings.maxCachedWorkflows && {
+      worker: { maxCachedWorkflows: settings.maxCachedWorkflows },
+    }),
+  });
   const running = worker.run();
   return async () => {
     worker.shutdown();

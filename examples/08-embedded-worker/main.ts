@@ -26,9 +26,10 @@ await using stack = await openStack({ worker: 'own' });
 // Reader and writer are in one process: words need not go over PostgreSQL.
 const bus = new InProcessLiveBus();
 const runtime = await AgentRuntime.connect({ bus });
+const settings = readSettings();
 const connection = await NativeConnection.connect({ address: stack.temporalAddress });
 const worker = await createWorker({
-  config: await loadConfig(readSettings()),
+  config: await loadConfig(settings),
   connection,
   taskQueue: stack.taskQueue,
   databaseUrl: stack.databaseUrl,
@@ -37,7 +38,11 @@ const worker = await createWorker({
   workflowBundle: await buildBundle(fileURLToPath(new URL('./workflows.ts', import.meta.url))),
   activities: createActivities(runtime),
   // Temporal's own options, over ours.
-  worker: { maxConcurrentActivityTaskExecutions: 50, shutdownGraceTime: '2 seconds' },
+  worker: {
+    maxCachedWorkflows: settings.maxCachedWorkflows ?? 200,
+    maxConcurrentActivityTaskExecutions: 50,
+    shutdownGraceTime: '2 seconds',
+  },
 });
 
 // Runs until the work is done, then shuts down in order.

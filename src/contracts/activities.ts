@@ -55,7 +55,6 @@ export interface SessionPolicy {
 export const SEARCH_ATTRIBUTES = {
   tenant: 'PerduraTenant',
   agent: 'PerduraAgent',
-  state: 'PerduraState',
 } as const;
 
 /**

@@ -14,9 +14,7 @@ import {
   type TestStackOptions,
 } from '../../src/testing/test-stack.js';
 import type { PerduraWorker } from '../../worker/create-worker.js';
-
-/** Workflows kept in memory; the whole suite also passes with 2. */
-const CACHE = process.env.PERDURA_TEST_CACHED_WORKFLOWS;
+import { CACHED_WORKFLOWS } from './cached-workflows.js';
 
 export interface HarnessOptions extends Pick<
   TestStackOptions,
@@ -44,7 +42,7 @@ export class Harness {
       config: { agents: agents ?? [agentOf(options)], tools, mcp },
       temporalAddress: inject('temporalAddress'),
       databaseUrl: inject('databaseUrl'),
-      worker: { ...(CACHE ? { maxCachedWorkflows: Number(CACHE) } : {}), ...worker },
+      worker: { ...CACHED_WORKFLOWS, ...worker },
     });
     return new Harness(options, stack);
   }

@@ -2,10 +2,12 @@
  * Vitest's `globalSetup` for tests that need the real thing: one Temporal server and one
  * PostgreSQL for the whole run, or those that PERDURA_TEST_TEMPORAL_ADDRESS and
  * PERDURA_TEST_DATABASE_URL name. A test reads `inject('temporalAddress')` and
- * `inject('databaseUrl')`, and keeps to a tenant, task queue or database of its own.
+ * `inject('databaseUrl')`, and keeps to a tenant, task queue or database of its own. What only
+ * a production server can show is `it.runIf(inject('production'))`, and says so in its title.
  */
 import type {} from 'vitest';
 import type { TestProject } from 'vitest/node';
+import { askTemporal, localProfile } from '../../src/config/temporal-profile.js';
 import { startTestServers } from '../../src/testing/test-servers.js';
 
 declare module 'vitest' {
@@ -14,6 +16,8 @@ declare module 'vitest' {
     temporalAddress: string;
     /** A PostgreSQL; its user may create databases. */
     databaseUrl: string;
+    /** Whether that Temporal is a production server, and not the Java test server. */
+    production: boolean;
   }
 }
 
@@ -22,6 +26,15 @@ export default async function setup(project: TestProject): Promise<() => Promise
     temporalAddress: process.env.PERDURA_TEST_TEMPORAL_ADDRESS,
     databaseUrl: process.env.PERDURA_TEST_DATABASE_URL,
   });
+  const { version } = await askTemporal(localProfile(servers.temporalAddress, 'default'));
+  // The test server has no version.
+  const production = version !== '';
+  console.log(
+    production
+      ? `On Temporal ${version} at ${servers.temporalAddress}; what skips time or is about the Java test server starts one.`
+      : 'On the Java test server; tests of a production server are left out (PERDURA_TEST_TEMPORAL_ADDRESS).',
+  );
+  project.provide('production', production);
   project.provide('databaseUrl', servers.databaseUrl);
   project.provide('temporalAddress', servers.temporalAddress);
   return () => servers.stop();

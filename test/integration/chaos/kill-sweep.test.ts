@@ -18,6 +18,7 @@ import { supervise, type SupervisedProcess } from '../../../src/stack/process-su
 import { migrate } from '../../../src/store/migrate.js';
 import { Ledger } from '../../../src/testing/ledger.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
+import { CACHED_WORKFLOWS_ENVIRONMENT } from '../../support/cached-workflows.js';
 import { seeded } from '../../support/random.js';
 
 const KILLS = Number(process.env.PERDURA_SWEEP_KILLS ?? 20);
@@ -27,7 +28,7 @@ const SESSIONS = 10;
  * The Java test server hands an update to the workflow ahead of a signal that its history has
  * earlier, when both come in one task; then signals and updates are each in order.
  */
-const TOTAL_ORDER = process.env.PERDURA_TEST_TEMPORAL_ADDRESS !== undefined;
+const TOTAL_ORDER = inject('production');
 const SEED = Number(process.env.PERDURA_SWEEP_SEED ?? randomBytes(3).readUIntBE(0, 3));
 const name = `k${randomBytes(5).toString('hex')}`;
 
@@ -97,7 +98,7 @@ describe('kill sweep', () => {
       PERDURA_TASK_QUEUE: name,
       // Each session continues as new every few turns, so kills fall into that too (F4).
       PERDURA_HISTORY_LIMIT: '120',
-      PERDURA_MAX_CACHED_WORKFLOWS: process.env.PERDURA_TEST_CACHED_WORKFLOWS,
+      ...CACHED_WORKFLOWS_ENVIRONMENT,
     });
     const module = compiledModule('worker/main.js');
     workers.push(

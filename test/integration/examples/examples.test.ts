@@ -6,6 +6,7 @@ import { spawn } from 'node:child_process';
 import { readdirSync, readFileSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, inject, it } from 'vitest';
+import { CACHED_WORKFLOWS_ENVIRONMENT } from '../../support/cached-workflows.js';
 
 const EXAMPLES = new URL('../../../examples/', import.meta.url);
 const examples = readdirSync(EXAMPLES)
@@ -41,6 +42,7 @@ function run(name: string): Promise<{ code: number | null; output: string }> {
       NO_COLOR: '1',
       TEMPORAL_ADDRESS: inject('temporalAddress'),
       DATABASE_URL: inject('databaseUrl'),
+      ...CACHED_WORKFLOWS_ENVIRONMENT,
     },
     stdio: ['ignore', 'pipe', 'pipe'],
     // One that hangs is told to end before vitest gives up on it: its output says where it was.

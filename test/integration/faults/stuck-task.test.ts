@@ -3,6 +3,7 @@ import { NativeConnection } from '@temporalio/worker';
 import { expect, inject, it } from 'vitest';
 import { buildBundle } from '../../../worker/bundle.js';
 import { createWorker } from '../../../worker/create-worker.js';
+import { CACHED_WORKFLOWS } from '../../support/cached-workflows.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 
@@ -39,6 +40,7 @@ it('F29 workflow task: fails at each replay → visible by health(), others go o
     taskQueue: bad.taskQueue,
     databaseUrl: inject('databaseUrl'),
     workflowBundle: await buildBundle(),
+    worker: CACHED_WORKFLOWS,
   });
   await mended.runUntil(
     (async () => {

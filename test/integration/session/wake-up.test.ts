@@ -8,14 +8,15 @@ import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { buildBundle } from '../../../worker/bundle.js';
 import { createWorker, type PerduraWorker } from '../../../worker/create-worker.js';
+import { CACHED_WORKFLOWS } from '../../support/cached-workflows.js';
 import { eventually, runsOf, userTexts } from '../../support/observe.js';
 import type { Session } from '../../../src/client/session.js';
 
 const DAY = 24 * 3_600_000;
 const WOKEN = 'The wake-up time that was asked for has come.';
 
-/** On a server that skips time whenever nobody works. */
-describe('wake-up', () => {
+/** On the Java test server, whatever server the run is on: only it skips time when nobody works. */
+describe('wake-up, on a server that skips time', () => {
   let env: TestWorkflowEnvironment;
   let worker: PerduraWorker;
   let running: Promise<void>;
@@ -64,6 +65,7 @@ describe('wake-up', () => {
       taskQueue: tenant,
       databaseUrl,
       workflowBundle: await buildBundle(),
+      worker: CACHED_WORKFLOWS,
     });
     running = worker.run();
   });
