@@ -32,7 +32,7 @@ export async function callModel(
       const { result } = end;
       const made = [...earlier, result];
       if (execution.signal.aborted || !goesOn(end, made, input, Date.now() - startedAt)) {
-        return earlier.length > 0 ? { ...result, earlier } : result;
+        return earlier.length > 0 ? { earlier, ...result } : result;
       }
       earlier.push(result);
       next = following(next, result);
