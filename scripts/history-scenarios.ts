@@ -64,6 +64,20 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return session;
     },
   },
+  'several-steps': {
+    what: 'an activity of three steps, a tool with one of its own, another of two; then a turn whose second step fails for good',
+    options: ADDERS,
+    play: async ({ model, runtime }) => {
+      const add = { toolCalls: [{ name: 'add', arguments: { a: 1, b: 2 } }] };
+      const far = { toolCalls: [{ name: 'add_remotely', arguments: { a: 1, b: 2 } }] };
+      model.enqueue(add, add, far, add, 'Done.', add, { error: { status: 400, message: 'no' } });
+      const session = await runtime.start();
+      await session.ask('add');
+      await session.ask('once more').catch(() => undefined);
+      while ((await session.status()).state !== 'error') await sleep(20);
+      return session;
+    },
+  },
   interrupt: {
     what: 'a turn interrupted in its stream, and a turn after it',
     play: async ({ model, runtime }) => {
