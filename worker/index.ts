@@ -3,7 +3,7 @@
  * workflows and activities of the application beside Perdura's.
  */
 export { createWorker, type PerduraWorker, type PerduraWorkerOptions } from './create-worker.js';
-export { runWorker } from './main.js';
+export { runWorker, type RunWorkerOptions } from './main.js';
 export { buildBundle, workflowBundle } from './bundle.js';
 export { hasSearchAttributes, registerSearchAttributes } from './search-attributes.js';
 export { createLLMClient } from '../activities/llm/openai-client.js';
