@@ -5,15 +5,13 @@
 import type { CompactInput, CompactResult } from '../src/contracts/activities.js';
 import { NO_USAGE, type TranscriptMessage } from '../src/contracts/message.js';
 import { PerduraError } from '../src/contracts/failures.js';
-import { ratioOf, visiblePart } from './context-builder.js';
+import { ContextManager } from './context-manager.js';
 import type { CallModelDeps } from './model-step.js';
 import { currentExecution, keepAlive } from './execution.js';
 import { toFailure } from './failures.js';
-import { contextWindowOf, estimateTokens } from './llm/context-window.js';
+import { estimateTokens } from './llm/context-window.js';
 import type { CachedMessage } from './transcript-cache.js';
 
-/** Share of the room that the messages kept verbatim may fill. */
-const KEEP_SHARE = 0.3;
 /** Of each tool result, the summary's author sees this much, characters. */
 const SHOWN_OUTPUT = 600;
 /** Longest summary, tokens, and its share of the window. */
@@ -31,15 +29,12 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
     const { turn, step, head } = input;
     const agent = deps.agents.get(input.agent);
     const { client, provider } = deps.provider(agent.provider);
-    const window = agent.contextWindow ?? contextWindowOf(agent.model);
-    const visible = visiblePart(await deps.cache.load(key, transcript, run, head));
-    const limit = Math.max(256, window - agent.maxTokens) / ratioOf(visible);
-    // Of what there is, where that is less than the window: then the provider, who said that it
-    // does not fit, has a smaller window than we think.
-    const size = visible.reduce((sum, { tokens }) => sum + tokens, 0);
-    const cut = cutBefore(visible, Math.min(limit, size) * KEEP_SHARE);
-    if (cut === 0) return { head, usage: NO_USAGE, compacted: false };
-    const old = visible.slice(0, cut);
+    const { model, contextWindow, maxTokens } = agent;
+    const plan = new ContextManager({ model, contextWindow, maxTokens }).compaction(
+      await deps.cache.load(key, transcript, run, head),
+    );
+    if (!plan) return { head, usage: NO_USAGE, compacted: false };
+    const { old, limit, covers } = plan;
     const room = Math.max(limit / 4, limit - SUMMARY_TOKENS);
     const messages = shorten(old, room);
     const tokens = messages.reduce((sum, message) => sum + lengthOf(message), 0);
@@ -89,7 +84,6 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
         ...estimate,
         output: estimateTokens(response.text),
       };
-      const covers = { from: old[0]!.seq, to: old.at(-1)!.seq };
       await append({
         messages: [
           {
@@ -128,27 +122,6 @@ export async function compact(deps: CallModelDeps, input: CompactInput): Promise
   } finally {
     stop();
   }
-}
-
-/**
- * How many messages the summary covers: as many as leave at most `keep` tokens verbatim, cut
- * before a message of the user or the model, so that no call is parted from its result.
- * 0 when nothing new would be covered.
- */
-export function cutBefore(visible: readonly CachedMessage[], keep: number): number {
-  let kept = 0;
-  let cut = 0;
-  for (let i = visible.length - 1; i > 0; i--) {
-    const { message, tokens } = visible[i]!;
-    kept += tokens;
-    if (message.role !== 'user' && message.role !== 'assistant') continue;
-    // The newest message stays even when it alone is too long; the provider has the last word.
-    if (kept > keep && cut > 0) break;
-    cut = i;
-    if (kept > keep) break;
-  }
-  const covered = visible.slice(0, cut).filter(({ message }) => message.role !== 'summary');
-  return covered.length === 0 ? 0 : cut;
 }
 
 /** The old messages with tool output cut short, and of too many only the newest. */

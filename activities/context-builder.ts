@@ -88,6 +88,27 @@ export function ratioOf(visible: readonly CachedMessage[]): number {
   return 1;
 }
 
+/**
+ * How many messages the summary covers: as many as leave at most `keep` tokens verbatim, cut
+ * before a message of the user or the model, so that no call is parted from its result.
+ * 0 when nothing new would be covered.
+ */
+export function cutBefore(visible: readonly CachedMessage[], keep: number): number {
+  let kept = 0;
+  let cut = 0;
+  for (let i = visible.length - 1; i > 0; i--) {
+    const { message, tokens } = visible[i]!;
+    kept += tokens;
+    if (message.role !== 'user' && message.role !== 'assistant') continue;
+    // The newest message stays even when it alone is too long; the provider has the last word.
+    if (kept > keep && cut > 0) break;
+    cut = i;
+    if (kept > keep) break;
+  }
+  const covered = visible.slice(0, cut).filter(({ message }) => message.role !== 'summary');
+  return covered.length === 0 ? 0 : cut;
+}
+
 function sum(visible: readonly CachedMessage[]): number {
   let tokens = 0;
   for (const entry of visible) tokens += entry.tokens;

@@ -25,11 +25,12 @@ import {
   type PreparedResult,
   type StopSignals,
 } from './call-tool.js';
-import { buildContext, type Context } from './context-builder.js';
+import type { Context } from './context-builder.js';
+import { ContextManager } from './context-manager.js';
 import { abortReason, toFailure } from './failures.js';
 import { loadImages } from './images.js';
 import { InlineTools } from './inline-tools.js';
-import { contextWindowOf, estimateTokens } from './llm/context-window.js';
+import { estimateTokens } from './llm/context-window.js';
 import { checkStructuredOutput } from './llm/structured-output.js';
 import type { ModelTools } from './model-tools.js';
 import { planCalls } from './plan-calls.js';
@@ -201,11 +202,8 @@ export class ModelStep {
       const body = { role: 'user', ...message } as const;
       return { seq: input.head + 1 + i, turn: input.turn, message: body, tokens: tokensOf(body) };
     });
-    const window = agent.contextWindow ?? contextWindowOf(agent.model);
-    const context = buildContext([...past, ...now], {
-      limit: Math.max(256, window - agent.maxTokens),
-      fixed: estimateTokens(agent.instructions) + this.#deps.modelTools.tokens(tools),
-    });
+    const manager = new ContextManager({ ...agent, tools: this.#deps.modelTools.of(tools) });
+    const context = manager.build([...past, ...now]);
     if (last?.text === undefined) return context;
     // The model's last attempt did not match the schema: it is shown what it wrote, and why not.
     return {

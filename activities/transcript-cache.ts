@@ -146,7 +146,8 @@ export class TranscriptCache {
   }
 }
 
-function toCached({ seq, turn, message, usage }: StoredMessage): CachedMessage {
+/** A message of the store, with what contexts need to know of it. */
+export function toCached({ seq, turn, message, usage }: StoredMessage): CachedMessage {
   return {
     seq,
     turn,

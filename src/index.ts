@@ -92,6 +92,17 @@ export {
   MCPClientManager,
   type MCPClientManagerOptions,
 } from '../activities/mcp/mcp-client-manager.js';
+export { createLLMClient } from '../activities/llm/openai-client.js';
+export {
+  ContextManager,
+  type CompactionPlan,
+  type ContextManagerOptions,
+  type ContextTranscript,
+} from '../activities/context-manager.js';
+export type {
+  Context as ModelContext,
+  Room as ContextRoom,
+} from '../activities/context-builder.js';
 export type {
   LLMClient,
   ModelCallOptions,

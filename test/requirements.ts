@@ -15,6 +15,7 @@ export interface Requirement {
 
 const at = {
   context: 'test/integration/faults/context.test.ts',
+  contextManager: 'test/unit/workflow/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
@@ -49,8 +50,9 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     },
   },
   H3: {
-    what: 'the context of the model: loaded, saved, managed',
+    what: 'ContextManager: the context of the model, loaded, saved, managed',
     shownBy: {
+      [at.contextManager]: ['room →', 'messages of the store', 'a full window →'],
       [at.context]: ['F16 context: a small window fills up'],
       [at.conversation]: ['conversation: a message → an answer, and the next message knows'],
     },

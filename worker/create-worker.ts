@@ -14,6 +14,7 @@ import { ToolRegistry } from '../activities/tools/tool-registry.js';
 import { MCPClientManager } from '../activities/mcp/mcp-client-manager.js';
 import type { SessionActivities } from '../src/contracts/activities.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
+import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { DEFAULT_TASK_QUEUE } from '../src/contracts/ids.js';
 import type { LiveBus } from '../src/live/bus.js';
@@ -43,11 +44,11 @@ export interface PerduraWorkerOptions {
   readonly registry?: ToolRegistry;
   /** Default: the bundle of this build. Give your own when it has workflows of yours. */
   readonly workflowBundle?: WorkflowBundleOption;
-  /** Activities of your own, beside Perdura's. */
+  /** Activities of your own, beside Perdura's, under other names than those of Perdura. */
   readonly activities?: object;
   readonly settings?: Partial<Omit<ActivitySettings, 'searchAttributes'>>;
-  /** Passed on to Temporal's `Worker.create`, over our defaults. */
-  readonly worker?: Partial<WorkerOptions>;
+  /** Passed on to Temporal's `Worker.create`, over our defaults. Its activities are `activities`. */
+  readonly worker?: Partial<Omit<WorkerOptions, 'activities'>>;
   readonly log?: ToolLogger;
 }
 
@@ -70,7 +71,10 @@ const DEFAULTS = {
   historyLimit: 3_000,
 } as const;
 
-/** Makes a worker; `run()` starts it. Rejects with `Store.Unavailable` and Temporal's own errors. */
+/**
+ * Makes a worker; `run()` starts it. Rejects with `Config.Invalid` when an activity of yours has
+ * the name of one of Perdura's, with `Store.Unavailable`, and with Temporal's own errors.
+ */
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
   const { config, connection, namespace = 'default', log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
@@ -103,21 +107,25 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
     if (!options.bus) await bus.close();
     await database.close();
   };
-  const worker = await Worker.create({
-    connection,
-    namespace,
-    taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
-    workflowBundle: options.workflowBundle ?? (await workflowBundle()),
-    activities: { ...options.activities, ...activities },
-    // What runs gets this long to end or to hand over.
-    shutdownGraceTime: 10_000,
-    shutdownForceTime: 25_000,
-    // After a worker died, its sessions wait this long for it before another takes them.
-    stickyQueueScheduleToStartTimeout: 2_000,
-    maxHeartbeatThrottleInterval: 2_000,
-    maxCachedWorkflows: 500,
-    ...options.worker,
-  }).catch(async (error: unknown) => {
+  const create = async () => {
+    refuseTakenNames(options, Object.keys(activities));
+    return Worker.create({
+      connection,
+      namespace,
+      taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
+      workflowBundle: options.workflowBundle ?? (await workflowBundle()),
+      activities: { ...options.activities, ...activities },
+      // What runs gets this long to end or to hand over.
+      shutdownGraceTime: 10_000,
+      shutdownForceTime: 25_000,
+      // After a worker died, its sessions wait this long for it before another takes them.
+      stickyQueueScheduleToStartTimeout: 2_000,
+      maxHeartbeatThrottleInterval: 2_000,
+      maxCachedWorkflows: 500,
+      ...options.worker,
+    });
+  };
+  const worker = await create().catch(async (error: unknown) => {
     await close();
     throw error;
   });
@@ -136,6 +144,22 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
     runUntil: (until) => closing(worker.runUntil(until)),
     shutdown: () => worker.shutdown(),
   };
+}
+
+/** Perdura's own would stand in its place, and nobody would see why it never runs. */
+function refuseTakenNames({ activities, worker }: PerduraWorkerOptions, ours: string[]): void {
+  if (worker && 'activities' in worker) {
+    throw new PerduraError(
+      'Config.Invalid',
+      'createWorker({ worker: { activities } }) would replace the activities of Perdura: hand yours over as createWorker({ activities }).',
+    );
+  }
+  const taken = Object.keys(activities ?? {}).filter((name) => ours.includes(name));
+  if (taken.length === 0) return;
+  throw new PerduraError(
+    'Config.Invalid',
+    `createWorker({ activities }) has ${taken.map((name) => `"${name}"`).join(', ')}, which Perdura has itself: give it another name, there and in the workflows that call it. Taken are: ${ours.join(', ')}.`,
+  );
 }
 
 const SILENT: ToolLogger = { debug() {}, info() {}, warn() {}, error() {} };

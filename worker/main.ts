@@ -13,8 +13,26 @@ import { exitWithParent } from '../src/stack/exit-with-parent.js';
 import { createWorker } from './create-worker.js';
 import { installRuntime } from './runtime.js';
 
-/** Runs a worker until it is told to stop. `ready` is called when it polls. */
-export async function runWorker(settings: Settings, ready: () => void = () => {}): Promise<void> {
+/** How a process runs its worker. */
+export interface RunWorkerOptions {
+  /** Called once it polls. */
+  readonly ready?: () => void;
+  /**
+   * Shuts it down in order, as SIGTERM does: what runs ends or is handed over. Aborted before
+   * the start, no worker is started.
+   */
+  readonly signal?: AbortSignal;
+}
+
+/**
+ * Runs a worker until SIGTERM, SIGINT or `signal`, and resolves when it has stopped in order.
+ * Rejects with `Config.Invalid`, `Temporal.Unavailable` and what {@link createWorker} says.
+ */
+export async function runWorker(
+  settings: Settings,
+  { ready = () => {}, signal }: RunWorkerOptions = {},
+): Promise<void> {
+  if (signal?.aborted) return;
   const log = createLogger(settings.logLevel);
   installRuntime(settings.logLevel);
   if (!settings.databaseUrl) {
@@ -56,11 +74,21 @@ export async function runWorker(settings: Settings, ready: () => void = () => {}
       if (worker.worker.getState() === 'RUNNING') worker.shutdown();
       return running;
     };
-    process.once('SIGTERM', () => void stop());
-    process.once('SIGINT', () => void stop());
+    const stopSoon = () => void stop().catch(() => undefined);
+    process.once('SIGTERM', stopSoon);
+    process.once('SIGINT', stopSoon);
+    signal?.addEventListener('abort', stopSoon);
     exitWithParent(stop, 25_000);
-    ready();
-    await running;
+    try {
+      // It may have come while the worker was made.
+      if (signal?.aborted) stopSoon();
+      else ready();
+      await running;
+    } finally {
+      process.off('SIGTERM', stopSoon);
+      process.off('SIGINT', stopSoon);
+      signal?.removeEventListener('abort', stopSoon);
+    }
   } finally {
     await connection.close();
   }
@@ -68,7 +96,9 @@ export async function runWorker(settings: Settings, ready: () => void = () => {}
 
 if (import.meta.url === pathToFileURL(process.argv[1] ?? '').href) {
   try {
-    await runWorker(readSettings(), () => process.send?.({ type: 'ready', pid: process.pid }));
+    await runWorker(readSettings(), {
+      ready: () => process.send?.({ type: 'ready', pid: process.pid }),
+    });
     process.exit(0);
   } catch (error) {
     console.error(error instanceof PerduraError ? withRemedy(error) : error);

@@ -1,5 +1,5 @@
 /** A worker process, as `perdura worker` is one. Ends with its parent. */
 import { readSettings, runWorker } from 'perdura/worker';
 
-await runWorker(readSettings(), () => process.send?.('ready'));
+await runWorker(readSettings(), { ready: () => process.send?.('ready') });
 process.exit(0);

@@ -13,13 +13,16 @@ import { TurnFollower, type TurnEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
 import type { Outlet } from './prompt.js';
 import { ConversationView } from './render/conversation.js';
-import { reportOf } from './render/failure.js';
+import { failureText, reportOf } from './render/failure.js';
 
 export interface TalkOptions {
   readonly agent?: string | undefined;
   readonly session?: string | undefined;
   readonly reasoning?: boolean | undefined;
 }
+
+/** After a failure of the stream, while nobody waits for an answer. ms. */
+const REOPEN_MS = 2_000;
 
 /** Somebody who waits for a turn to end. */
 interface Waiting {
@@ -45,6 +48,8 @@ export class Talk {
   /** Number of the last event that was shown. */
   #after = 0;
   #turnUnderWay = false;
+  /** The stream has failed, which has been said. */
+  #troubled = false;
 
   /** @param outlet where everything is written. Default: the terminal. */
   constructor(context: Context, runtime: AgentRuntime, options: TalkOptions, outlet?: Outlet) {
@@ -183,15 +188,19 @@ export class Talk {
       for await (const item of stream) this.#take(item);
       for (const { resolve } of this.#waiting) resolve({ outcome: 'left' });
     } catch (error) {
-      // The next message opens it again, behind the last event that was shown.
+      // It is opened again behind the last event that was shown, at the latest with a message.
       this.#stream = undefined;
-      if (this.#waiting.size === 0) this.#context.terminal.failure(reportOf(error));
       for (const { reject } of this.#waiting) reject(error);
+      if (this.#waiting.size > 0 || this.left) return;
+      if (!this.#troubled) this.#tell(error);
+      this.#troubled = true;
+      setTimeout(() => this.watch(), REOPEN_MS).unref();
     }
   }
 
   #take(item: StreamItem): void {
     const { terminal } = this.#context;
+    this.#troubled = false;
     if ('n' in item) this.#after = item.n;
     terminal.printJson(item);
     // What changes in place has no place above a line that is being typed.
@@ -244,8 +253,15 @@ export class Talk {
 
   #interrupt(session: Session): void {
     session.interrupt('Ctrl-C').catch((error: unknown) => {
-      const { message } = reportOf(error);
-      this.#context.terminal.note(`It cannot be interrupted: ${message} Ctrl-C again leaves.`);
+      this.#tell(error);
     });
+  }
+
+  /** A failure of what nobody waits for. */
+  #tell(error: unknown): void {
+    const { terminal } = this.#context;
+    const report = reportOf(error);
+    if (terminal.json) terminal.failure(report);
+    else this.#outlet.write([{ to: 'note', text: failureText(report, terminal.noteStyle) }]);
   }
 }

@@ -4,6 +4,7 @@
  *     const runtime = await AgentRuntime.connect();
  *     const session = await runtime.start({ agent: 'assistant' });
  *     const { text } = await session.ask('hello');
+ *     await runtime.close(); // or `await using runtime = …`
  */
 import { randomBytes } from 'node:crypto';
 import {
@@ -54,7 +55,7 @@ export interface StartOptions {
 /** Where Temporal's own tools look. */
 const DEFAULT_ADDRESS = '127.0.0.1:7233';
 
-export class AgentRuntime {
+export class AgentRuntime implements AsyncDisposable {
   readonly tenant: string;
   readonly taskQueue: string;
   readonly #client: Client;
@@ -185,10 +186,16 @@ export class AgentRuntime {
     return new SessionCatalogue(this.#database).list(this.tenant, options);
   }
 
+  /** Closes what `connect` opened. Sessions go on; streams that are read end or fail. */
   async close(): Promise<void> {
     if (this.#owned.bus) await this.#bus.close();
     await this.#database.close();
     if (this.#owned.connection) await this.#client.connection.close();
+  }
+
+  /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.close();
   }
 
   #session(key: SessionKey, workflowId?: string): Session {

@@ -29,11 +29,9 @@ export interface TestServers {
 export async function startTestServers(options: TestServersOptions = {}): Promise<TestServers> {
   const settings = readSettings();
   const address = options.temporalAddress ?? readTemporalProfile(settings)?.address;
-  const dataDir = await mkdtemp(join(tmpdir(), 'perdura-test-'));
-  // mkdtemp makes 0700, which root's PostgreSQL, running as another account, cannot enter.
-  await chmod(dataDir, 0o711);
+  const dataDir = options.databaseUrl === undefined ? await dataFolder() : undefined;
   const [postgres, temporal] = await Promise.allSettled([
-    options.databaseUrl === undefined ? startPostgres({ dataDir }) : undefined,
+    dataDir === undefined ? undefined : startPostgres({ dataDir }),
     address === undefined ? startJavaTestServer({ settings }) : undefined,
   ]);
   const stop = async () => {
@@ -41,7 +39,7 @@ export async function startTestServers(options: TestServersOptions = {}): Promis
       if (each.status === 'fulfilled') await each.value?.stop();
     });
     await Promise.allSettled(started);
-    await rm(dataDir, { recursive: true, force: true });
+    if (dataDir !== undefined) await rm(dataDir, { recursive: true, force: true });
   };
   if (postgres.status === 'rejected' || temporal.status === 'rejected') {
     await stop();
@@ -52,4 +50,11 @@ export async function startTestServers(options: TestServersOptions = {}): Promis
     temporalAddress: address ?? temporal.value!.address,
     stop,
   };
+}
+
+async function dataFolder(): Promise<string> {
+  const folder = await mkdtemp(join(tmpdir(), 'perdura-test-'));
+  // mkdtemp makes 0700, which root's PostgreSQL, running as another account, cannot enter.
+  await chmod(folder, 0o711);
+  return folder;
 }

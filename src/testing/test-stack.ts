@@ -3,11 +3,12 @@
  * model, a runtime that talks to them. A stack has a tenant and a task queue of its own, so
  * that many share the servers.
  *
- *     const stack = await startTestStack({ config });
+ *     await using stack = await startTestStack({ config });
  *     stack.model.enqueue('Hello.');
  *     const session = await stack.runtime.start();
  *     expect((await session.ask('hi')).text).toBe('Hello.');
- *     await stack.stop();
+ *
+ * Without `await using`, `stack.stop()` ends it.
  */
 import { randomBytes } from 'node:crypto';
 import { NativeConnection, type WorkflowBundleOption } from '@temporalio/worker';
@@ -16,6 +17,7 @@ import { completeAgent } from '../config/agent-schema.js';
 import { defaultAgent } from '../config/default-agent.js';
 import type { AgentDeclaration, PerduraConfig } from '../config/define-config.js';
 import type { ResolvedConfig } from '../contracts/config.js';
+import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import { migrate } from '../store/migrate.js';
 import { workflowBundle as builtBundle } from '../../worker/bundle.js';
 import { installRuntime } from '../../worker/runtime.js';
@@ -24,12 +26,18 @@ import {
   type PerduraWorker,
   type PerduraWorkerOptions,
 } from '../../worker/create-worker.js';
+import { startOfflineModel, type OfflineModel } from './offline-model.js';
 import { ScriptedModel } from './scripted-model.js';
 import { startTestServers, type TestServers, type TestServersOptions } from './test-servers.js';
 
 export interface TestStackOptions extends TestServersOptions {
-  /** Agents, tools and MCP servers. All of its providers are the scripted model. */
+  /** Agents, tools and MCP servers. All of its providers are the model of `model`. */
   readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'>;
+  /**
+   * Who answers: `scripted` (default), what the test has written down, or `offline`, the rules
+   * of the offline model, at no cost and without pauses.
+   */
+  readonly model?: 'scripted' | 'offline';
   /** Default: that of this build. Give your own when it has workflows of yours. */
   readonly workflowBundle?: WorkflowBundleOption;
   /** As for `createWorker`. */
@@ -47,28 +55,31 @@ export interface TestStackOptions extends TestServersOptions {
 let bundle: Promise<WorkflowBundleOption> | undefined;
 const migrated = new Map<string, Promise<void>>();
 
-export class TestStack {
-  readonly model: ScriptedModel;
+type Model = ScriptedModel | OfflineModel;
+
+export class TestStack implements AsyncDisposable {
   readonly runtime: AgentRuntime;
   readonly temporalAddress: string;
   readonly databaseUrl: string;
   readonly #options: TestStackOptions;
   readonly #servers: TestServers;
   readonly #connection: NativeConnection;
+  readonly #model: Model;
+  #stopped: Promise<void> | undefined;
   #running: { worker: PerduraWorker; done: Promise<void> } | undefined;
 
   private constructor(
     options: TestStackOptions,
     servers: TestServers,
-    parts: { model: ScriptedModel; runtime: AgentRuntime; connection: NativeConnection },
+    parts: { model: Model; runtime: AgentRuntime; connection: NativeConnection },
   ) {
-    this.model = parts.model;
     this.runtime = parts.runtime;
     this.temporalAddress = servers.temporalAddress;
     this.databaseUrl = servers.databaseUrl;
     this.#options = options;
     this.#servers = servers;
     this.#connection = parts.connection;
+    this.#model = parts.model;
   }
 
   /** See {@link startTestStack}. */
@@ -82,7 +93,7 @@ export class TestStack {
       await schema;
       const name = `t${randomBytes(6).toString('hex')}`;
       const [model, connection, runtime] = await Promise.all([
-        ScriptedModel.start(),
+        options.model === 'offline' ? startOfflineModel({ instant: true }) : ScriptedModel.start(),
         NativeConnection.connect({ address }),
         AgentRuntime.connect({
           temporalAddress: address,
@@ -98,6 +109,14 @@ export class TestStack {
       await servers.stop();
       throw error;
     }
+  }
+
+  /** The scripted model. Throws where the offline model answers. */
+  get model(): ScriptedModel {
+    if (this.#model instanceof ScriptedModel) return this.#model;
+    throw new Error(
+      "This stack was started with model: 'offline', which takes no script: leave that option out to write answers down.",
+    );
   }
 
   get tenant(): string {
@@ -135,25 +154,39 @@ export class TestStack {
     await running?.done;
   }
 
-  async stop(): Promise<void> {
+  /** Stops the worker, then everything else that was started. May be called again. */
+  stop(): Promise<void> {
+    return (this.#stopped ??= this.#stop());
+  }
+
+  /** As `stop`. */
+  async [Symbol.asyncDispose](): Promise<void> {
+    await this.stop();
+  }
+
+  async #stop(): Promise<void> {
     await this.stopWorker();
     await this.runtime.close();
     await this.#connection.close();
-    await this.model.stop();
+    await this.#model.stop();
     await this.#servers.stop();
   }
 
   #config(): ResolvedConfig {
-    const { config = {}, api = 'chat', stallTimeoutMs = 10_000 } = this.#options;
+    const { config = {}, api = 'chat', stallTimeoutMs = 10_000, model } = this.#options;
+    const offline = model === 'offline';
     const mcp = config.mcp ?? {};
     const declared: readonly AgentDeclaration[] = config.agents ?? [defaultAgent(Object.keys(mcp))];
-    const agents = declared.map((agent) => completeAgent(agent, { model: 'gpt-test' }));
-    const scripted = { api, baseUrl: this.model.baseUrl, apiKey: 'test', stallTimeoutMs };
+    const agents = declared.map((agent) =>
+      completeAgent(offline ? { ...agent, model: OFFLINE_MODEL } : agent, { model: 'gpt-test' }),
+    );
+    const { baseUrl } = this.#model;
+    const provider = { api, baseUrl, apiKey: 'test', stallTimeoutMs, free: offline };
     return {
       agents,
       tools: config.tools ?? [],
       mcp,
-      providers: Object.fromEntries(agents.map(({ provider }) => [provider, scripted])),
+      providers: Object.fromEntries(agents.map((agent) => [agent.provider, provider])),
     };
   }
 }

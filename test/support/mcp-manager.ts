@@ -7,7 +7,8 @@ import {
   type ToolOutcome,
 } from '../../activities/tools/tool-executor.js';
 import type { McpServer } from '../../src/contracts/mcp.js';
-import { InMemoryPins, KeptLog, placeOf } from './mcp.js';
+import { InMemoryPins, KeptLog, oddServerIn, placeOf } from './mcp.js';
+import { temporaryFolder } from './temporary-folder.js';
 
 const open: MCPClientManager[] = [];
 
@@ -51,6 +52,11 @@ export function manage(
       return new ToolExecutor().run(call, tool, placeOf(attempt), { signal, ...options });
     },
   };
+}
+
+/** A server of `test/fixtures/odd-mcp-server.mjs`, and what it ran. */
+export function oddServer(mode: string): ReturnType<typeof oddServerIn> {
+  return oddServerIn(temporaryFolder(), mode);
 }
 
 /** All text of an outcome. */

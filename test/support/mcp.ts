@@ -1,6 +1,6 @@
 /** What the MCP tests share: servers to start, pins in memory, a log that is kept. */
-import { mkdtempSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
-import { tmpdir } from 'node:os';
+import { randomUUID } from 'node:crypto';
+import { readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { McpPins, McpStdioServer } from '../../src/contracts/mcp.js';
@@ -15,9 +15,12 @@ export function npmServer(name: string, args: readonly string[] = []): McpStdioS
   return { command: process.execPath, args: [script, ...args] };
 }
 
-/** A server of `test/fixtures/odd-mcp-server.mjs`, and what it ran. */
-export function oddServer(mode: string): McpStdioServer & { readonly ran: () => string[] } {
-  const journal = join(mkdtempSync(join(tmpdir(), 'perdura-mcp-')), 'journal');
+/** A server of `test/fixtures/odd-mcp-server.mjs`, and what it ran, which is kept in `folder`. */
+export function oddServerIn(
+  folder: string,
+  mode: string,
+): McpStdioServer & { readonly ran: () => string[] } {
+  const journal = join(folder, `journal-${randomUUID()}`);
   writeFileSync(journal, '');
   const script = join(ROOT, 'test/fixtures/odd-mcp-server.mjs');
   return {

@@ -34,8 +34,8 @@ export async function chat(
   const talk = new Talk(context, open.runtime, { ...options, session }, prompt);
   let failed = false;
   try {
-    await comeBack(context, talk);
     if (terminal.interactive) terminal.note('Ctrl-C interrupts the agent, Ctrl-D or /quit leaves.');
+    await comeBack(context, talk);
     while (!talk.left && !talk.over.aborted) {
       talk.settle();
       talk.watch();

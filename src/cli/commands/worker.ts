@@ -18,12 +18,13 @@ export async function worker(context: Context): Promise<number> {
   });
   try {
     const { runWorker } = await import('../../../worker/main.js');
-    await runWorker(settings, () => {
+    const ready = () => {
       terminal.printJson({ type: 'ready', pid: process.pid, taskQueue: settings.taskQueue });
       terminal.print(
         `Worker ${process.pid} serves task queue ${settings.taskQueue}. Ctrl-C stops it.\n`,
       );
-    });
+    };
+    await runWorker(settings, { ready });
   } finally {
     release();
   }

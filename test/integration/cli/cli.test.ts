@@ -1,6 +1,5 @@
 /** The compiled command line, as a person or a script uses it, against a real stack. */
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { takeDevLock } from '../../../src/stack/dev-lock.js';
@@ -8,17 +7,14 @@ import type { SessionRecord } from '../../../src/store/session-catalogue.js';
 import { Cli, type Ended } from '../../support/cli.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, Reader } from '../../support/observe.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 let h: Harness;
-let folder: string;
+const folder = temporaryFolder();
 beforeAll(async () => {
-  folder = await mkdtemp(join(tmpdir(), 'perdura-cli-'));
   h = await Harness.start();
 });
-afterAll(async () => {
-  await h.stop();
-  await rm(folder, { recursive: true, force: true });
-});
+afterAll(() => h.stop());
 
 function start(argv: readonly string[], env: Record<string, string> = {}): Cli {
   const cli = new Cli(argv, {

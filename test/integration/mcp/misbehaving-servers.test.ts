@@ -6,8 +6,9 @@ import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { isRetryable } from '../../../src/contracts/failures.js';
 import { ToolExecutor } from '../../../activities/tools/tool-executor.js';
-import { groupAlive, InMemoryPins, oddServer, placeOf, until } from '../../support/mcp.js';
-import { manage, namesOf, textOf } from '../../support/mcp-manager.js';
+import { groupAlive, InMemoryPins, placeOf, until } from '../../support/mcp.js';
+import { manage, namesOf, oddServer, textOf } from '../../support/mcp-manager.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const KILLED_WORKER = fileURLToPath(new URL('../../fixtures/mcp-worker.ts', import.meta.url));
 const pidOf = (manager: ReturnType<typeof manage>['manager'], at = 0) =>
@@ -279,7 +280,7 @@ describe('the manager', () => {
   it('mcp: worker killed with -9 → no MCP server is left, not even one that ignores SIGTERM', async () => {
     const worker = spawn(
       process.execPath,
-      [fileURLToPath(import.meta.resolve('tsx/cli')), KILLED_WORKER],
+      [fileURLToPath(import.meta.resolve('tsx/cli')), KILLED_WORKER, temporaryFolder()],
       { stdio: ['ignore', 'pipe', 'inherit'] },
     );
     const [line] = (await once(createInterface({ input: worker.stdout }), 'line')) as [string];

@@ -1,13 +1,13 @@
 /** Servers that are not ours, from npm. */
 import { spawn, type ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, realpathSync, writeFileSync } from 'node:fs';
+import { writeFileSync } from 'node:fs';
 import { createServer, type AddressInfo } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { npmServer, until } from '../../support/mcp.js';
 import { manage, namesOf, textOf } from '../../support/mcp-manager.js';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const children: ChildProcess[] = [];
 afterEach(() => {
@@ -114,7 +114,7 @@ describe('everything over stdio', () => {
 
 describe('filesystem and memory over stdio', () => {
   it('mcp: two real servers at once → their tools side by side, each reached', async () => {
-    const folder = realpathSync(mkdtempSync(join(tmpdir(), 'perdura-fs-')));
+    const folder = temporaryFolder();
     writeFileSync(join(folder, 'note.txt'), 'a note');
     const { manager, call } = manage({
       files: npmServer('filesystem', [folder]),

@@ -1,7 +1,11 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { buildContext, ratioOf, visiblePart } from '../../../activities/context-builder.js';
-import { cutBefore } from '../../../activities/compact.js';
+import {
+  buildContext,
+  cutBefore,
+  ratioOf,
+  visiblePart,
+} from '../../../activities/context-builder.js';
 import { tokensOf, type CachedMessage } from '../../../activities/transcript-cache.js';
 import type { TranscriptMessage } from '../../../src/contracts/message.js';
 
