@@ -33,7 +33,13 @@ describe('sizes', () => {
   });
   beforeAll(async () => {
     // Room for all of these messages, and not for the arguments.
-    h = await Harness.start({ tools: [longOutput, store], agent: { contextWindow: 300_000 } });
+    h = await Harness.start({
+      tools: [longOutput, store],
+      agent: { contextWindow: 300_000 },
+      // Arguments of 3 MB are 150,000 pieces of a stream, said and heard in this process: on a busy
+      // machine no heartbeat leaves it within the 2 s of other tests.
+      settings: { heartbeatTimeoutMs: 30_000 },
+    });
   });
   afterAll(() => h.stop());
 

@@ -129,6 +129,17 @@ describe('control', () => {
     expect((await session.ask('still there?')).text).toBe('alive');
   });
 
+  // The rest of it is in wake-up.test.ts, on a server that skips time.
+  it('wakeUpAfter: a moment, on the clock of this server → the agent wakes once', async () => {
+    h.model.enqueue('good night', 'awake');
+    const session = await h.runtime.start();
+    await session.ask('sleep');
+    await session.wakeUpAfter(50);
+    await eventually(async () => saidTexts(await session.transcript()).includes('awake'));
+    expect(userTexts(await session.transcript())).toHaveLength(2);
+    expect((await session.timeline()).turns[1]!.messages).toMatchObject([{ from: 'timer' }]);
+  });
+
   it('end: in the middle of a turn → interrupted, recorded, the result says why', async () => {
     h.model.enqueue({ toolCalls: [{ name: 'wait' }] });
     const session = await h.runtime.start();

@@ -1,15 +1,14 @@
-import { TestWorkflowEnvironment } from '@temporalio/testing';
+import type { TestWorkflowEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { readSettings } from '../../../src/config/environment.js';
 import { DEFAULT_LIMITS } from '../../../src/contracts/agent.js';
-import { javaTestServerExecutable } from '../../../src/stack/java-test-server.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { buildBundle } from '../../../worker/bundle.js';
 import { createWorker, type PerduraWorker } from '../../../worker/create-worker.js';
 import { CACHED_WORKFLOWS } from '../../support/cached-workflows.js';
 import { eventually, runsOf, userTexts } from '../../support/observe.js';
+import { startTimeSkipping } from '../../support/time-skipping.js';
 import type { Session } from '../../../src/client/session.js';
 
 const DAY = 24 * 3_600_000;
@@ -27,10 +26,7 @@ describe('wake-up, on a server that skips time', () => {
   beforeAll(async () => {
     const databaseUrl = inject('databaseUrl');
     await migrate(databaseUrl);
-    const path = await javaTestServerExecutable(readSettings());
-    env = await TestWorkflowEnvironment.createTimeSkipping({
-      server: { executable: { type: 'existing-path', path } },
-    });
+    env = await startTimeSkipping();
     model = await ScriptedModel.start();
     model.reply(/^/, (request) => `re: ${request.lastUserText}`);
     runtime = await AgentRuntime.connect({

@@ -1,13 +1,10 @@
 import { readFileSync } from 'node:fs';
 import { Client, Connection } from '@temporalio/client';
-import { TestWorkflowEnvironment } from '@temporalio/testing';
 import { DefaultLogger, Runtime, Worker } from '@temporalio/worker';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readSettings } from '../../../src/config/environment.js';
-import {
-  javaTestServerExecutable,
-  startJavaTestServer,
-} from '../../../src/stack/java-test-server.js';
+import { startJavaTestServer } from '../../../src/stack/java-test-server.js';
+import { startTimeSkipping } from '../../support/time-skipping.js';
 import { eventually, fixture, holder, isAlive } from './support.js';
 
 const settings = readSettings();
@@ -63,10 +60,7 @@ describe('Java test server', { timeout: 120_000 }, () => {
 
   it('wrapper → createTimeSkipping runs a month of sleep in seconds', async () => {
     Runtime.install({ logger: new DefaultLogger('ERROR') });
-    const path = await javaTestServerExecutable(settings);
-    const environment = await TestWorkflowEnvironment.createTimeSkipping({
-      server: { executable: { type: 'existing-path', path } },
-    });
+    const environment = await startTimeSkipping();
     onTestFinished(() => environment.teardown());
     const worker = await Worker.create({
       connection: environment.nativeConnection,
