@@ -165,8 +165,8 @@ export async function recordState(
   return reached;
 }
 
-export async function spill(deps: ActivityDeps, input: SpillInput): Promise<void> {
-  await deps.spills.put(currentExecution().key, input.id, input.messages);
+export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {
+  return { spill: await deps.spills.put(currentExecution().key, input.messages) };
 }
 
 /** Looks the message up by its id: the workflow forgets old ones, the store does not. */

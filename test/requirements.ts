@@ -34,6 +34,7 @@ const at = {
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
+  spills: 'test/integration/store/spills.test.ts',
   states: 'test/unit/workflow/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
@@ -143,7 +144,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F4: {
     what: 'killed during continue-as-new: queue and ids are there',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.spills]: ['F4 spill:'] },
   },
   F5: {
     what: 'SIGTERM: finishes or hands over within the grace time',

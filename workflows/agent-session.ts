@@ -274,20 +274,33 @@ class Session {
   async #continue(): Promise<void> {
     const state = this.#state;
     const { title } = this.#input;
-    await this.#reception.cutAsks();
-    for (const batch of state.oversized()) {
-      const spill = uuid4();
-      await local.spill({ id: spill, messages: batch });
-      state.spilled(batch, spill);
+    this.#run.leaving = true;
+    try {
+      await this.#reception.asked();
+      do {
+        await this.#spill();
+        await until(allHandlersFinished);
+      } while (state.oversized().length > 0);
+    } finally {
+      this.#run.leaving = false;
     }
-    this.#control.leaving = true;
-    await until(allHandlersFinished);
-    this.#control.leaving = false;
     if (this.#run.ending || this.#control.interruption) return;
     await continueAsNew<typeof agentSession>({
       agent: this.#run.agent,
       ...(title === undefined ? {} : { title }),
       carried: state.carry(),
     });
+  }
+  /** Moves what is too much to be carried to the store, until what came in meanwhile fits. */
+  async #spill(): Promise<void> {
+    const state = this.#state;
+    for (let batches = state.oversized(); batches.length > 0; batches = state.oversized()) {
+      const kept = await Promise.all(batches.map((messages) => local.spill({ messages })));
+      // All of them or none: the loop waits here, so nothing has left the queue.
+      for (const [i, batch] of batches.entries()) state.spilled(batch, kept[i]!.spill);
+      // Puts the batches on record in a task of their own. One that continues as new is refused
+      // whenever a signal came meanwhile; in a flood all would be written for each try.
+      await sleep(1);
+    }
   }
 }

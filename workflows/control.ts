@@ -14,8 +14,6 @@ const HEARD_MS = 1_000;
 export class Control {
   /** The turn under way, or the one that continue-as-new carried here, is to stop. */
   interruption: { reason?: string } | undefined;
-  /** The run waits for its handlers, to continue as new: none may wait for the turn. */
-  leaving = false;
   readonly #run: SessionRun;
   #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
   /** Changes of state are noted one after another, or the catalogue would show the wrong one. */
@@ -50,7 +48,7 @@ export class Control {
     if (!state.open) return { interrupted: false, turn };
     this.interruption ??= reason === undefined ? {} : { reason };
     await this.#stopTurn();
-    await until(() => state.turn !== turn || !state.open || this.leaving);
+    await until(() => state.turn !== turn || !state.open || this.#run.leaving);
     return { interrupted: true, turn };
   }
 

@@ -28,7 +28,6 @@ export class Reception {
   /** Turns that someone waits for, and how they ended. */
   readonly #endings = new Map<number, Ending>();
   #asking = 0;
-  #cutAsks = false;
   /** Turns that have ended in this run: when it changes, who asked may look again. */
   #turnsEnded = 0;
 
@@ -86,7 +85,7 @@ export class Reception {
         const ended = this.#turnsEnded;
         const answer = await this.#answerTo(id);
         if (answer) return answer;
-        await until(() => this.#turnsEnded !== ended || this.#cutAsks || this.#run.closed);
+        await until(() => this.#turnsEnded !== ended || this.#run.leaving || this.#run.closed);
         if (this.#turnsEnded !== ended) continue;
         throw this.#run.closed
           ? refusal('Session.Closed', 'The session ended before the turn of this message.')
@@ -120,14 +119,11 @@ export class Reception {
   }
 
   /**
-   * The run is about to continue as new: who asks for a turn that is still to come is told to ask
-   * again. The id is recognised then.
+   * Resolves when nobody asks any more. Who asks for a turn that is still to come while the run
+   * is leaving is told to ask again; the id is recognised then.
    */
-  async cutAsks(): Promise<void> {
-    if (this.#asking === 0) return;
-    this.#cutAsks = true;
+  async asked(): Promise<void> {
     await until(() => this.#asking === 0);
-    this.#cutAsks = false;
   }
 
   #accept(input: unknown): SendReceipt {

@@ -36,6 +36,11 @@ export class SessionRun {
   /** Handled so far in this run. */
   updates = 0;
   signals = 0;
+  /**
+   * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
+   * also none that begins now.
+   */
+  leaving = false;
   /** The last write of the session is done. */
   closed = false;
   /**

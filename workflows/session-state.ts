@@ -40,6 +40,8 @@ export class SessionState {
   readonly runs: number;
   wakeAt: number | undefined;
   #inbox: InboxItem[];
+  /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
+  #queued: number;
   /** Id to turn, in the order of acceptance; 0 while the message waits, or {@link IN_STORE}. */
   readonly #seen: Map<string, number>;
 
@@ -54,6 +56,7 @@ export class SessionState {
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
     this.#inbox = [...(carried?.inbox ?? [])];
+    this.#queued = countMessages(this.#inbox);
     this.#seen = new Map(carried?.seen ?? []);
   }
 
@@ -68,6 +71,7 @@ export class SessionState {
     if (this.#seen.has(message.id)) return { id: message.id, duplicate: true, ahead: 0 };
     const ahead = this.queued;
     this.#inbox.push(message);
+    this.#queued += 1;
     this.#seen.set(message.id, 0);
     if (this.#seen.size > KNOWN_IDS) {
       const [oldest] = this.#seen.keys();
@@ -78,7 +82,7 @@ export class SessionState {
 
   /** Messages that wait for a turn. */
   get queued(): number {
-    return countMessages(this.#inbox);
+    return this.#queued;
   }
 
   /** The turn of a message; 0 while it waits, `undefined` when only the store can tell. */
@@ -106,6 +110,7 @@ export class SessionState {
       if ('spill' in item && messages > most) {
         // A batch was made for a turn that takes all; of this one only the first is taken.
         taken.push({ ...item, count: most });
+        count = most;
         rest = [{ ...item, from: (item.from ?? 0) + most, count: messages - most }];
         break;
       }
@@ -114,6 +119,7 @@ export class SessionState {
       bytes += size;
     }
     this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
+    this.#queued -= count;
     for (const item of taken) if (!('spill' in item)) this.#seen.set(item.id, this.turn);
     return taken;
   }
@@ -122,6 +128,7 @@ export class SessionState {
   drain(): InboxItem[] {
     const rest = this.#inbox;
     this.#inbox = [];
+    this.#queued = 0;
     return rest;
   }
 

@@ -184,7 +184,6 @@ export interface RecordStateInput {
 }
 
 export interface SpillInput {
-  readonly id: string;
   readonly messages: readonly InboxMessage[];
 }
 
@@ -202,8 +201,8 @@ export interface SessionActivities {
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
-  /** Moves queued messages to the store. */
-  spill(input: SpillInput): Promise<void>;
+  /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
+  spill(input: SpillInput): Promise<{ spill: string }>;
   /**
    * How the turn ended that took this message: its answer, or a failure of the turn's type.
    * `null` while it has not, or where no turn has taken the message.

@@ -75,21 +75,23 @@ export class SpillStore {
     this.#database = database;
   }
 
+  /**
+   * Keeps a batch. Its id is made of what is in it, so an id never means two batches: a workflow
+   * task that failed is run again with other messages, while the first is perhaps still writing.
+   */
   async put(
     owner: { tenant: string; session: string },
-    spill: string,
     messages: readonly InboxMessage[],
-  ): Promise<void> {
+  ): Promise<string> {
+    const content = toJson(messages);
+    const spill = `spill_${createHash('sha256').update(content).digest('hex').slice(0, 32)}`;
     await this.#database.db
       .insertInto('perdura.spills')
-      .values({ ...owner, spill, messages: toJson(messages) })
-      .onConflict((oc) =>
-        // A workflow task that failed is run again, with the same id and perhaps more
-        // messages: only the last of them is on record.
-        oc.columns(['tenant', 'session', 'spill']).doUpdateSet({ messages: toJson(messages) }),
-      )
+      .values({ ...owner, spill, messages: content })
+      .onConflict((oc) => oc.doNothing())
       .execute()
       .catch(rethrow);
+    return spill;
   }
 
   async get(owner: { tenant: string; session: string }, spill: string): Promise<InboxMessage[]> {

@@ -1,4 +1,5 @@
 /** What tests look at from outside: runs of a workflow, what a reader of the stream sees. */
+import type { WorkflowHandle } from '@temporalio/client';
 import type { StreamItem } from '../../src/contracts/events.js';
 import type { StoredMessage } from '../../src/contracts/message.js';
 import type { Session } from '../../src/client/session.js';
@@ -25,20 +26,30 @@ export interface Run {
   readonly types: readonly string[];
 }
 
-/** The runs of a session, oldest first, by following continue-as-new backwards. */
-export async function runsOf(h: Harness, workflowId: string): Promise<Run[]> {
-  const runs: Run[] = [];
+type HistoryEvent = NonNullable<
+  Awaited<ReturnType<WorkflowHandle['fetchHistory']>>['events']
+>[number];
+
+/** The histories of a session's runs, oldest first, by following continue-as-new backwards. */
+export async function historiesOf(h: Harness, workflowId: string): Promise<HistoryEvent[][]> {
+  const histories: HistoryEvent[][] = [];
   let runId: string | undefined | null;
   do {
     const handle = h.runtime.temporal.workflow.getHandle(workflowId, runId ?? undefined);
-    const { events = [] } = await handle.fetchHistory();
-    const list = events ?? [];
-    const started = list[0]?.workflowExecutionStartedEventAttributes;
-    const types = list.map((event) => Object.keys(event).find((k) => k.endsWith('Attributes'))!);
-    runs.unshift({ runId: started?.originalExecutionRunId ?? '', events: list.length, types });
-    runId = started?.continuedExecutionRunId;
+    const events = (await handle.fetchHistory()).events ?? [];
+    histories.unshift(events);
+    runId = events[0]?.workflowExecutionStartedEventAttributes?.continuedExecutionRunId;
   } while (runId);
-  return runs;
+  return histories;
+}
+
+/** The runs of a session, oldest first. */
+export async function runsOf(h: Harness, workflowId: string): Promise<Run[]> {
+  return (await historiesOf(h, workflowId)).map((events) => ({
+    runId: events[0]?.workflowExecutionStartedEventAttributes?.originalExecutionRunId ?? '',
+    events: events.length,
+    types: events.map((event) => Object.keys(event).find((k) => k.endsWith('Attributes'))!),
+  }));
 }
 
 /** The texts of the user's messages, in order. */

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { InboxItem, InboxMessage } from '../../../src/contracts/message.js';
-import { SessionState } from '../../../workflows/session-state.js';
+import { CARRIED_QUEUE_BYTES, SessionState } from '../../../workflows/session-state.js';
 
 const message = (id: string, text = id): InboxMessage => ({ id, text });
 const ids = (items: readonly InboxItem[], store: Map<string, InboxMessage[]>): string[] =>
@@ -13,6 +13,8 @@ const ids = (items: readonly InboxItem[], store: Map<string, InboxMessage[]>): s
       .slice(from, from + count)
       .map(({ id }) => id);
   });
+
+const copy = <T>(value: T): T => JSON.parse(JSON.stringify(value)) as T;
 
 describe('SessionState', () => {
   it('accept: an id that was taken → a duplicate, nothing is added', () => {
@@ -95,7 +97,14 @@ describe('SessionState', () => {
       },
       { weight: 1, arbitrary: fc.record({ do: fc.constant('again' as const), back: fc.nat(30) }) },
       { weight: 3, arbitrary: fc.record({ do: fc.constantFrom('all' as const, 'one' as const) }) },
-      { weight: 2, arbitrary: fc.record({ do: fc.constant('carry' as const), late: fc.nat(3) }) },
+      {
+        weight: 2,
+        arbitrary: fc.record({
+          do: fc.constant('carry' as const),
+          late: fc.nat(700),
+          failed: fc.nat(2),
+        }),
+      },
     );
     fc.assert(
       fc.property(fc.array(step, { maxLength: 40 }), (steps) => {
@@ -109,6 +118,18 @@ describe('SessionState', () => {
             accepted.length - taken.length,
           );
           accepted.push(id);
+        };
+        // As the workflow does it: all batches at once, until what came in meanwhile fits.
+        const spill = (from: SessionState, meanwhile: () => void) => {
+          for (let batches = from.oversized(); batches.length > 0; batches = from.oversized()) {
+            const kept = batches.map((batch) => {
+              const id = JSON.stringify(batch);
+              store.set(id, copy(batch));
+              return id;
+            });
+            meanwhile();
+            for (const [i, batch] of batches.entries()) from.spilled(batch, kept[i]!);
+          }
         };
         const turn = (unread: 'all' | 'one') => {
           if (state.queued === 0) return;
@@ -127,17 +148,21 @@ describe('SessionState', () => {
             const id = accepted.at(-1 - each.back);
             if (id !== undefined) expect(state.accept(message(id)).duplicate).toBe(true);
           } else if (each.do === 'carry') {
-            for (const batch of state.oversized()) {
-              const spill = `s${store.size}`;
-              store.set(spill, [...batch]);
-              // While the batch is written, more may come in.
-              for (let i = 0; i < each.late; i++) accept(3);
-              state.spilled(batch, spill);
+            for (let i = 0; i < each.failed; i++) {
+              // A task that fails leaves what it wrote, and runs again with more.
+              spill(new SessionState(copy(state.carry())), () => undefined);
+              accept(3);
             }
-            const carried = JSON.parse(JSON.stringify(state.carry())) as ReturnType<
-              SessionState['carry']
-            >;
-            expect(JSON.stringify(carried.inbox).length).toBeLessThan(512 * 1024);
+            let late = each.late;
+            spill(state, () => {
+              for (; late > 0; late--) accept(3);
+            });
+            const carried = copy(state.carry());
+            const inline = carried.inbox.filter((item) => 'id' in item);
+            expect(inline.reduce((sum, { text }) => sum + text.length, 0)).toBeLessThanOrEqual(
+              CARRIED_QUEUE_BYTES,
+            );
+            expect(inline.length).toBeLessThanOrEqual(500);
             state = new SessionState(carried);
           } else turn(each.do);
         }
