@@ -291,6 +291,7 @@ class Session {
       carried: state.carry(),
     });
   }
+
   /** Moves what is too much to be carried to the store, until what came in meanwhile fits. */
   async #spill(): Promise<void> {
     const state = this.#state;

@@ -213,6 +213,24 @@ describe('several steps in one activity', () => {
     expect(await session.ask('next')).toMatchObject({ text: 'well' });
   });
 
+  it('F20 interrupt: while a later step waits for its next attempt → what came before is kept', async () => {
+    h.model.enqueue(noting('a'), { error: { status: 429, retryAfter: 50 } });
+    const session = await h.runtime.start();
+    const asked = session.ask('go').catch((error: { type: string }) => error.type);
+    await new Reader().until(session, 'step.failed');
+    await session.interrupt();
+    expect(await asked).toBe('Turn.Interrupted');
+    expect(await session.status()).toMatchObject({ state: 'idle', head: 3 });
+    h.model.enqueue('well');
+    expect(await session.ask('next')).toMatchObject({ text: 'well' });
+    expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)).toEqual([
+      'go',
+      'I note a.',
+      'noted a',
+      'next',
+    ]);
+  });
+
   it('F13 model: a later step fails and is tried again → what came before is not done again', async () => {
     h.model.enqueue(noting('a'), { error: { status: 500 } }, noting('b'), 'done');
     const session = await h.runtime.start();
