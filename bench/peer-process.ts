@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import pg from 'pg';
 import type { Environment } from './environment.js';
-import type { Contender } from './peers.js';
+import type { Contender } from './contender.js';
 
 export const PEERS_FOLDER = fileURLToPath(new URL('./peers/', import.meta.url));
 const NAMES = { langgraph: 'LangGraph JS, PostgresSaver', dbos: 'DBOS' } as const;
