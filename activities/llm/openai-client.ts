@@ -13,6 +13,7 @@ import type {
 } from '../../src/contracts/llm.js';
 import { ChatAssembler } from './chat-completions.js';
 import { chatRequest } from './chat-request.js';
+import { FETCH_SILENCE_MS, patientFetch } from './patient-fetch.js';
 import { priceMicros } from './pricing.js';
 import { ResponsesAssembler } from './responses.js';
 import { responsesRequest } from './responses-request.js';
@@ -39,6 +40,7 @@ export function createLLMClient(provider: Provider): LLMClient {
     timeout: NO_TIMEOUT_MS,
     // It would print parts of prompts and answers.
     logLevel: 'off',
+    ...(provider.stallTimeoutMs > FETCH_SILENCE_MS ? { fetch: patientFetch() } : {}),
     ...(provider.headers === undefined ? {} : { defaultHeaders: provider.headers }),
   });
   const secrets = [provider.apiKey, ...Object.values(provider.headers ?? {})];
