@@ -15,6 +15,7 @@ import { ChatAssembler } from './chat-completions.js';
 import { chatRequest } from './chat-request.js';
 import { FETCH_SILENCE_MS, patientFetch } from './patient-fetch.js';
 import { priceMicros } from './pricing.js';
+import { requestBody } from './request-body.js';
 import { ResponsesAssembler } from './responses.js';
 import { responsesRequest } from './responses-request.js';
 import { streamCall } from './stream-call.js';
@@ -51,17 +52,20 @@ export function createLLMClient(provider: Provider): LLMClient {
     options: ModelCallOptions,
   ): Promise<ModelResponse> => {
     const place = { baseUrl: provider.baseUrl, model: request.model, secrets };
+    const post = (path: string, body: string) => (signal: AbortSignal) =>
+      client
+        .post(path, { body, headers: { 'content-type': 'application/json' }, stream: true, signal })
+        .asResponse();
     // The bodies are made out here: a mistake in making them is no failure of the provider.
     if (provider.api === 'responses') {
-      const body = responsesRequest(request);
+      const { input, ...rest } = responsesRequest(request);
       const answer = new ResponsesAssembler(request.model, options.onDelta, price);
-      const open = (signal: AbortSignal) => client.responses.create(body, { signal }).asResponse();
+      const open = post('/responses', requestBody(rest, 'input', input));
       return streamCall(open, answer, options, place);
     }
-    const body = chatRequest(request, provider.baseUrl);
+    const { messages, ...rest } = chatRequest(request, provider.baseUrl);
     const answer = new ChatAssembler(request.model, options.onDelta, price);
-    const open = (signal: AbortSignal) =>
-      client.chat.completions.create(body, { signal }).asResponse();
+    const open = post('/chat/completions', requestBody(rest, 'messages', messages));
     return streamCall(open, answer, options, place);
   };
 

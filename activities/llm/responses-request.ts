@@ -1,7 +1,7 @@
 /** A model call as a request of OpenAI's Responses. Pure; the answer is `responses.ts`. */
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
-import type { ToolMessage } from '../../src/contracts/message.js';
+import type { ToolMessage, TranscriptMessage } from '../../src/contracts/message.js';
 import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
 
@@ -14,7 +14,7 @@ type Item = OpenAI.Responses.ResponseInputItem;
  */
 export function responsesRequest(
   request: ModelRequest,
-): OpenAI.Responses.ResponseCreateParamsStreaming {
+): OpenAI.Responses.ResponseCreateParamsStreaming & { input: Item[] } {
   const reasoning = isOpenAIReasoningModel(request.model);
   return {
     model: request.model,
@@ -52,36 +52,46 @@ export function responsesRequest(
   };
 }
 
-function inputItems(request: ModelRequest): Item[] {
-  const items: Item[] = [];
-  for (const message of request.messages) {
-    switch (message.role) {
-      case 'user':
-        items.push({ role: 'user', content: userText(message) });
-        break;
-      case 'summary':
-        items.push({ role: 'user', content: summaryText(message) });
-        break;
-      case 'tool':
-        items.push({
+/** Made once for each message: see `request-body.ts`. */
+const kept = new WeakMap<TranscriptMessage, readonly Item[]>();
+
+function inputItems({ messages, images }: ModelRequest): Item[] {
+  return messages.flatMap((message) => {
+    // Whether an image is shown changes from call to call.
+    if (message.role === 'tool' && message.content.some(({ type }) => type === 'image')) {
+      return itemsOf(message, images);
+    }
+    let items = kept.get(message);
+    if (!items) kept.set(message, (items = itemsOf(message, undefined)));
+    return items;
+  });
+}
+
+function itemsOf(message: TranscriptMessage, images: ModelRequest['images']): Item[] {
+  switch (message.role) {
+    case 'user':
+      return [{ role: 'user', content: userText(message) }];
+    case 'summary':
+      return [{ role: 'user', content: summaryText(message) }];
+    case 'tool':
+      return [
+        {
           type: 'function_call_output',
           call_id: message.callId,
-          output: toolOutput(message, request.images),
-        });
-        break;
-      case 'assistant':
-        if (message.text !== '') items.push({ role: 'assistant', content: message.text });
-        for (const call of message.toolCalls ?? []) {
-          items.push({
-            type: 'function_call',
-            call_id: call.id,
-            name: call.name,
-            arguments: callArguments(call.arguments),
-          });
-        }
-    }
+          output: toolOutput(message, images),
+        },
+      ];
+    case 'assistant':
+      return [
+        ...(message.text === '' ? [] : [{ role: 'assistant' as const, content: message.text }]),
+        ...(message.toolCalls ?? []).map((call) => ({
+          type: 'function_call' as const,
+          call_id: call.id,
+          name: call.name,
+          arguments: callArguments(call.arguments),
+        })),
+      ];
   }
-  return items;
 }
 
 /** Text, or parts when there are images: here a tool's result may hold them itself. */
