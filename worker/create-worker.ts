@@ -20,6 +20,7 @@ import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
 import { ArtifactStore, SpillStore } from '../src/store/blob-stores.js';
 import { openDatabase } from '../src/store/database.js';
+import { checkReady } from '../src/store/readiness.js';
 import { createMcpPins } from '../src/store/mcp-pins.js';
 import { TranscriptStore } from '../src/store/transcript-store.js';
 import { agentDirectory, providers } from './agent-directory.js';
@@ -70,10 +71,18 @@ const DEFAULTS = {
   historyLimit: 3_000,
 } as const;
 
-/** Makes a worker; `run()` starts it. Rejects with `Store.Unavailable` and Temporal's own errors. */
+/**
+ * Makes a worker; `run()` starts it. Rejects with `Store.Unavailable`, `Store.NotMigrated`,
+ * `Store.TooNew` and Temporal's own errors: a worker that could do nothing takes no work. One that
+ * runs waits for a database that goes away.
+ */
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
   const { config, connection, namespace = 'default', log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
+  await checkReady(database).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
   const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
   const artifacts = new ArtifactStore(database);
   const registry = options.registry ?? new ToolRegistry(config.tools);
