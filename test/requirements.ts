@@ -18,6 +18,7 @@ const at = {
   contextManager: 'test/unit/workflow/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
+  database: 'test/integration/faults/database-down.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
@@ -238,9 +239,11 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: { [at.late]: ['F21 attempt:', 'F21 run:'] },
   },
   F25: {
-    what: 'PostgreSQL down: agents wait and go on',
-    open: true,
-    shownBy: { [at.toolCalls]: ['F25 tool call:'] },
+    what: 'PostgreSQL down: agents wait and go on, new starts are refused',
+    shownBy: {
+      [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
+      [at.toolCalls]: ['F25 tool call:'],
+    },
   },
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',

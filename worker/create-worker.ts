@@ -21,6 +21,7 @@ import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
 import { ArtifactStore, SpillStore } from '../src/store/blob-stores.js';
 import { openDatabase } from '../src/store/database.js';
+import { checkReady } from '../src/store/readiness.js';
 import { createMcpPins } from '../src/store/mcp-pins.js';
 import { TranscriptStore } from '../src/store/transcript-store.js';
 import { agentDirectory, providers } from './agent-directory.js';
@@ -73,11 +74,17 @@ const DEFAULTS = {
 
 /**
  * Makes a worker; `run()` starts it. Rejects with `Config.Invalid` when an activity of yours has
- * the name of one of Perdura's, with `Store.Unavailable`, and with Temporal's own errors.
+ * the name of one of Perdura's, with `Store.Unavailable`, `Store.NotMigrated`, `Store.TooNew` and
+ * with Temporal's own errors: a worker that could do nothing takes no work. One that runs waits
+ * for a database that goes away.
  */
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
   const { config, connection, namespace = 'default', log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
+  await checkReady(database).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
   const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
   const artifacts = new ArtifactStore(database);
   const registry = options.registry ?? new ToolRegistry(config.tools);

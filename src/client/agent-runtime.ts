@@ -24,6 +24,7 @@ import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
+import { checkAnswers, checkReady } from '../store/readiness.js';
 import { toClientError } from './client-errors.js';
 import { Session, withId, type OutgoingMessage } from './session.js';
 
@@ -80,8 +81,8 @@ export class AgentRuntime implements AsyncDisposable {
   }
 
   /**
-   * Connects to Temporal and PostgreSQL. Rejects with `Temporal.Unavailable` or
-   * `Config.Invalid`, which say what is missing.
+   * Connects to Temporal and PostgreSQL. Rejects with `Temporal.Unavailable`, `Config.Invalid`,
+   * `Store.Unavailable`, `Store.NotMigrated` or `Store.TooNew`, which say what is missing.
    */
   static async connect(options: ConnectOptions = {}): Promise<AgentRuntime> {
     const settings = readSettings();
@@ -110,6 +111,11 @@ export class AgentRuntime implements AsyncDisposable {
         );
       }));
     const database = openDatabase(databaseUrl, { maxConnections: 5 });
+    await checkReady(database).catch(async (error: unknown) => {
+      await database.close();
+      if (!options.connection) await connection.close();
+      throw error;
+    });
     return new AgentRuntime({
       client: new Client({ connection, namespace }),
       database,
@@ -128,9 +134,11 @@ export class AgentRuntime implements AsyncDisposable {
   /**
    * Starts a session, or takes the one that runs under the name. With a message both happen
    * in one call to Temporal (update-with-start), so that no caller meets an empty session.
-   * Rejects with `Session.Closed` when a session of that name has ended.
+   * Rejects with `Session.Closed` when a session of that name has ended, and with
+   * `Store.Unavailable` while the database is down: a session that nobody can open is not begun.
    */
   async start(options: StartOptions = {}): Promise<Session> {
+    await checkAnswers(this.#database);
     const key = { tenant: this.tenant, session: options.session ?? newSessionName() };
     const input: SessionInput = {
       ...(options.agent === undefined ? {} : { agent: options.agent }),

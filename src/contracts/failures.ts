@@ -160,6 +160,14 @@ export const FAILURES = {
     retry: true,
     remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.',
   },
+  'Store.NotMigrated': {
+    retry: false,
+    remedy: 'Run `perdura migrate` with this version, then start again.',
+  },
+  'Store.TooNew': {
+    retry: false,
+    remedy: 'Start the version of Perdura that migrated the database, or a newer one.',
+  },
   'Store.Fenced': {
     retry: false,
     remedy: 'A later step or run has taken over; this late attempt was dropped, nothing is lost.',

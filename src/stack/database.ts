@@ -5,6 +5,7 @@
 import pg from 'pg';
 import type { Settings } from '../config/environment.js';
 import { PerduraError } from '../contracts/failures.js';
+import { reasonOf, withoutSecrets } from '../store/database.js';
 import { startPostgres } from './postgres.js';
 
 export interface ResolvedDatabase {
@@ -92,20 +93,4 @@ export async function askDatabase(url: string, timeoutMs = 10_000): Promise<stri
   } finally {
     await client.end().catch(() => undefined);
   }
-}
-
-/** `host:port/database` of a URL, for people and logs. */
-export function withoutSecrets(url: string): string {
-  try {
-    const { host, pathname } = new URL(url);
-    return `${host}${pathname}`;
-  } catch {
-    return 'a DATABASE_URL that is no URL';
-  }
-}
-
-/** Connecting to `localhost` tries two addresses, and fails with both reasons in one error. */
-function reasonOf(error: unknown): string {
-  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
-  return error instanceof Error ? error.message : String(error);
 }

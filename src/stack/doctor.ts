@@ -4,9 +4,10 @@
 import { access, constants, mkdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '../config/environment.js';
-import { PerduraError } from '../contracts/failures.js';
+import { FAILURES, PerduraError } from '../contracts/failures.js';
 import { pendingMigrations } from '../store/migrate.js';
-import { askDatabase, withoutSecrets } from './database.js';
+import { withoutSecrets } from '../store/database.js';
+import { askDatabase } from './database.js';
 import { readRunningStack } from './dev-lock.js';
 import { isTaken } from './free-port.js';
 import { postgresAccount, postgresPrograms } from './postgres-account.js';
@@ -119,10 +120,15 @@ async function checkDatabase(settings: Settings): Promise<Check[]> {
   }
   const version = await askDatabase(url, 5_000);
   const detail = `PostgreSQL ${version} at ${withoutSecrets(url)}`;
-  const pending = await pendingMigrations(url);
-  if (pending.length === 0) return [{ name, ok: true, detail }];
-  const remedy = 'Run `perdura migrate`.';
-  return [{ name, ok: false, detail: `${detail} lacks ${pending.join(', ')}`, remedy }];
+  try {
+    const pending = await pendingMigrations(url);
+    if (pending.length === 0) return [{ name, ok: true, detail }];
+    const { remedy } = FAILURES['Store.NotMigrated'];
+    return [{ name, ok: false, detail: `${detail} lacks ${pending.join(', ')}`, remedy }];
+  } catch (error) {
+    if (!(error instanceof PerduraError)) throw error;
+    return [{ name, ok: false, detail: error.message, remedy: FAILURES[error.type].remedy }];
+  }
 }
 
 async function checkModel({ openai }: Settings): Promise<Check[]> {

@@ -1,7 +1,8 @@
 /** A program that migrates the database of `DATABASE_URL` and ends: a container's one-shot. */
 import { readSettings } from '../config/environment.js';
 import { migrate } from '../store/migrate.js';
-import { withoutSecrets } from './database.js';
+import { PerduraError, withRemedy } from '../contracts/failures.js';
+import { reasonOf, withoutSecrets } from '../store/database.js';
 
 const { databaseUrl } = readSettings();
 if (databaseUrl === undefined) {
@@ -12,7 +13,7 @@ if (databaseUrl === undefined) {
     await migrate(databaseUrl);
     console.log(`The tables in ${withoutSecrets(databaseUrl)} are up to date.`);
   } catch (error) {
-    const reason = error instanceof Error ? error.message : String(error);
+    const reason = error instanceof PerduraError ? withRemedy(error) : reasonOf(error);
     console.error(`Migrating ${withoutSecrets(databaseUrl)} failed: ${reason}`);
     process.exitCode = 1;
   }

@@ -147,15 +147,24 @@ export function openDatabase(url: string, options: { maxConnections?: number } =
   // An idle connection that breaks (the server restarts) must not end the process; the next
   // query opens another and reports what it meets.
   pool.on('error', () => undefined);
+  // Nor one that breaks while it is lent out, between two statements: the pool does not listen then.
+  pool.on('connect', (client) => client.on('error', () => undefined));
   const db = new Kysely<Tables>({ dialect: new PostgresDialect({ pool }) });
   return { url, pool, db, close: () => db.destroy() };
 }
 
-/** Codes by which PostgreSQL or the network say: not now. Classes 08, 53 and 57 of its manual, appendix A. */
-const NOT_NOW = /^(08|53|57P|40001|40P01)/;
+/**
+ * Codes by which PostgreSQL or the network say: not now. Classes 08, 53 and 57 of its manual,
+ * appendix A; 25006 is a standby that was promoted away, 58030 a disk that failed. A name that is
+ * not found (ENOTFOUND) is a container that is down.
+ */
+const NOT_NOW = /^(08|53|57P|25006|40001|40P01|58030)/;
 const NETWORK = new Set([
   'ECONNREFUSED',
   'ECONNRESET',
+  'EHOSTUNREACH',
+  'ENETUNREACH',
+  'ENOTFOUND',
   'EPIPE',
   'ETIMEDOUT',
   'ENOENT',
@@ -165,7 +174,7 @@ const NETWORK = new Set([
 /** Turns what `pg` throws into `Store.Unavailable` where waiting helps; returns the rest as it is. */
 export function storeError(error: unknown): unknown {
   if (!(error instanceof Error) || error instanceof PerduraError) return error;
-  const code = 'code' in error && typeof error.code === 'string' ? error.code : '';
+  const code = codeOf(error);
   const unavailable =
     NOT_NOW.test(code) ||
     NETWORK.has(code) ||
@@ -173,8 +182,40 @@ export function storeError(error: unknown): unknown {
       error.message,
     );
   return unavailable
-    ? new PerduraError('Store.Unavailable', `PostgreSQL does not answer: ${error.message}.`, {
+    ? new PerduraError('Store.Unavailable', `PostgreSQL does not answer: ${reasonOf(error)}.`, {
         cause: error,
       })
     : error;
+}
+
+/** For whoever starts: names the database and why it cannot be used, whatever the reason is. */
+export function unreachable({ url }: Database, error: unknown): PerduraError {
+  return new PerduraError(
+    'Store.Unavailable',
+    `No PostgreSQL answers at ${withoutSecrets(url)} (${reasonOf(error)}).`,
+    { cause: error },
+  );
+}
+
+/** `host:port/database` of a URL, for people and logs. */
+export function withoutSecrets(url: string): string {
+  try {
+    const { host, pathname } = new URL(url);
+    return `${host}${pathname}`;
+  } catch {
+    return 'a DATABASE_URL that is no URL';
+  }
+}
+
+/** Connecting to `localhost` tries two addresses, and fails with both reasons in one error. */
+export function reasonOf(error: unknown): string {
+  if (error instanceof AggregateError) return error.errors.map(reasonOf).join('; ');
+  return error instanceof Error ? error.message : String(error);
+}
+
+/** The SQLSTATE, or the code of the network's error; empty for none. */
+export function codeOf(error: unknown): string {
+  return error instanceof Error && 'code' in error && typeof error.code === 'string'
+    ? error.code
+    : '';
 }

@@ -1,6 +1,7 @@
 /** Brings a database to the schema of this version. Safe to run from several processes at once. */
 import { Migrator, sql, type Migration } from 'kysely';
-import { openDatabase, type Database } from './database.js';
+import { PerduraError } from '../contracts/failures.js';
+import { codeOf, openDatabase, unreachable, withoutSecrets, type Database } from './database.js';
 import * as sessions from './migrations/0001-sessions.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
@@ -8,11 +9,14 @@ const MIGRATIONS: Record<string, Migration> = { '0001-sessions': sessions };
 
 /**
  * Migrates the database behind `url` to the newest schema, in the PostgreSQL schema `perdura`.
- * Rejects with the reason when a migration fails; what it did is rolled back.
+ * Rejects with `Store.Unavailable`, with `Store.TooNew`, or with the reason when a migration
+ * fails; what it did is rolled back.
  */
 export async function migrate(url: string): Promise<void> {
   const database = openDatabase(url, { maxConnections: 2 });
   try {
+    const { unknown } = await schemaState(database);
+    if (unknown.length > 0) throw tooNew(database, unknown);
     await createSchema(database);
     const { error } = await new Migrator({
       db: database.db,
@@ -31,17 +35,48 @@ async function createSchema({ db }: Database): Promise<void> {
   await create().catch(create);
 }
 
-/** Names of the migrations that the database still lacks. */
-export async function pendingMigrations(url: string): Promise<string[]> {
+/** Migrations by which a database and this version differ. */
+export interface SchemaState {
+  /** What the database lacks. */
+  readonly pending: readonly string[];
+  /** What it has and this version does not know: a newer one has migrated it. */
+  readonly unknown: readonly string[];
+}
+
+/** No such schema, no such table: nothing was migrated yet. PostgreSQL's manual, appendix A. */
+const NOTHING_THERE = /^(3F000|42P01)$/;
+
+/** Rejects with `Store.Unavailable`, also where the server does not let us in. */
+export async function schemaState(database: Database): Promise<SchemaState> {
+  const done = await sql<{ name: string }>`select name from perdura.kysely_migration`
+    .execute(database.db)
+    .then(
+      ({ rows }) => rows.map(({ name }) => name),
+      (error: unknown): string[] => {
+        if (NOTHING_THERE.test(codeOf(error))) return [];
+        throw unreachable(database, error);
+      },
+    );
+  return {
+    pending: Object.keys(MIGRATIONS).filter((name) => !done.includes(name)),
+    unknown: done.filter((name) => !Object.hasOwn(MIGRATIONS, name)),
+  };
+}
+
+export function tooNew({ url }: Database, unknown: readonly string[]): PerduraError {
+  return new PerduraError(
+    'Store.TooNew',
+    `The database ${withoutSecrets(url)} was migrated by a newer version of Perdura: it has ${unknown.join(', ')}.`,
+  );
+}
+
+/** Names of the migrations that the database still lacks. Rejects as {@link migrate}. */
+export async function pendingMigrations(url: string): Promise<readonly string[]> {
   const database = openDatabase(url, { maxConnections: 1 });
   try {
-    const done = await sql<{ name: string }>`select name from perdura.kysely_migration`
-      .execute(database.db)
-      .then(
-        ({ rows }) => new Set(rows.map((row) => row.name)),
-        () => new Set<string>(),
-      );
-    return Object.keys(MIGRATIONS).filter((name) => !done.has(name));
+    const { pending, unknown } = await schemaState(database);
+    if (unknown.length > 0) throw tooNew(database, unknown);
+    return pending;
   } finally {
     await database.close();
   }

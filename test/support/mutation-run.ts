@@ -3,12 +3,11 @@
  * that should notice. The copy shares node_modules and the servers of this run.
  */
 import { execFile } from 'node:child_process';
-import { randomBytes } from 'node:crypto';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import pg from 'pg';
+import { freshDatabase } from './databases.js';
 import type { Mutation } from './mutations.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -107,17 +106,4 @@ function withoutVitest(env: NodeJS.ProcessEnv): NodeJS.ProcessEnv {
   return Object.fromEntries(
     Object.entries(env).filter(([name]) => !/^(VITEST|TEST|NODE_ENV)/.test(name)),
   );
-}
-
-async function freshDatabase(admin: string): Promise<{ url: string; drop: () => Promise<void> }> {
-  const name = `mutation_${randomBytes(6).toString('hex')}`;
-  const execute = async (sql: string) => {
-    const client = new pg.Client({ connectionString: admin });
-    await client.connect();
-    await client.query(sql).finally(() => client.end());
-  };
-  await execute(`create database ${name}`);
-  const url = new URL(admin);
-  url.pathname = `/${name}`;
-  return { url: url.href, drop: () => execute(`drop database ${name} with (force)`) };
 }

@@ -1,0 +1,27 @@
+/**
+ * Whether a database can be worked with: it answers, and has the schema of this version. Whoever
+ * starts asks here, so that it is refused with the reason; what runs already waits.
+ */
+import { sql } from 'kysely';
+import { PerduraError } from '../contracts/failures.js';
+import { unreachable, withoutSecrets, type Database } from './database.js';
+import { schemaState, tooNew } from './migrate.js';
+
+/** Rejects with `Store.Unavailable`, `Store.NotMigrated` or `Store.TooNew`. */
+export async function checkReady(database: Database): Promise<void> {
+  const { pending, unknown } = await schemaState(database);
+  if (unknown.length > 0) throw tooNew(database, unknown);
+  if (pending.length > 0) {
+    throw new PerduraError(
+      'Store.NotMigrated',
+      `The database ${withoutSecrets(database.url)} lacks ${pending.join(', ')}.`,
+    );
+  }
+}
+
+/** Rejects with `Store.Unavailable`. One round trip. */
+export async function checkAnswers(database: Database): Promise<void> {
+  await sql`select 1`.execute(database.db).catch((error: unknown) => {
+    throw unreachable(database, error);
+  });
+}
