@@ -4,7 +4,7 @@ import { z } from 'zod';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { Session } from '../../../src/client/session.js';
 import { Harness } from '../../support/harness.js';
-import { saidTexts, userTexts } from '../../support/observe.js';
+import { eventually, saidTexts, userTexts } from '../../support/observe.js';
 
 const add = tool({
   name: 'add',
@@ -31,6 +31,9 @@ describe('history', () => {
     const turn = async (): Promise<void> => {
       h.model.enqueue({ toolCalls: [{ name: 'add', arguments: { a: 1, b: 2 } }] }, 'It is 3.');
       await session.ask('What is 1 + 2?');
+      // Its answer is known before its last events are written; a message that comes meanwhile
+      // may share a workflow task with them, or not.
+      await eventually(async () => (await session.status()).state === 'idle');
     };
     const addedBy = async (turns: number): Promise<number> => {
       const before = await bytesOf(session);
@@ -41,8 +44,9 @@ describe('history', () => {
     const early = await addedBy(5);
     await addedBy(25);
     const late = await addedBy(5);
-    // Sequence numbers gain digits; a transcript in the history would be six times as large.
-    expect(late / early).toBeLessThan(1.1);
+    // Sequence numbers gain digits, and the test server splits workflow tasks as it likes; with the
+    // transcript in the history it would be six times as much.
+    expect(late / early).toBeLessThan(1.2);
   });
 
   it('F30 cache of 2 workflows: eight sessions talk at once → the same results', async () => {
