@@ -36,8 +36,8 @@ const TURN_EVENTS = 600;
  * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }` or with
  * nothing at all; talk to it through `send`, `ask` or `message`.
  */
-export async function agentSession(input: SessionInput = {}): Promise<SessionResult> {
-  const session = new Session(input);
+export async function agentSession(input?: SessionInput | null): Promise<SessionResult> {
+  const session = new Session(input ?? {});
   session.listen();
   try {
     return await session.live();
@@ -96,14 +96,15 @@ class Session {
 
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionPolicy> {
-    const { carried, title } = this.#input;
+    const { carried } = this.#input;
+    const { title } = this.#run;
     const { head, stage, turn } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
         local.openSession({
           agent: this.#run.agent,
-          ...(title === undefined ? {} : { title: title.slice(0, 200) }),
+          ...(title === undefined ? {} : { title }),
           ...(carried ? {} : { fresh: true }),
           head,
           stage,
@@ -273,7 +274,7 @@ class Session {
 
   async #continue(): Promise<void> {
     const state = this.#state;
-    const { title } = this.#input;
+    const { title } = this.#run;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();

@@ -37,7 +37,8 @@ export class Reception {
 
   /** The messages that the session was started with. */
   takeFirst({ message, messages = [] }: SessionInput): void {
-    for (const first of [...(message === undefined ? [] : [message]), ...messages]) {
+    const more: readonly unknown[] = Array.isArray(messages) ? messages : [messages];
+    for (const first of [...(message === undefined ? [] : [message]), ...more]) {
       try {
         this.#accept(first);
       } catch (error) {

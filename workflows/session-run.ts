@@ -51,10 +51,11 @@ export class SessionRun {
   #answerOpened: (refused?: ApplicationFailure) => void = () => undefined;
 
   constructor({ agent = 'assistant', title, carried }: SessionInput) {
-    this.agent = agent;
-    this.title = title;
+    // Whoever starts a workflow by hand may give anything; an error here would fail its task for ever.
+    this.agent = String(agent);
+    this.title = title === undefined ? undefined : String(title).slice(0, 200);
     this.state = new SessionState(carried);
-    this.details = new Details(this.key, this.agent);
+    this.details = new Details(this.key, this.agent, this.title);
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
   }
 
@@ -92,7 +93,7 @@ export class SessionRun {
     upsertMemo({
       agent: this.agent,
       ...this.key,
-      ...(this.title === undefined ? {} : { title: this.title.slice(0, 200) }),
+      ...(this.title === undefined ? {} : { title: this.title }),
     });
     if (!this.policy?.searchAttributes) return;
     upsertSearchAttributes([

@@ -1,5 +1,8 @@
 /** A database that is down, empty, or of another version: who starts is refused, what runs waits. */
 import { execFile } from 'node:child_process';
+import { mkdtemp, rm } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { NativeConnection } from '@temporalio/worker';
 import {
@@ -283,13 +286,15 @@ async function perdura(
   argv: string[],
   databaseUrl: string,
 ): Promise<{ code: number; stdout: string; stderr: string }> {
+  const folder = await mkdtemp(join(tmpdir(), 'perdura-refused-'));
+  onTestFinished(() => rm(folder, { recursive: true, force: true }));
   const env = {
     PATH: process.env.PATH,
     HOME: process.env.HOME,
     TEMPORAL_ADDRESS: inject('temporalAddress'),
     TEMPORAL_NAMESPACE: 'default',
     DATABASE_URL: databaseUrl,
-    PERDURA_DATA_DIR: '/tmp/nothing-runs-here',
+    PERDURA_DATA_DIR: folder,
   };
   return promisify(execFile)(process.execPath, [compiledModule('src/cli/main.js'), ...argv], {
     env,

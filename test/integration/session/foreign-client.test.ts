@@ -37,6 +37,16 @@ describe('a plain Temporal client', () => {
       return saidTexts(rows).length >= count && rows;
     });
 
+  it('start: JSON that is no input → a session, or refused with the reason; never a task that fails', async () => {
+    for (const input of [null, { title: 5, messages: 'just one' }, 'text']) {
+      const handle = await start([input]);
+      await handle.signal('message', 'hello');
+      await said(handle.workflowId, 1);
+    }
+    const odd = await start([{ agent: 7, title: null, messages: 8 }]);
+    await expect(odd.result()).rejects.toMatchObject({ cause: { type: 'Agent.Unknown' } });
+  });
+
   it('start: plain JSON under any workflow id, then the signal `message` with text → a conversation', async () => {
     const handle = await start([{ agent: 'assistant', message: 'hello' }]);
     await said(handle.workflowId, 1);
