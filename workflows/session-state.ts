@@ -104,7 +104,8 @@ export class SessionState {
     let bytes = 0;
     let rest: InboxItem[] = [];
     for (const item of this.#inbox) {
-      const size = 'spill' in item ? 0 : jsonBytes(item.text);
+      // A batch was made as large as a turn may be.
+      const size = 'spill' in item ? TURN_BYTES : jsonBytes(item.text);
       const messages = 'spill' in item ? item.count : 1;
       if (count > 0 && (count + messages > most || bytes + size > TURN_BYTES)) break;
       if ('spill' in item && messages > most) {
