@@ -78,7 +78,8 @@ const OUTCOMES: Readonly<Partial<Record<CallModelResult['outcome'], string>>> = 
 /** `1,203 → 88 tokens · 0.0012 USD`; no cost where the price is not known. */
 function spent({ input, output, costMicros }: Usage): string {
   const tokens = `${group(input)} → ${group(output)} tokens`;
-  return costMicros > 0 ? `${tokens} · ${(costMicros / 1e6).toFixed(4)} USD` : tokens;
+  if (costMicros <= 0) return tokens;
+  return `${tokens} · ${costMicros < 100 ? '< 0.0001' : (costMicros / 1e6).toFixed(4)} USD`;
 }
 
 /** `add` ×2, `files__read_text_file`: in the order of their first call. */

@@ -151,11 +151,12 @@ describe('what a history shows', () => {
     const { currentDetails } = await metadataOf(handle);
     expect(currentDetails).toMatch(
       new RegExp(
-        `^\\*\\*assistant\\*\\* · session \`${session.id}\` · tenant \`${h.tenant}\`\n\n` +
+        `^\\*\\*assistant\\*\\* · Cranes\n\nsession \`${session.id}\` · tenant \`${h.tenant}\`\n\n` +
           'idle · 1 turn · 0 messages waiting · [\\d,]+ → [\\d,]+ tokens · 0\\.0*[1-9]\\d* USD\n\n' +
-          '- turn 1 · step 1 · [\\d,]+ → [\\d,]+ tokens · tools · 1 tool call: look\n' +
-          '- turn 1 · step 2 · [\\d,]+ → [\\d,]+ tokens · tools · 2 tool calls: look, publish\n' +
-          '- turn 1 · step 3 · [\\d,]+ → [\\d,]+ tokens · stop$',
+          'Latest steps:\n\n' +
+          '- turn 1 · step 1 · [\\d,]+ → [\\d,]+ tokens · [^·]+ USD · 1 tool call: `look`\n' +
+          '- turn 1 · step 2 · [\\d,]+ → [\\d,]+ tokens · [^·]+ USD · 2 tool calls: `look`, `publish`\n' +
+          '- turn 1 · step 3 · [\\d,]+ → [\\d,]+ tokens · [^·]+ USD · answered “Crane 2 is ready\\. It lifts[^“]+…”$',
       ),
     );
   });
