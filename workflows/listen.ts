@@ -8,6 +8,19 @@ import type { SessionRun } from './session-run.js';
 
 /** To be called before anything else: what came with the start of the workflow waits for it. */
 export function listen(run: SessionRun, reception: Reception, control: Control): void {
+  // Signals first. What a run finds in its first task is handed out as handlers are set, and there
+  // every signal was accepted before every update: those that wait are in the history, updates come
+  // beside it.
+  setHandler(handlers.messageSignal, (message) => reception.signal(message), {
+    description: 'Takes a message: text, or { "text": "…" }.',
+  });
+  setHandler(handlers.pauseSignal, () => control.pause('pause'));
+  setHandler(handlers.resumeSignal, () => control.pause('resume'));
+  setHandler(handlers.terminateSignal, (reason) => control.terminate(reason));
+  setHandler(handlers.wakeUpAfterSignal, (ms) => {
+    run.signals += 1;
+    if (Number.isFinite(ms) && ms >= 0) run.state.wakeAt = Date.now() + ms;
+  });
   const validator = (message: unknown) => void reception.check(message);
   setHandler(handlers.sendUpdate, (message) => reception.send(message), {
     validator,
@@ -19,16 +32,6 @@ export function listen(run: SessionRun, reception: Reception, control: Control):
   });
   setHandler(handlers.interruptUpdate, (options) => control.interrupt(options?.reason), {
     description: 'Stops the turn under way.',
-  });
-  setHandler(handlers.messageSignal, (message) => reception.signal(message), {
-    description: 'Takes a message: text, or { "text": "…" }.',
-  });
-  setHandler(handlers.pauseSignal, () => control.pause('pause'));
-  setHandler(handlers.resumeSignal, () => control.pause('resume'));
-  setHandler(handlers.terminateSignal, (reason) => control.terminate(reason));
-  setHandler(handlers.wakeUpAfterSignal, (ms) => {
-    run.signals += 1;
-    if (Number.isFinite(ms) && ms >= 0) run.state.wakeAt = Date.now() + ms;
   });
   setHandler(handlers.statusQuery, () => statusOf(run));
   setHandler(handlers.transcriptHeadQuery, () => ({

@@ -48,6 +48,19 @@ describe('messages', () => {
   const raw = (of: Harness, session: Session) =>
     of.runtime.temporal.workflow.getHandle(session.workflowId);
 
+  it('message: by signal, then by update, before a worker sees the session → in that order', async () => {
+    const late = await Harness.start({ start: false });
+    late.model.reply(/^/, 'ok');
+    const session = await late.runtime.start();
+    await raw(late, session).signal(HANDLERS.message, 'first');
+    const sent = session.send({ id: 'second', text: 'second' });
+    await late.startWorker();
+    await sent;
+    await session.answerTo('second');
+    expect(userTexts(await session.transcript())).toEqual(['first', 'second']);
+    await late.stop();
+  });
+
   it('F7 message: the same id sent twice → one entry, the second answer says so', async () => {
     const session = await h.runtime.start();
     const first = await session.send({ id: 'same', text: 'one' });
