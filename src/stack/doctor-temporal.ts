@@ -1,6 +1,6 @@
 /** The part of `perdura doctor` that looks for a Temporal server. Starts none. */
 import type { Settings } from '../config/environment.js';
-import type { Check } from './doctor.js';
+import type { Check } from './doctor-check.js';
 import { isTestServerInstalled } from './java-test-server-install.js';
 import { findExecutable, findJavaTools } from './java-tools.js';
 import { knownDownload } from './temporal-download.js';

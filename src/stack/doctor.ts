@@ -11,15 +11,8 @@ import { askDatabase } from './database.js';
 import { readRunningStack } from './dev-lock.js';
 import { isTaken } from './free-port.js';
 import { postgresAccount, postgresPrograms } from './postgres-account.js';
+import { type Check, failed } from './doctor-check.js';
 import { checkTemporal } from './doctor-temporal.js';
-
-/** One line of the report. `ok` with a remedy is a warning. */
-export interface Check {
-  readonly name: string;
-  readonly ok: boolean;
-  readonly detail: string;
-  readonly remedy?: string;
-}
 
 /** Oldest Node that is supported. */
 const OLDEST_NODE = [20, 19] as const;
@@ -45,11 +38,6 @@ export async function runDoctor(settings: Settings): Promise<Check[]> {
     }),
   );
   return results.flat();
-}
-
-/** Errors of ours end with their remedy already. */
-export function failed(name: string, error: unknown): Check {
-  return { name, ok: false, detail: error instanceof Error ? error.message : String(error) };
 }
 
 export function checkNode(version: string): Check {

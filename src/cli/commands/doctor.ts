@@ -1,7 +1,7 @@
 /** `perdura doctor`: what is there, what is missing, how to mend it. */
 import { loadConfig } from '../../config/load-config.js';
 import { withRemedy, PerduraError } from '../../contracts/failures.js';
-import type { Check } from '../../stack/doctor.js';
+import type { Check } from '../../stack/doctor-check.js';
 import { EXIT, type Context } from '../context.js';
 import { checksText } from '../render/checks.js';
 

@@ -1,5 +1,5 @@
 /** The report of `perdura doctor`. Pure. */
-import type { Check } from '../../stack/doctor.js';
+import type { Check } from '../../stack/doctor-check.js';
 import { clean } from './clean.js';
 import type { Style } from './style.js';
 

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { describe, expect, it, onTestFinished } from 'vitest';
 import { readSettings } from '../../../src/config/environment.js';
 import { checkNode, runDoctor } from '../../../src/stack/doctor.js';
-import type { Check } from '../../../src/stack/doctor.js';
+import type { Check } from '../../../src/stack/doctor-check.js';
 import { temporaryFolder } from './support.js';
 
 async function examine(env: Record<string, string>): Promise<Map<string, Check>> {
