@@ -3,6 +3,7 @@
  * tool output only a mark, when the window would not hold it all. Pure.
  */
 import type { TranscriptMessage } from '../src/contracts/message.js';
+import { incremental } from './incremental.js';
 import { estimateTokens } from './llm/context-window.js';
 import { tokensOf, type CachedMessage } from './transcript-cache.js';
 
@@ -44,12 +45,12 @@ export function buildContext(transcript: readonly CachedMessage[], room: Room): 
   const whole = room.fixed + sum(visible);
   if (whole * ratio <= room.limit * TRIM_ABOVE) return finish(visible, whole, ratio, room);
   const line = trimLine(visible, whole - (room.limit * TRIM_ABOVE) / ratio);
-  const trimmed = visible.map((entry) => (entry.seq < line ? trim(entry) : entry));
+  const trimmed = visible.map((entry) => (entry.seq < line ? trimmedOf(entry) : entry));
   const context = finish(trimmed, room.fixed + sum(trimmed), ratio, room);
   if (!context.overflow) return context;
   // What the model wrote for a tool it need not read again; compaction could not part the
   // newest call from its result either.
-  const lean = trimmed.map(trimArguments);
+  const lean = trimmed.map(leanOf);
   return finish(lean, room.fixed + sum(lean), ratio, room);
 }
 
@@ -64,11 +65,15 @@ function finish(
 }
 
 /** From the newest summary on; the messages that it covers are left out. */
-export function visiblePart(transcript: readonly CachedMessage[]): readonly CachedMessage[] {
-  let at = transcript.length - 1;
-  while (at >= 0 && transcript[at]!.message.role !== 'summary') at--;
-  if (at < 0) return transcript;
-  const summary = transcript[at]!;
+export const visiblePart = incremental<CachedMessage, readonly CachedMessage[]>(
+  (before = [], since, all) =>
+    since.some(({ message }) => message.role === 'summary')
+      ? fromSummaryOn(all)
+      : before.concat(since),
+);
+
+function fromSummaryOn(transcript: readonly CachedMessage[]): readonly CachedMessage[] {
+  const summary = transcript.findLast(({ message }) => message.role === 'summary')!;
   const upto = summary.message.role === 'summary' ? summary.message.covers.to : 0;
   return [
     summary,
@@ -109,11 +114,9 @@ export function cutBefore(visible: readonly CachedMessage[], keep: number): numb
   return covered.length === 0 ? 0 : cut;
 }
 
-function sum(visible: readonly CachedMessage[]): number {
-  let tokens = 0;
-  for (const entry of visible) tokens += entry.tokens;
-  return tokens;
-}
+const sum = incremental<CachedMessage, number>((before = 0, since) =>
+  since.reduce((tokens, entry) => tokens + entry.tokens, before),
+);
 
 function trimLine(visible: readonly CachedMessage[], excess: number): number {
   const newest = visible.at(-ALWAYS_WHOLE)?.seq ?? 0;
@@ -127,6 +130,8 @@ function trimLine(visible: readonly CachedMessage[], excess: number): number {
   }
   return newest;
 }
+
+const trimmedOf = once(trim);
 
 function trim(entry: CachedMessage): CachedMessage {
   const { message } = entry;
@@ -144,6 +149,8 @@ function trim(entry: CachedMessage): CachedMessage {
   };
 }
 
+const leanOf = once(trimArguments);
+
 function trimArguments(entry: CachedMessage): CachedMessage {
   const { message } = entry;
   if (message.role !== 'assistant' || entry.tokens <= LARGE_ARGUMENTS) return entry;
@@ -159,31 +166,50 @@ function trimArguments(entry: CachedMessage): CachedMessage {
   return { ...entry, tokens: tokensOf(lean), message: lean };
 }
 
+/** Makes one thing of an object once: what is made of a list stays the same from call to call. */
+function once<T extends object>(make: (from: T) => T): (from: T) => T {
+  const made = new WeakMap<T, T>();
+  return (from) => {
+    let result = made.get(from);
+    if (!result) made.set(from, (result = make(from)));
+    return result;
+  };
+}
+
 /**
  * Providers refuse a tool call without a result. A result is missing only where a turn was
  * cut off and its closing has not been written yet.
  */
-function closeCalls(visible: readonly CachedMessage[]): TranscriptMessage[] {
-  const messages: TranscriptMessage[] = [];
-  let open = new Map<string, string>();
-  const close = () => {
-    for (const [callId, name] of open) messages.push(missingResult(callId, name));
-    open = new Map();
-  };
-  for (const { message } of visible) {
+function closeCalls(visible: readonly CachedMessage[]): readonly TranscriptMessage[] {
+  const { messages, open } = paired(visible);
+  return open.size === 0 ? messages : messages.concat(missingOf(open));
+}
+
+/** Messages in which calls have results; and the newest calls that have none, ids to names. */
+interface Paired {
+  readonly messages: readonly TranscriptMessage[];
+  readonly open: ReadonlyMap<string, string>;
+}
+
+const paired = incremental<CachedMessage, Paired>((before, since) => {
+  const messages = [...(before?.messages ?? [])];
+  let open = new Map(before?.open);
+  for (const { message } of since) {
     if (message.role === 'tool') {
       // The other way round is refused too: a result whose call was compacted away.
       if (!open.delete(message.callId)) continue;
     } else {
-      close();
-      if (message.role === 'assistant') {
-        open = new Map((message.toolCalls ?? []).map(({ id, name }) => [id, name]));
-      }
+      messages.push(...missingOf(open));
+      const calls = message.role === 'assistant' ? (message.toolCalls ?? []) : [];
+      open = new Map(calls.map(({ id, name }) => [id, name]));
     }
     messages.push(message);
   }
-  close();
-  return messages;
+  return { messages, open };
+});
+
+function missingOf(open: ReadonlyMap<string, string>): TranscriptMessage[] {
+  return [...open].map(([callId, name]) => missingResult(callId, name));
 }
 
 /** What a tool call that never reported is told to have answered. */

@@ -12,6 +12,7 @@ import {
   type Context,
   type Room,
 } from './context-builder.js';
+import { incremental } from './incremental.js';
 import { contextWindowOf, estimateTokens } from './llm/context-window.js';
 import { toCached, tokensOf, type CachedMessage } from './transcript-cache.js';
 
@@ -120,8 +121,12 @@ function entriesOf(transcript: ContextTranscript): readonly CachedMessage[] {
 }
 
 function isCounted(transcript: ContextTranscript): transcript is readonly CachedMessage[] {
-  return transcript.every((entry) => 'tokens' in entry);
+  return allCounted(transcript);
 }
+
+const allCounted = incremental<ContextTranscript[number], boolean>(
+  (before = true, since) => before && since.every((entry) => 'tokens' in entry),
+);
 
 /** By identity of the list: a worker shows an agent the same one call after call. */
 const counted = new WeakMap<readonly ModelTool[], number>();

@@ -2,24 +2,20 @@
 import type { SessionKey } from '../src/contracts/ids.js';
 import type { TranscriptMessage } from '../src/contracts/message.js';
 import type { ArtifactStore } from '../src/store/blob-stores.js';
+import { incremental } from './incremental.js';
 
 /** Images of more than this many artifacts are named, not shown: each costs about 800 tokens. */
 const MAX_IMAGES = 8;
 
-/** Data URLs by artifact id, the newest first; nothing when no message has an image. */
+/** Data URLs by artifact id, of the newest images; nothing when no message has an image. */
 export async function loadImages(
   artifacts: ArtifactStore,
   key: SessionKey,
   messages: readonly TranscriptMessage[],
 ): Promise<ReadonlyMap<string, string> | undefined> {
-  const ids: string[] = [];
-  for (let i = messages.length - 1; i >= 0 && ids.length < MAX_IMAGES; i--) {
-    const message = messages[i]!;
-    if (message.role !== 'tool') continue;
-    for (const part of message.content) if (part.type === 'image') ids.push(part.artifact);
-  }
+  const ids = imagesIn(messages).slice(-MAX_IMAGES);
   if (ids.length === 0) return undefined;
-  const loaded = await Promise.all(ids.slice(0, MAX_IMAGES).map((id) => artifacts.get(key, id)));
+  const loaded = await Promise.all(ids.map((id) => artifacts.get(key, id)));
   return new Map(
     loaded.map(({ id, mediaType, content }) => [
       id,
@@ -27,3 +23,13 @@ export async function loadImages(
     ]),
   );
 }
+
+/** Artifacts of the images in tools' results, oldest first. */
+const imagesIn = incremental<TranscriptMessage, readonly string[]>((before = [], since) => {
+  const fresh = since.flatMap((message) =>
+    message.role === 'tool'
+      ? message.content.flatMap((part) => (part.type === 'image' ? [part.artifact] : []))
+      : [],
+  );
+  return fresh.length === 0 ? before : before.concat(fresh);
+});

@@ -2,6 +2,7 @@
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
 import type { ToolMessage, TranscriptMessage } from '../../src/contracts/message.js';
+import { incremental } from '../incremental.js';
 import { hostOf } from './model-errors.js';
 import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
@@ -54,70 +55,84 @@ function endUser(user: string | undefined, baseUrl: string): { user?: string } |
   return hostOf(baseUrl) === 'api.openai.com' ? { safety_identifier: user } : { user };
 }
 
-function chatMessages(request: ModelRequest): Message[] {
+function chatMessages({ instructions, messages, images }: ModelRequest): Message[] {
+  const conversation = images ? withImages(messages, images) : wireForms(messages);
+  return instructions === ''
+    ? [...conversation]
+    : [systemMessage(instructions, messages[0]), ...conversation];
+}
+
+const wireForms = incremental<TranscriptMessage, readonly Message[]>((before = [], since) =>
+  before.concat(
+    since.flatMap((message) =>
+      message.role === 'tool' ? toolMessage(message, undefined) : plainMessage(message),
+    ),
+  ),
+);
+
+/**
+ * A tool message holds text only, so its images follow the last result of the batch: in
+ * between, they would tear results from the calls that they answer.
+ */
+function withImages(
+  list: readonly TranscriptMessage[],
+  shown: NonNullable<ModelRequest['images']>,
+): Message[] {
   const messages: Message[] = [];
-  if (request.instructions !== '') {
-    messages.push({ role: 'system', content: request.instructions });
-  }
-  // A tool message holds text only, so its images follow the last result of the batch: in
-  // between, they would tear results from the calls that they answer.
   let images: WireImage[] = [];
   const flush = (): void => {
     if (images.length > 0) messages.push(imageMessage(images));
     images = [];
   };
-  for (const message of request.messages) {
+  for (const message of list) {
     if (message.role === 'tool') {
-      messages.push(
-        message.content.some(({ type }) => type === 'image')
-          ? toolMessage(message, request.images)
-          : kept(message, () => toolMessage(message, undefined)),
-      );
-      images.push(...imagesOf(message, request.images));
-      continue;
+      messages.push(toolMessage(message, shown));
+      images.push(...imagesOf(message, shown));
+    } else {
+      flush();
+      messages.push(...plainMessage(message));
     }
-    flush();
-    // An answer that was interrupted before its first word: some endpoints refuse it empty.
-    if (message.role === 'assistant' && message.text === '' && !message.toolCalls?.length) continue;
-    messages.push(kept(message, () => plainMessage(message)));
   }
   flush();
   return messages;
 }
 
-/**
- * A message in its wire form. The transcript's messages are the same objects from call to
- * call, and a long conversation should not be put into words anew each time.
- */
-const wireForms = new WeakMap<TranscriptMessage, Message>();
+/** By conversation, so that `request-body.ts` sees the same list again. */
+const systemMessages = new WeakMap<TranscriptMessage, Message>();
 
-function kept(message: TranscriptMessage, make: () => Message): Message {
-  let wire = wireForms.get(message);
-  if (!wire) wireForms.set(message, (wire = make()));
-  return wire;
+function systemMessage(instructions: string, first: TranscriptMessage | undefined): Message {
+  const known = first && systemMessages.get(first);
+  if (known?.content === instructions) return known;
+  const message: Message = { role: 'system', content: instructions };
+  if (first) systemMessages.set(first, message);
+  return message;
 }
 
 function toolMessage(message: ToolMessage, images: ModelRequest['images']): Message {
   return { role: 'tool', tool_call_id: message.callId, content: toolText(message, images) };
 }
 
-function plainMessage(message: Exclude<TranscriptMessage, ToolMessage>): Message {
-  if (message.role === 'user') return { role: 'user', content: userText(message) };
-  if (message.role === 'summary') return { role: 'user', content: summaryText(message) };
+function plainMessage(message: Exclude<TranscriptMessage, ToolMessage>): Message[] {
+  if (message.role === 'user') return [{ role: 'user', content: userText(message) }];
+  if (message.role === 'summary') return [{ role: 'user', content: summaryText(message) }];
   const calls = message.toolCalls ?? [];
-  return {
-    role: 'assistant',
-    content: message.text === '' ? null : message.text,
-    ...(calls.length === 0
-      ? {}
-      : {
-          tool_calls: calls.map((call) => ({
-            type: 'function' as const,
-            id: call.id,
-            function: { name: call.name, arguments: callArguments(call.arguments) },
-          })),
-        }),
-  };
+  // An answer that was interrupted before its first word: some endpoints refuse it empty.
+  if (message.text === '' && calls.length === 0) return [];
+  return [
+    {
+      role: 'assistant',
+      content: message.text === '' ? null : message.text,
+      ...(calls.length === 0
+        ? {}
+        : {
+            tool_calls: calls.map((call) => ({
+              type: 'function' as const,
+              id: call.id,
+              function: { name: call.name, arguments: callArguments(call.arguments) },
+            })),
+          }),
+    },
+  ];
 }
 
 function imageMessage(images: readonly WireImage[]): Message {

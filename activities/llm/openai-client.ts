@@ -52,7 +52,7 @@ export function createLLMClient(provider: Provider): LLMClient {
     options: ModelCallOptions,
   ): Promise<ModelResponse> => {
     const place = { baseUrl: provider.baseUrl, model: request.model, secrets };
-    const post = (path: string, body: string) => (signal: AbortSignal) =>
+    const post = (path: string, body: Uint8Array) => (signal: AbortSignal) =>
       client
         .post(path, { body, headers: { 'content-type': 'application/json' }, stream: true, signal })
         .asResponse();

@@ -1,20 +1,20 @@
-/**
- * The JSON of a request. A conversation's messages are the same objects from call to call, and
- * most of a late request is what the one before it said: each is put into words once.
- */
+/** The body of a request. Most of a late one is what the one before it said. */
+import { incremental } from '../incremental.js';
 
-const words = new WeakMap<object, string>();
+/** UTF-8 of the entries' JSON, without the brackets around them. */
+const listBytes = incremental<object, Buffer>((before, since) => {
+  const bytes = Buffer.from(since.map((entry) => JSON.stringify(entry)).join(','));
+  return before ? Buffer.concat([before, COMMA, bytes]) : bytes;
+});
 
-/** The text of `{ ...rest, [list]: entries }`. `rest` must have a property. */
+const COMMA = Buffer.from(',');
+
+/** The JSON of `{ ...rest, [list]: entries }`, UTF-8. `rest` must have a property. */
 export function requestBody(
   rest: Readonly<Record<string, unknown>>,
   list: string,
   entries: readonly object[],
-): string {
-  const texts = entries.map((entry) => {
-    let text = words.get(entry);
-    if (text === undefined) words.set(entry, (text = JSON.stringify(entry)));
-    return text;
-  });
-  return `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(list)}:[${texts.join(',')}]}`;
+): Buffer {
+  const head = `${JSON.stringify(rest).slice(0, -1)},${JSON.stringify(list)}:[`;
+  return Buffer.concat([Buffer.from(head), listBytes(entries), Buffer.from(']}')]);
 }

@@ -3,6 +3,7 @@ import type OpenAI from 'openai';
 import type { ModelRequest } from '../../src/contracts/llm.js';
 import type { ToolMessage, TranscriptMessage } from '../../src/contracts/message.js';
 import { isOpenAIReasoningModel } from '../../src/contracts/model-traits.js';
+import { incremental } from '../incremental.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
 
 type Item = OpenAI.Responses.ResponseInputItem;
@@ -52,20 +53,16 @@ export function responsesRequest(
   };
 }
 
-/** Made once for each message: see `request-body.ts`. */
-const kept = new WeakMap<TranscriptMessage, readonly Item[]>();
-
 function inputItems({ messages, images }: ModelRequest): Item[] {
-  return messages.flatMap((message) => {
-    // Whether an image is shown changes from call to call.
-    if (message.role === 'tool' && message.content.some(({ type }) => type === 'image')) {
-      return itemsOf(message, images);
-    }
-    let items = kept.get(message);
-    if (!items) kept.set(message, (items = itemsOf(message, undefined)));
-    return items;
-  });
+  // Which images are shown changes from call to call.
+  return images
+    ? messages.flatMap((message) => itemsOf(message, images))
+    : [...wireForms(messages)];
 }
+
+const wireForms = incremental<TranscriptMessage, readonly Item[]>((before = [], since) =>
+  before.concat(since.flatMap((message) => itemsOf(message, undefined))),
+);
 
 function itemsOf(message: TranscriptMessage, images: ModelRequest['images']): Item[] {
   switch (message.role) {

@@ -9,7 +9,7 @@ describe('request body', () => {
       fc.property(fc.string(), record, fc.array(record), (model, rest, entries) => {
         const { messages: _, ...others }: Record<string, unknown> = { ...rest, model };
         for (let i = 0; i < 2; i++) {
-          expect(JSON.parse(requestBody(others, 'messages', entries))).toEqual(
+          expect(JSON.parse(requestBody(others, 'messages', entries).toString())).toEqual(
             JSON.parse(JSON.stringify({ ...others, messages: entries })),
           );
         }

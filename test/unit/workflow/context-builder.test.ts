@@ -180,6 +180,32 @@ describe('buildContext', () => {
     );
   });
 
+  it('a transcript that has grown → the context of one that was never seen before', () => {
+    const step = fc.constantFrom<TranscriptMessage['role']>('user', 'assistant', 'tool', 'summary');
+    fc.assert(
+      fc.property(
+        fc.array(step, { maxLength: 30 }),
+        fc.integer({ min: 256, max: 600 }),
+        (roles, limit) => {
+          const messages = roles.map((role, i): TranscriptMessage => {
+            if (role === 'user') return user('u'.repeat(200));
+            if (role === 'assistant')
+              return model('m', [`c${i + 1}`], `{"a":"${'x'.repeat(400)}"}`);
+            if (role === 'tool') return result(`c${i}`, 'r'.repeat(400));
+            return { role, text: 's', covers: { from: 1, to: Math.max(1, i - 2) } };
+          });
+          const all = transcript(...messages);
+          for (let length = 0; length <= all.length; length++) {
+            const grown = all.slice(0, length);
+            expect(buildContext(grown, { limit, fixed: 50 })).toEqual(
+              buildContext(structuredClone(grown), { limit, fixed: 50 }),
+            );
+          }
+        },
+      ),
+    );
+  });
+
   it('cutBefore: any transcript → never between a call and its result, and something new or nothing', () => {
     fc.assert(
       fc.property(fc.array(turn, { maxLength: 10 }), fc.nat(5_000), (turns, keep) => {
