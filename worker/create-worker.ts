@@ -69,7 +69,7 @@ const DEFAULTS = {
   modelTimeoutMs: 600_000,
   heartbeatTimeoutMs: 5_000,
   maxModelAttempts: 6,
-  historyLimit: 3_000,
+  historyLimit: 1_000,
 } as const;
 
 /**

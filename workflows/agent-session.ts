@@ -27,8 +27,8 @@ import { failureOf, Turn, until } from './turn.js';
 
 /**
  * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
- * continued in the next run, between two steps. With the default limit of 3,000 a run stays
- * below 4,096 events, at which Temporal itself suggests to continue as new.
+ * continued in the next run, between two steps. With the default limit of 1,000 a run stays
+ * well below 4,096 events, at which Temporal itself suggests to continue as new.
  */
 const TURN_EVENTS = 600;
 

@@ -43,7 +43,7 @@ export interface Settings {
   readonly maxCachedWorkflows?: number;
   /**
    * `PERDURA_HISTORY_LIMIT`: events of one run after which a session continues as new at the
-   * next boundary of a turn. Default 3,000.
+   * next boundary of a turn. Default 1,000.
    */
   readonly historyLimit?: number;
   /** `PERDURA_LOG_LEVEL`: debug, info, warn, error. Default warn. */
