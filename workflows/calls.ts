@@ -34,6 +34,16 @@ export const local = proxyLocalActivities<SessionActivities>({
   localRetryThreshold: 5_000,
 });
 
+/**
+ * What the handler of an update calls. Regular: a local activity there, with other updates coming
+ * in meanwhile, leaves a history that Temporal's SDK cannot replay ("UpdateMachine in state
+ * CompletedCommandCreated says the transition is invalid"; 1.24, seen on a production server).
+ */
+export const regular = proxyActivities<Pick<SessionActivities, 'readAnswer'>>({
+  startToCloseTimeout: 30_000,
+  retry: PATIENT,
+});
+
 export function modelCalls(
   policy: SessionPolicy,
   summary: string,

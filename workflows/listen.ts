@@ -27,7 +27,7 @@ export function listen(run: SessionRun, reception: Reception, control: Control):
     description: 'Takes a message; answers when it is accepted.',
   });
   setHandler(handlers.askUpdate, (message) => reception.ask(message), {
-    validator,
+    validator: (message) => reception.checkAsked(message),
     description: 'Takes a message; answers when its turn is done.',
   });
   setHandler(handlers.interruptUpdate, (options) => control.interrupt(options?.reason), {

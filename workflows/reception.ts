@@ -11,7 +11,7 @@ import {
   utf8Bytes,
 } from '../src/contracts/message.js';
 import type { Answer, SendReceipt, SessionInput } from '../src/contracts/session.js';
-import { local } from './calls.js';
+import { regular } from './calls.js';
 import { refusal, type SessionRun } from './session-run.js';
 import { failureOf, until } from './turn.js';
 
@@ -70,6 +70,12 @@ export class Reception {
     return parsed;
   }
 
+  /** As {@link check}, for who wants an answer: of a run that is leaving none will come. */
+  checkAsked(input: unknown): void {
+    this.check(input);
+    if (this.#run.leaving) throw leaving();
+  }
+
   async send(input: unknown): Promise<SendReceipt> {
     this.#run.updates += 1;
     if (!this.#run.policy) await this.#run.ready();
@@ -90,7 +96,7 @@ export class Reception {
         if (this.#turnsEnded !== ended) continue;
         throw this.#run.closed
           ? refusal('Session.Closed', 'The session ended before the turn of this message.')
-          : refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
+          : leaving();
       }
     } finally {
       this.#asking -= 1;
@@ -141,7 +147,7 @@ export class Reception {
     if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
     if (ending?.answer && ending.whole) return ending.answer;
     try {
-      return await local.readAnswer({ id });
+      return await regular.readAnswer({ id });
     } catch (error) {
       const failure = failureOf(error);
       throw failure ? refusal(failure.type, failure.message) : error;
@@ -154,4 +160,8 @@ export class Reception {
     this.#run.details.notice(`A message was refused: ${reason}`);
     this.#run.show();
   }
+}
+
+function leaving(): ApplicationFailure {
+  return refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
 }

@@ -10,6 +10,9 @@ const DEADLINE_EXCEEDED = 4;
 const RESOURCE_EXHAUSTED = 8;
 const FAILED_PRECONDITION = 9;
 
+/** Temporal's words for a workflow task that has failed: before the update came, or with it. */
+const STUCK = /Workflow Task in failed state|unexpected workflow task failure/i;
+
 export function toClientError(error: unknown, session: string): unknown {
   if (error instanceof PerduraError) return error;
   if (error instanceof WorkflowUpdateFailedError) {
@@ -37,7 +40,7 @@ export function toClientError(error: unknown, session: string): unknown {
       { cause: error },
     );
   }
-  if (code === FAILED_PRECONDITION && /Workflow Task in failed state/i.test(messageOf(error))) {
+  if (code === FAILED_PRECONDITION && STUCK.test(messageOf(error))) {
     return new PerduraError(
       'Session.Stuck',
       `Session ${session} takes nothing now: its workflow task fails at each attempt.`,

@@ -2,7 +2,7 @@
 import { randomUUID } from 'node:crypto';
 import type { Client, WorkflowHandle } from '@temporalio/client';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
-import { PerduraError } from '../contracts/failures.js';
+import { PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
 import {
   HANDLERS,
@@ -33,8 +33,14 @@ export interface SessionParts {
 export type OutgoingMessage =
   string | { readonly text: string; readonly id?: string; readonly from?: string };
 
-/** Waits between attempts when Temporal has ten updates in flight already, ms. */
+/** Waits between attempts when Temporal does not take an update just now, ms. */
 const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
+
+/**
+ * Failures that pass: ten updates are in flight already; or the task that had this one failed, as a
+ * task that continues as new does whenever a signal came meanwhile.
+ */
+const BUSY: readonly FailureType[] = ['Session.TooManyUpdates', 'Session.Stuck'];
 
 /** A worker answers a query within milliseconds, or it has to replay the history first. */
 const QUERY_MS = 5_000;
@@ -217,7 +223,7 @@ export class Session {
         const failure =
           error.type === 'Session.NotFound' ? await this.#whyNotFound(error, tries) : error;
         const wait = BUSY_WAITS[tries];
-        const busy = failure === undefined || failure.type === 'Session.TooManyUpdates';
+        const busy = failure === undefined || BUSY.includes(failure.type);
         if (!busy || wait === undefined) throw failure ?? error;
         await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
       }
