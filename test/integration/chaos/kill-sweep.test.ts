@@ -9,6 +9,8 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
+import type { History } from '@temporalio/common/lib/proto-utils.js';
+import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
@@ -18,6 +20,7 @@ import { supervise, type SupervisedProcess } from '../../../src/stack/process-su
 import { migrate } from '../../../src/store/migrate.js';
 import { Ledger } from '../../../src/testing/ledger.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
+import { buildBundle } from '../../../worker/bundle.js';
 import { CACHED_WORKFLOWS_ENVIRONMENT } from '../../support/cached-workflows.js';
 import { seeded } from '../../support/random.js';
 
@@ -131,6 +134,7 @@ describe('kill sweep', () => {
     );
     await Promise.all(sessions.map((session, i) => settled(session, accepted[i]!.length)));
 
+    const bundle = { workflowBundle: await buildBundle() };
     let lost = 0;
     let runs = 0;
     let outOfOrder = 0;
@@ -144,6 +148,10 @@ describe('kill sweep', () => {
       lost += accepted[i]!.filter((id) => !taken.includes(id)).length;
       doubledMessages += taken.length - new Set(taken).size;
       const acceptance = await acceptedInOrder(runtime, session.workflowId);
+      // What a worker that is killed next would have to do.
+      for (const history of acceptance.histories) {
+        await Worker.runReplayHistory(bundle, history, session.workflowId);
+      }
       runs += acceptance.runs;
       for (const ids of TOTAL_ORDER ? [acceptance.ids] : [acceptance.signals, acceptance.updates]) {
         const order = taken.filter((id) => ids.includes(id));
@@ -210,12 +218,21 @@ async function settled(session: Session, turns: number): Promise<void> {
 async function acceptedInOrder(
   runtime: AgentRuntime,
   workflowId: string,
-): Promise<{ ids: string[]; signals: string[]; updates: string[]; runs: number }> {
+): Promise<{
+  ids: string[];
+  signals: string[];
+  updates: string[];
+  runs: number;
+  histories: History[];
+}> {
+  const histories: History[] = [];
   const perRun: { id: string; signal: boolean }[][] = [];
   let runId: string | undefined;
   do {
     const handle = runtime.temporal.workflow.getHandle(workflowId, runId);
-    const { events } = await handle.fetchHistory();
+    const history = await handle.fetchHistory();
+    const { events } = history;
+    histories.unshift(history);
     perRun.unshift(
       (events ?? []).flatMap((event) => {
         const signaled = event.workflowExecutionSignaledEventAttributes?.input?.payloads?.[0];
@@ -239,6 +256,7 @@ async function acceptedInOrder(
     signals: idsOf(true),
     updates: idsOf(false),
     runs: perRun.length,
+    histories,
   };
 }
 
