@@ -66,19 +66,20 @@ function finish(
 
 /** From the newest summary on; the messages that it covers are left out. */
 export const visiblePart = incremental<CachedMessage, readonly CachedMessage[]>(
-  (before = [], since, all) =>
-    since.some(({ message }) => message.role === 'summary')
-      ? fromSummaryOn(all)
-      : before.concat(since),
+  (before, since, all) => {
+    if (since.some(isSummary)) return fromSummaryOn(all);
+    return before?.[0] && isSummary(before[0]) ? before.concat(since) : all;
+  },
 );
 
+function isSummary({ message }: CachedMessage): boolean {
+  return message.role === 'summary';
+}
+
 function fromSummaryOn(transcript: readonly CachedMessage[]): readonly CachedMessage[] {
-  const summary = transcript.findLast(({ message }) => message.role === 'summary')!;
+  const summary = transcript.findLast(isSummary)!;
   const upto = summary.message.role === 'summary' ? summary.message.covers.to : 0;
-  return [
-    summary,
-    ...transcript.filter(({ seq, message }) => seq > upto && message.role !== 'summary'),
-  ];
+  return [summary, ...transcript.filter((entry) => entry.seq > upto && !isSummary(entry))];
 }
 
 /**

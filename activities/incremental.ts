@@ -18,7 +18,7 @@ interface Known<T, S> {
 
 /**
  * The value of `all`, of the value `before` that its beginning had and the items that came
- * `since`; `before` is undefined when there is none. Must change nothing that it is given.
+ * `since`; `before` is undefined when there is none. Must not change what others see of them.
  */
 export type Extend<T, S> = (before: S | undefined, since: readonly T[], all: readonly T[]) => S;
 

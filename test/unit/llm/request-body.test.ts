@@ -16,4 +16,20 @@ describe('request body', () => {
       }),
     );
   });
+
+  it('lists that grow from the same entries in different ways → each its own', () => {
+    const entries = Array.from({ length: 6 }, (_, n) => ({ n, text: 'ä'.repeat(n) }));
+    const lists = fc.array(fc.array(fc.constantFrom(...entries), { minLength: 1, maxLength: 9 }), {
+      maxLength: 20,
+    });
+    fc.assert(
+      fc.property(lists, (all) => {
+        const bodies = all.map((list) => requestBody({ a: 1 }, 'list', list));
+        // Those that were made before have not changed.
+        for (const [i, list] of all.entries()) {
+          expect(JSON.parse(bodies[i]!.toString())).toEqual({ a: 1, list });
+        }
+      }),
+    );
+  });
 });
