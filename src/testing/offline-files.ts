@@ -9,7 +9,7 @@
 import type { ScriptedCall } from './scripted-response.js';
 import { record } from './seen-request.js';
 import type { SeenTool } from './seen-request.js';
-import { fileReport } from './offline-report.js';
+import { fileReport, topicOf } from './offline-report.js';
 import type { ListedFile } from './offline-report.js';
 import { bareName, callId, pathOf, toolNamed } from './offline-turn.js';
 import type { Done, Turn } from './offline-turn.js';
@@ -112,7 +112,8 @@ function choose(question: string, listed: readonly ListedFile[]): string[] {
     const stem = f.name.toLowerCase().replace(/\.[^.]+$/, '');
     return asked.includes(f.name.toLowerCase()) || (stem.length > 2 && asked.includes(stem));
   });
-  if (named.length === 0 && !WANTS_CONTENT.test(question)) return [];
+  const wanted = WANTS_CONTENT.test(question) || topicOf(question) !== undefined;
+  if (named.length === 0 && !wanted) return [];
   const some = named.length > 0 && !/\b(?:all|every|each|files)\b/i.test(question) ? named : files;
   return [...new Set([...named, ...some])].slice(0, MAX_READS).map((f) => f.path);
 }

@@ -17,6 +17,23 @@ interface ReadFile {
   /** A heading, or the first sentence. */
   readonly opening: string;
   readonly error: boolean;
+  readonly text: string;
+}
+
+/** Lines of a file that are quoted on a topic. */
+const MOST_QUOTES = 3;
+
+const QUOTED = /["“”`]([^"“”`]{2,60})["“”`]/;
+const TOPIC =
+  /\b(?:about|mention(?:s|ed|ing)?|contain(?:s|ing)?|regarding|concerning|where (?:is|are))\s+(?:the\s+|an?\s+)?([^,.;:?!]{2,60}?)(?=[,;:?!]|\.(?:\s|$)|\s+(?:and|in|or)\s|\s*$)/i;
+/** What "about" is often followed by, without being a topic. */
+const NO_TOPIC =
+  /^(?:it|them|this|that|these|those|they|you|me|yourself|(?:(?:all|any|each|every|these|those|your|my|our) )?(?:files?|folders?|documents?|notes?|contents?))$/i;
+
+/** What a question wants to know of the files' contents: "… say about crane 2?" → "crane 2". */
+export function topicOf(question: string): string | undefined {
+  const topic = (QUOTED.exec(question) ?? TOPIC.exec(question))?.[1]?.trim();
+  return topic === undefined || NO_TOPIC.test(topic) ? undefined : topic;
 }
 
 export function fileReport(
@@ -41,6 +58,8 @@ export function fileReport(
 
   const read = reads.map(measure);
   const good = read.filter((f) => !f.error);
+  const topic = topicOf(question);
+  if (topic !== undefined && good.length > 0) parts.push(...quotesOn(topic, good));
   for (const f of read) {
     parts.push(
       f.error
@@ -66,6 +85,32 @@ export function fileReport(
   return parts.join('\n');
 }
 
+/** What the files say, line by line: the words of the topic together, or at least all of them. */
+function quotesOn(topic: string, files: readonly ReadFile[]): string[] {
+  const phrase = topic.toLowerCase();
+  const words = phrase.split(/\s+/);
+  const tests = [
+    (line: string) => line.includes(phrase),
+    (line: string) => words.every((word) => line.includes(word)),
+  ];
+  for (const test of tests) {
+    const quotes = files.flatMap(({ name, text }) => {
+      const lines = text.split('\n').map((line, i) => ({ line, number: i + 1 }));
+      const found = lines.filter(({ line }) => test(line.toLowerCase()));
+      return found
+        .slice(0, MOST_QUOTES)
+        .map(({ line, number }) => `- ${name}, line ${number}: “${clip(line)}”`);
+    });
+    if (quotes.length > 0) return [`About “${topic}”:`, ...quotes];
+  }
+  return [`None of what I read mentions “${topic}”.`];
+}
+
+function clip(line: string): string {
+  const clean = line.replace(/^[#>*\s-]+/, '').trim();
+  return clean.length > 140 ? `${clean.slice(0, 139)}…` : clean;
+}
+
 function measure({ call, result: text }: Done): ReadFile {
   const path = pathOf(call.arguments);
   const error = /^(?:Error|Access denied|ENOENT|EISDIR|OUTCOME_UNKNOWN)/i.test(text);
@@ -76,14 +121,14 @@ function measure({ call, result: text }: Done): ReadFile {
     characters: text.length,
     opening: openingOf(text),
     error,
+    text,
   };
 }
 
 function openingOf(text: string): string {
   const line = text.split('\n').find((l) => /\w/.test(l)) ?? '';
-  const clean = line.replace(/^[#>*\s-]+/, '').trim();
-  const sentence = /^.{1,140}?[.!?](?=\s|$)/.exec(clean)?.[0] ?? clean;
-  return sentence.length > 140 ? `${sentence.slice(0, 139)}…` : sentence;
+  const clean = clip(line);
+  return /^.{1,140}?[.!?](?=\s|$)/.exec(clean)?.[0] ?? clean;
 }
 
 function count(n: number, noun: string): string {

@@ -86,6 +86,14 @@ describe.each(['chat', 'responses'] as const)('offline model, %s', (api) => {
     expect(text).toContain('The largest that I read is gemini.txt, with 50 characters.');
   });
 
+  it('what files say about something → reads them, and quotes the lines', async () => {
+    const { text, called } = await turn(api, 'Which file mentions two crew?');
+    expect(called.at(-1)).toEqual(['files__read_text_file', 'files__read_text_file']);
+    expect(text).toMatch(/About “two crew”:\n- gemini\.txt, line 1: “Two crew\./);
+    const { text: none } = await turn(api, 'What do the files say about Mars, in short?');
+    expect(none).toContain('None of what I read mentions “Mars”.');
+  });
+
   it('a question that names one file → reads that one', async () => {
     const { called } = await turn(api, 'Summarise the document about apollo');
     expect(called.at(-1)).toEqual(['files__read_text_file']);
