@@ -1,5 +1,6 @@
 /** What happened in a session, for reading from top to bottom. Pure. */
 import type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from '../../client/timeline.js';
+import type { AgentState } from '../../contracts/state.js';
 import type { AttemptRow, SessionRecord } from '../../store/session-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import { stateText } from './sessions.js';
@@ -34,10 +35,15 @@ export function timelineText(
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
     lines.push(
-      style.dim(`${at}  ${stateText(state, PLAIN)}${reason ? `: ${oneLine(reason)}` : ''}`),
+      style.dim(`${at}  ${changeText(state)}${reason ? `: ${oneLine(reason)}` : ''}`),
     );
   }
   return `${lines.join('\n')}\n`;
+}
+
+/** What was done to the session: whichever state a pause gives way to, it was resumed. */
+function changeText(state: AgentState): string {
+  return state === 'paused' || state === 'terminated' ? stateText(state, PLAIN) : 'resumed';
 }
 
 function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {

@@ -123,6 +123,8 @@ describe('timeline', () => {
       failure: { type: 'Turn.StepLimit', message: 'Too many steps.' },
       usage: NO_USAGE,
     },
+    { type: 'session.state', state: 'paused', reason: 'lunch' },
+    { type: 'session.state', state: 'idle' },
     { type: 'session.ended', reason: 'done' },
   ];
   const events = bodies.map((body, i): SessionEvent => ({ ...body, n: i + 1, at }));
@@ -168,6 +170,7 @@ describe('timeline', () => {
       /\n {4}→ read \{"path":"a\.txt"\}\n {6}✓ 20 B · 12 ms\n {8}line 1 line 2\n/,
     ],
     ['why the turn failed', /\n {2}Turn\.StepLimit: Too many steps\.\n/],
+    ['a pause and its end', /Z {2}paused: lunch\n2026-01-01T00:00:00\.000Z {2}resumed\n/],
     ['the end', /2026-01-01T00:00:00\.000Z {2}ended: done\n$/],
   ])('shows %s', (_, pattern) => {
     expect(text).toMatch(pattern);

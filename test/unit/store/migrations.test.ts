@@ -1,0 +1,51 @@
+/**
+ * Databases in use have run the migrations as they were: one that is edited later would leave them
+ * with a schema that no code expects, and nothing to tell it by.
+ */
+import { createHash } from 'node:crypto';
+import { readdirSync } from 'node:fs';
+import {
+  DummyDriver,
+  Kysely,
+  PostgresAdapter,
+  PostgresIntrospector,
+  PostgresQueryCompiler,
+  type Migration,
+} from 'kysely';
+import { expect, it } from 'vitest';
+
+const FOLDER = new URL('../../../src/store/migrations/', import.meta.url);
+
+/** SHA-256 of the statements of each migration, joined by newlines. */
+const FROZEN: Record<string, string> = {
+  '0001-sessions': '64e88d3488b7e6093fd24a161cc9b63d6fe8535451ae16e0f4b5fb4c11617806',
+};
+
+async function digestOf(name: string): Promise<string> {
+  const statements: string[] = [];
+  const recorder = new Kysely<unknown>({
+    dialect: {
+      createAdapter: () => new PostgresAdapter(),
+      createDriver: () => new DummyDriver(),
+      createIntrospector: (db) => new PostgresIntrospector(db),
+      createQueryCompiler: () => new PostgresQueryCompiler(),
+    },
+    log: ({ query }) => statements.push(query.sql),
+  });
+  const { up } = (await import(new URL(`${name}.ts`, FOLDER).href)) as Migration;
+  await up(recorder);
+  return createHash('sha256').update(statements.join('\n')).digest('hex');
+}
+
+const names = readdirSync(FOLDER).map((file) => file.replace(/\.ts$/, ''));
+
+it('migrations: every one is frozen', () => {
+  expect(Object.keys(FROZEN)).toEqual(names);
+});
+
+it.each(names)(
+  'migration %s: edited → fails; a change of the schema is a new migration',
+  async (name) => {
+    expect(await digestOf(name)).toBe(FROZEN[name]);
+  },
+);
