@@ -30,7 +30,7 @@ async function digestOf(name: string): Promise<string> {
       createIntrospector: (db) => new PostgresIntrospector(db),
       createQueryCompiler: () => new PostgresQueryCompiler(),
     },
-    log: ({ query }) => statements.push(query.sql),
+    log: ({ query }) => void statements.push(query.sql),
   });
   const { up } = (await import(new URL(`${name}.ts`, FOLDER).href)) as Migration;
   await up(recorder);
