@@ -6,7 +6,8 @@ import { createHash } from 'node:crypto';
 import { tool } from '../../src/contracts/define-tool.js';
 import type { McpDeadlines, McpServer } from '../../src/contracts/mcp.js';
 import type { Tool, ToolContext, ToolEffect } from '../../src/contracts/tool.js';
-import { cleanText, clipText } from '../tools/text.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { clipText } from '../tools/text.js';
 import type { McpToolInfo } from './mcp-connection.js';
 
 export const DEFAULT_DEADLINES: McpDeadlines = {
@@ -89,7 +90,7 @@ export function mcpTool(
   const description = info.description?.trim() || info.title?.trim() || info.name;
   const made = tool({
     name: mcpToolName(serverName, info.name),
-    description: clipText(cleanText(description), MAX_DESCRIPTION),
+    description: clipText(wellFormed(description), MAX_DESCRIPTION),
     parameters: info.inputSchema,
     effect: effectOf(info, server),
     run: 'activity',

@@ -4,7 +4,8 @@
  */
 import { Validator, type OutputUnit, type Schema } from '@cfworker/json-schema';
 import type { Tool } from '../../src/contracts/tool.js';
-import { cleanText, clipText, thrownMessage } from './text.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { clipText, thrownMessage } from './text.js';
 
 export type ArgumentCheck =
   | { readonly ok: true; readonly args: unknown }
@@ -149,7 +150,7 @@ function pathOf(location: string): string {
 }
 
 function wrong(tool: Tool, what: string): ArgumentCheck {
-  const message = cleanText(`The arguments of "${tool.name}" ${what}`);
+  const message = wellFormed(`The arguments of "${tool.name}" ${what}`);
   return {
     ok: false,
     failure: { type: 'Tool.InvalidArguments', message: clipText(message, MAX_MESSAGE) },

@@ -1,11 +1,4 @@
-/** Text on its way to a model and a database: what may be in it and how long it is. Pure. */
-
-/**
- * `text` without what PostgreSQL and providers refuse: NUL and lone surrogates become U+FFFD.
- */
-export function cleanText(text: string): string {
-  return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');
-}
+/** Text on its way to a model and a database: how long it is, and where it may be cut. Pure. */
 
 /** At most `max` characters (UTF-16 units) of `text`, never half a pair; "…" where it was cut. */
 export function clipText(text: string, max: number): string {

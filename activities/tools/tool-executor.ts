@@ -13,11 +13,12 @@ import type { ToolCall } from '../../src/contracts/message.js';
 import type { RawContentPart, Tool } from '../../src/contracts/tool.js';
 import { checkArguments } from './argument-check.js';
 import { nearNames } from '../../src/contracts/near-names.js';
+import { wellFormed } from '../../src/contracts/message.js';
 import { wasNotStarted } from './not-started.js';
 import { boundOutput } from './output-bounds.js';
 import { raceTool, stoppedBy, type RaceOptions, type ToolContextParts } from './tool-race.js';
 import { normaliseOutput, outputBytes } from './tool-output.js';
-import { cleanText, clipText, thrownMessage } from './text.js';
+import { clipText, thrownMessage } from './text.js';
 
 export type { ToolContextParts } from './tool-race.js';
 
@@ -152,7 +153,7 @@ function outcomeUnknown(tool: Tool, why: string): Outcome {
 }
 
 function failed(type: FailureType, message: string): Outcome {
-  const text = clipText(cleanText(message), MAX_FAILURE_MESSAGE);
+  const text = clipText(wellFormed(message), MAX_FAILURE_MESSAGE);
   return { parts: [{ type: 'text', text }], failure: { type, message: text } };
 }
 

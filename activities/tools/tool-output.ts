@@ -3,7 +3,8 @@
  * shown is in `output-bounds.ts`.
  */
 import { ToolContent, type RawContentPart } from '../../src/contracts/tool.js';
-import { cleanText, clipText, thrownMessage } from './text.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { clipText, thrownMessage } from './text.js';
 
 /** Shown for `undefined`, `''` and no parts: a provider may refuse a result without content. */
 export const NO_OUTPUT = '(no output)';
@@ -22,7 +23,7 @@ export function normaliseOutput(output: unknown): NormalOutput {
   }
   if (output === undefined || output === '') return { parts: text(NO_OUTPUT), isError: false };
   return {
-    parts: text(cleanText(typeof output === 'string' ? output : jsonOf(output))),
+    parts: text(wellFormed(typeof output === 'string' ? output : jsonOf(output))),
     isError: false,
   };
 }
@@ -50,7 +51,7 @@ function isToolContent(value: unknown): value is ToolContent {
 }
 
 function cleanPart(part: RawContentPart): RawContentPart {
-  if (part.type === 'text') return { type: 'text', text: cleanText(String(part.text)) };
+  if (part.type === 'text') return { type: 'text', text: wellFormed(String(part.text)) };
   if (part.type === 'image') {
     const { mediaType, data } = part;
     if (/^image\/[\w.+-]{1,64}$/.test(mediaType) && isBase64(data)) return part;
@@ -64,7 +65,7 @@ function cleanPart(part: RawContentPart): RawContentPart {
       ...(part.mediaType === undefined ? {} : { mediaType: clip(part.mediaType) }),
     };
   }
-  return { type: 'text', text: cleanText(jsonOf(part)) };
+  return { type: 'text', text: wellFormed(jsonOf(part)) };
 }
 
 /** Without one regular expression over all of it: images have megabytes. */
@@ -74,7 +75,7 @@ function isBase64(data: unknown): data is string {
 }
 
 function clip(value: string): string {
-  return cleanText(clipText(value, 2_048));
+  return wellFormed(clipText(value, 2_048));
 }
 
 function jsonOf(value: unknown): string {

@@ -3,7 +3,8 @@
  * decided: a tool that ignores its signal runs on, unheard.
  */
 import type { Tool, ToolContext } from '../../src/contracts/tool.js';
-import { cleanText, clipText } from './text.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { clipText } from './text.js';
 
 /** What the caller knows of the place of the call; the rest of the context is made here. */
 export type ToolContextParts = Omit<ToolContext, 'callId' | 'signal' | 'progress'>;
@@ -65,7 +66,7 @@ export async function raceTool(
       progress(message, fraction) {
         // Late progress would be shown below a result that says something else.
         if (control.signal.aborted || ended) return;
-        const said = clipText(cleanText(String(message)), MAX_PROGRESS);
+        const said = clipText(wellFormed(String(message)), MAX_PROGRESS);
         const known = typeof fraction === 'number' && Number.isFinite(fraction);
         options.progress?.(said, known ? Math.min(Math.max(fraction, 0), 1) : undefined);
       },
