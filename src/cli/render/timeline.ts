@@ -34,9 +34,7 @@ export function timelineText(
   for (const turn of turns) lines.push('', ...turnLines(turn, options));
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
-    lines.push(
-      style.dim(`${at}  ${changeText(state)}${reason ? `: ${oneLine(reason)}` : ''}`),
-    );
+    lines.push(style.dim(`${at}  ${changeText(state)}${reason ? `: ${oneLine(reason)}` : ''}`));
   }
   return `${lines.join('\n')}\n`;
 }
