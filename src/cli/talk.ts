@@ -7,7 +7,6 @@ import type { AgentRuntime } from '../client/agent-runtime.js';
 import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
-import { workflowIdOf } from '../contracts/ids.js';
 import { UsageError, type Context } from './context.js';
 import { TurnFollower, type TurnEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
@@ -42,7 +41,7 @@ export class Talk {
   readonly #view: ConversationView;
   readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
-  /** A session that may have to be started: none yet, or one whose Temporal has forgotten it. */
+  /** What the session is to be started with, while there is none. */
   #start: { agent?: string; session?: string } | undefined;
   #stream: AsyncGenerator<StreamItem> | undefined;
   /** Number of the last event that was shown. */
@@ -108,10 +107,7 @@ export class Talk {
     }
     this.#session = session;
     this.#after = record.lastEvent;
-    // A server that keeps sessions in memory forgets them; the transcript is still there, and
-    // a new workflow of the same id takes it over. One that was started by hand has another id.
-    const ours = session.workflowId === workflowIdOf({ tenant: session.tenant, session: name });
-    this.#start = ours ? { agent: record.agent, session: name } : undefined;
+    this.#start = undefined;
     return { record, session };
   }
 

@@ -7,26 +7,21 @@
  *     await runtime.close(); // or `await using runtime = …`
  */
 import { randomBytes } from 'node:crypto';
-import {
-  Client,
-  Connection,
-  WithStartWorkflowOperation,
-  WorkflowExecutionAlreadyStartedError,
-} from '@temporalio/client';
+import { Client, Connection } from '@temporalio/client';
 import { readSettings, type Settings } from '../config/environment.js';
 import { localProfile, readTemporalProfile } from '../config/temporal-profile.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { PerduraError } from '../contracts/failures.js';
-import { SESSION_WORKFLOW, workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import { HANDLERS, type SessionInput } from '../contracts/session.js';
+import type { SessionKey } from '../contracts/ids.js';
+import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
 import { checkAnswers, checkReady } from '../store/readiness.js';
-import { toClientError } from './client-errors.js';
 import { Session, withId, type OutgoingMessage } from './session.js';
+import { startSession } from './start-session.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
 export interface ConnectOptions {
@@ -91,7 +86,7 @@ export class AgentRuntime implements AsyncDisposable {
     if (!databaseUrl) {
       throw new PerduraError(
         'Config.Invalid',
-        'DATABASE_URL is not set, and no `perdura dev` runs in this folder.',
+        'DATABASE_URL is not set, and no `perdura dev` runs in this folder: start one, or set DATABASE_URL to postgres://user:password@host:port/database.',
       );
     }
     const profile =
@@ -144,34 +139,8 @@ export class AgentRuntime implements AsyncDisposable {
       ...(options.agent === undefined ? {} : { agent: options.agent }),
       ...(options.title === undefined ? {} : { title: options.title }),
     };
-    const workflow = {
-      workflowId: workflowIdOf(key),
-      taskQueue: this.taskQueue,
-      args: [input],
-      // A worker that dies in a workflow task is missed after this long; the default is 10 s.
-      workflowTaskTimeout: 5_000,
-      workflowIdConflictPolicy: 'USE_EXISTING',
-      workflowIdReusePolicy: 'REJECT_DUPLICATE',
-    } as const;
-    try {
-      if (options.message === undefined) {
-        await this.#client.workflow.start(SESSION_WORKFLOW, workflow);
-      } else {
-        const body = withId(options.message);
-        await this.#client.workflow.executeUpdateWithStart(HANDLERS.send, {
-          args: [body],
-          updateId: `send-${body.id}`,
-          startWorkflowOperation: new WithStartWorkflowOperation(SESSION_WORKFLOW, workflow),
-        });
-      }
-    } catch (error) {
-      if (error instanceof WorkflowExecutionAlreadyStartedError) {
-        throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`, {
-          cause: error,
-        });
-      }
-      throw toClientError(error, key.session);
-    }
+    const message = options.message === undefined ? undefined : withId(options.message);
+    await startSession({ client: this.#client, taskQueue: this.taskQueue }, key, input, message);
     return this.#session(key);
   }
 
@@ -207,7 +176,13 @@ export class AgentRuntime implements AsyncDisposable {
   }
 
   #session(key: SessionKey, workflowId?: string): Session {
-    const parts = { client: this.#client, database: this.#database, bus: this.#bus, key };
+    const parts = {
+      client: this.#client,
+      taskQueue: this.taskQueue,
+      database: this.#database,
+      bus: this.#bus,
+      key,
+    };
     return new Session(parts, workflowId);
   }
 }

@@ -19,11 +19,11 @@ import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue
 import { TranscriptStore } from '../store/transcript-store.js';
 import { toClientError } from './client-errors.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
+import { startSession, updateIdOf, type IdentifiedMessage, type Starter } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
 
 /** What a session is made with. */
-export interface SessionParts {
-  readonly client: Client;
+export interface SessionParts extends Starter {
   readonly database: Database;
   readonly bus: LiveBus;
   readonly key: SessionKey;
@@ -71,17 +71,25 @@ export class Session {
 
   /**
    * Hands a message over; resolves when it is accepted, which means: it will be in the
-   * transcript once, in order, whatever dies. Sending again with the same id is safe.
+   * transcript once, in order, whatever dies. Sending again with the same id is safe: the
+   * receipt says `duplicate`. A session whose workflow is gone (a Temporal server that kept it
+   * in memory was restarted) is started again, where its transcript ends.
    */
   async send(message: OutgoingMessage): Promise<SendReceipt> {
     const body = withId(message);
-    return this.#call(() =>
-      this.#handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, {
-        args: [body],
-        // The same message is the same update: a repeated call gets the first answer.
-        updateId: `send-${body.id}`,
-      }),
-    );
+    const updateId = updateIdOf(body);
+    try {
+      return await this.#call(() =>
+        this.#handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, {
+          args: [body],
+          updateId,
+        }),
+      );
+    } catch (error) {
+      const agent = await this.#agentToRevive(error);
+      if (agent === undefined) throw error;
+      return (await startSession(this.#parts, this.#parts.key, { agent }, body))!;
+    }
   }
 
   /**
@@ -239,13 +247,20 @@ export class Session {
     }
     if (tries < 3) return undefined;
     return new PerduraError(
-      'Session.Closed',
-      `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it.`,
+      'Session.NoWorkflow',
+      `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it. Its transcript is kept.`,
     );
+  }
+
+  /** The agent of a session that another message may start again; not one started by hand. */
+  async #agentToRevive(error: unknown): Promise<string | undefined> {
+    if (!(error instanceof PerduraError) || error.type !== 'Session.NoWorkflow') return undefined;
+    if (this.workflowId !== workflowIdOf(this.#parts.key)) return undefined;
+    return (await this.record())?.agent;
   }
 }
 
-export function withId(message: OutgoingMessage): { text: string; id: string; from?: string } {
+export function withId(message: OutgoingMessage): IdentifiedMessage {
   const body = typeof message === 'string' ? { text: message } : message;
   // What Temporal would refuse anyhow, with a reason of its own making.
   if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {

@@ -80,6 +80,10 @@ export const FAILURES = {
     retry: false,
     remedy: 'Start another session; its transcript can still be read.',
   },
+  'Session.NoWorkflow': {
+    retry: false,
+    remedy: 'Send it a message: that starts its workflow again, where its transcript ends.',
+  },
   'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
   'Session.ContinuedAsNew': {
     retry: true,

@@ -73,7 +73,7 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
     await talk.listen();
   } catch (error) {
     // The catalogue is older than the end of its workflow: the next message starts it again.
-    if (!(error instanceof PerduraError) || error.type !== 'Session.Closed') throw error;
+    if (!(error instanceof PerduraError) || error.type !== 'Session.NoWorkflow') throw error;
   }
 }
 

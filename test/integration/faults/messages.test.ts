@@ -133,11 +133,13 @@ describe('messages', () => {
     expect(userTexts(await session.transcript()).slice(-2)).toEqual(['go on', 'new']);
   });
 
-  it('F8 send: repeated because its reply was lost → the first receipt again, one entry', async () => {
+  it('F8 send: repeated because its reply was lost → one entry, and the repetition says so', async () => {
     const session = await h.runtime.start();
     const message = { id: randomUUID(), text: 'once' };
     const receipts = await Promise.all([1, 2, 3].map(() => session.send(message)));
-    expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(3); // the same update
+    expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
+    const { id } = message;
+    expect(await session.send({ id, text: 'another' })).toEqual({ id, duplicate: true, ahead: 0 });
     await session.ask('end');
     expect(userTexts(await session.transcript())).toEqual(['once', 'end']);
   });
