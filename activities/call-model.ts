@@ -15,7 +15,8 @@ export async function callModel(
   input: CallModelInput,
 ): Promise<CallModelResult> {
   const execution = currentExecution();
-  const stop = keepAlive();
+  let speaking: ModelStep | undefined;
+  const stop = keepAlive(() => speaking?.spoken());
   const startedAt = Date.now();
   try {
     const agent = deps.agents.get(input.agent);
@@ -28,7 +29,8 @@ export async function callModel(
       ]);
       const seq = next.head + inbox.length + 1;
       const step = { input: next, execution, agent, tools, inbox, seq };
-      const end = await new ModelStep(deps, step).run();
+      speaking = new ModelStep(deps, step);
+      const end = await speaking.run();
       const { result } = end;
       const made = [...earlier, result];
       if (execution.signal.aborted || !goesOn(end, made, input, Date.now() - startedAt)) {

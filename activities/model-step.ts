@@ -41,6 +41,7 @@ import {
   answerOf,
   beginning,
   failing,
+  losing,
   taking,
   type Step,
 } from './step-writes.js';
@@ -66,6 +67,14 @@ interface Begun extends Appended {
   readonly stale: boolean;
 }
 
+/** What an attempt tells with its heartbeats, so that its bill is known if it dies. */
+interface Spoken {
+  readonly step: number;
+  readonly attempt: number;
+  /** Tokens, estimated. */
+  readonly output: number;
+}
+
 /** How a step ended. */
 export interface StepEnd {
   readonly result: CallModelResult;
@@ -79,6 +88,7 @@ export class ModelStep {
   /** Ids of messages that the transcript had already. */
   #duplicates: readonly string[] = [];
   #halted = false;
+  #speaker: Speaker | undefined;
 
   constructor(deps: CallModelDeps, step: Step) {
     this.#deps = deps;
@@ -89,6 +99,14 @@ export class ModelStep {
     const first = this.#step.execution.attempt === 1;
     const result = first ? await this.#firstAttempt() : await this.#retry();
     return { result, halted: this.#halted };
+  }
+
+  /** How much the model has said so far; nothing while it has not been asked. */
+  spoken(): Spoken | undefined {
+    if (!this.#speaker) return undefined;
+    const { input, execution } = this.#step;
+    const output = estimateTokens(this.#speaker.said);
+    return { step: input.step, attempt: execution.attempt, output };
   }
 
   /**
@@ -127,9 +145,19 @@ export class ModelStep {
     if (this.#nothingNew()) return this.#duplicate();
     const context = await this.#context();
     if (context.overflow) return this.#compact(NO_USAGE);
+    await this.#giveUpEarlier(context);
     const { begun } = this.#begin(context, true);
     const { lastFailure } = await begun;
     return this.#speakOnce(await this.#context(lastFailure ?? undefined), begun);
+  }
+
+  /** The bill of an attempt whose worker died: the same question, and what it is known to have said. */
+  async #giveUpEarlier(context: Context): Promise<void> {
+    const { execution, input } = this.#step;
+    const { step, attempt, output } = (execution.heard ?? {}) as Partial<Spoken>;
+    if (step !== input.step || attempt === undefined || output === undefined) return;
+    const usage = this.#priced({ ...NO_USAGE, input: context.tokens, output, estimated: true });
+    await this.#append(losing(this.#step, attempt, usage));
   }
 
   async #speakOnce(context: Context, begun: Promise<{ stale: boolean }>): Promise<CallModelResult> {
@@ -155,6 +183,7 @@ export class ModelStep {
       { turn: input.turn, step: input.step, attempt: execution.attempt },
       () => abort.abort(new Error('The turn was interrupted.')),
     );
+    this.#speaker = speaker;
     begun.then(
       ({ stale }) =>
         stale ? abort.abort(new Error('The call was begun in vain.')) : speaker.open(),
@@ -330,7 +359,7 @@ export class ModelStep {
   /** Records the failed attempt, and decides whether Temporal shall make another. */
   async #failed(context: Context, speaker: Speaker, error: unknown): Promise<CallModelResult> {
     if (!(error instanceof PerduraError)) throw error;
-    const said = speaker.text('text') + speaker.text('reasoning');
+    const { said } = speaker;
     // A request that was refused costs nothing; one that was cut off costs what was said.
     const usage = said === '' ? NO_USAGE : this.#estimate(context, said);
     // An answer against its schema is worth another attempt, which is another question.

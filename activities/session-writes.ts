@@ -11,6 +11,7 @@ import { addUsage, NO_USAGE, type Usage } from '../src/contracts/message.js';
 import type { Answer } from '../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../src/contracts/failures.js';
 import { findMessage, findTurnEnd } from '../src/store/event-log.js';
+import { giveUpAttempts, lostTurn } from '../src/store/lost-attempts.js';
 import { missingResult } from './context-builder.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution } from './execution.js';
@@ -29,11 +30,13 @@ export async function openSession(
     ...(input.title === undefined ? {} : { title: input.title }),
   });
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
+  if (past) await giveUpAttempts(deps.database, key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
   await deps.transcripts.append(writer({ stage: input.stage, head: past?.head ?? input.head }), {
     channel,
-    events:
-      input.fresh && !past
+    events: past
+      ? await lostTurn(deps.database, key)
+      : input.fresh
         ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
@@ -69,6 +72,8 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
+  // No call of this turn is awaited any more: one that died with its worker has no other end.
+  await giveUpAttempts(deps.database, key);
   await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     messages: [

@@ -58,6 +58,11 @@ export class Speaker {
     return this.#said[channel].join('');
   }
 
+  /** Text and reasoning: what the model is paid for. */
+  get said(): string {
+    return this.text('text') + this.text('reasoning');
+  }
+
   /**
    * From now on it is heard. Before, the step is not known to have begun: it may be called off,
    * and then another answer has the same attempt and the same offsets.

@@ -26,6 +26,7 @@ const at = {
   interrupt: 'test/integration/faults/interrupt.test.ts',
   kills: 'test/integration/chaos/kill-sweep.test.ts',
   late: 'test/integration/faults/late-attempts.test.ts',
+  lost: 'test/integration/faults/lost-attempts.test.ts',
   longLife: 'test/integration/session/thousand-turns.test.ts',
   mcp: 'test/integration/mcp/real-servers.test.ts',
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
@@ -133,7 +134,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
 export const FAULTS: Readonly<Record<string, Requirement>> = {
   F1: {
     what: 'worker killed around a model call: goes on, one message, every usage recorded',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.lost]: ['F1 bill:'] },
   },
   F2: {
     what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',

@@ -12,6 +12,7 @@ import type { ResolvedDatabase } from './database.js';
 import { needsOfflineModel, settingsFor, workerEnvironment } from './dev-environment.js';
 import { takeDevLock } from './dev-lock.js';
 import type { RunningStack } from './dev-lock.js';
+import { settleForgottenSessions } from './forgotten-sessions.js';
 import { logsOf } from './logs.js';
 import { startOfflineModel } from './offline-model.js';
 import type { OfflineModel } from './offline-model.js';
@@ -88,6 +89,9 @@ export async function startDevStack(options: DevOptions): Promise<DevStack> {
       if (!stopped) onProgress?.(`Temporal ended (${reason}). Restart \`perdura dev\`.`);
     });
     await migrate(database.url);
+    if (temporal.kind === 'java-test-server' && database.kind === 'built-in') {
+      await settleForgottenSessions(database.url);
+    }
 
     const workers: SupervisedProcess[] = [];
     const offlineModel = needsOfflineModel(settings)

@@ -26,7 +26,20 @@ const PACE = { chunkSize: 8, chunkDelayMs: 10 };
 /** Pace of a long one: time enough to interrupt it. */
 const SLOW = { chunkSize: 6, chunkDelayMs: 120 };
 
+/** Characters of a token, as everybody's rule of thumb has it. */
+const TOKEN_CHARS = 4;
+
 export function offlineAnswer(request: SeenRequest): ScriptedResponse {
+  const answer = answerTo(request);
+  // The whole request is read, as by any model.
+  const { messages, input, instructions, tools } = request.body;
+  const read = JSON.stringify({ messages, input, instructions, tools });
+  const said = JSON.stringify(answer.toolCalls ?? []) + (answer.text ?? '');
+  const tokens = (text: string) => Math.ceil(text.length / TOKEN_CHARS);
+  return { ...answer, usage: { input: tokens(read), output: tokens(said) } };
+}
+
+function answerTo(request: SeenRequest): ScriptedResponse {
   if (/summari[sz]e the conversation/i.test(request.system)) return say(summary(request));
   const turn = readTurn(request);
   const answer = step(turn);
