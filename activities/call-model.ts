@@ -28,7 +28,8 @@ export async function callModel(
         deps.speakers.ready(),
       ]);
       const seq = next.head + inbox.length + 1;
-      const step = { input: next, execution, agent, tools, inbox, seq };
+      const unavailable = deps.tools.unavailable(agent);
+      const step = { input: next, execution, agent, tools, unavailable, inbox, seq };
       speaking = new ModelStep(deps, step);
       const end = await speaking.run();
       const { result } = end;

@@ -1,5 +1,6 @@
 /** What the activities are given. Nothing in `activities` reaches for anything else. */
 import type { Agent } from '../src/contracts/agent.js';
+import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
@@ -17,6 +18,8 @@ export interface AgentDirectory {
 export interface ToolSource {
   /** Of names that are taken twice the first stays; see the implementation for the order. */
   toolsOf(agent: Agent): Promise<ReadonlyMap<string, Tool>>;
+  /** MCP servers of the agent whose tools were not there when they were last asked for. */
+  unavailable(agent: Agent): readonly UnavailableServer[];
   /**
    * A tool that the agent may call and that is not offered now: held back because it changed,
    * or of a server that cannot be reached. Running it says which.

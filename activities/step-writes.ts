@@ -5,6 +5,7 @@
 import { randomUUID } from 'node:crypto';
 import type { CallModelInput } from '../src/contracts/activities.js';
 import type { Agent } from '../src/contracts/agent.js';
+import type { UnavailableServer } from '../src/contracts/events.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
 import type { ModelResponse } from '../src/contracts/llm.js';
 import {
@@ -35,6 +36,8 @@ export interface Step {
   readonly execution: Execution;
   readonly agent: Agent;
   readonly tools: ReadonlyMap<string, Tool>;
+  /** Servers whose tools are not among them. */
+  readonly unavailable: readonly UnavailableServer[];
   readonly inbox: readonly InboxMessage[];
   /** Place of the answer. */
   readonly seq: number;
@@ -75,9 +78,17 @@ export function beginning(step: Step, estimate: Usage, taken: boolean): Append {
   const inbox = taken ? { channel } : taking(step);
   return {
     ...inbox,
-    events: [...(inbox.events ?? []), started],
+    events: [...(inbox.events ?? []), ...missing(step), started],
     attempt: { ...attemptOf(step), outcome: 'running', usage: estimate },
   };
+}
+
+/** Said once a turn: whoever reads it knows why the agent does not do what it should. */
+function missing({ input, unavailable }: Step): NewEvent[] {
+  const { turn, step } = input;
+  if (step !== 1 || unavailable.length === 0) return [];
+  const body = { type: 'mcp.unavailable', turn, step, servers: unavailable } as const;
+  return [{ key: `t${turn}.mcp`, body }];
 }
 
 /** The answer, its attempt's bill, and the results of tools that are done already. */

@@ -70,6 +70,8 @@ export async function runWorker(
       },
     });
     const running = worker.run();
+    // What cannot be reached is in the log before anybody waits for it. It holds nobody up.
+    worker.mcp.tools(config.agents.flatMap(({ mcp }) => mcp)).catch(() => undefined);
     const stop = () => {
       if (worker.worker.getState() === 'RUNNING') worker.shutdown();
       return running;

@@ -3,7 +3,7 @@
  * what they offer: the same connections and the same pins as a worker has.
  */
 import { MCPClientManager } from '../activities/mcp/mcp-client-manager.js';
-import type { McpServer } from '../src/contracts/mcp.js';
+import type { McpPins, McpServer } from '../src/contracts/mcp.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { openDatabase } from '../src/store/database.js';
 import { createMcpPins } from '../src/store/mcp-pins.js';
@@ -15,15 +15,18 @@ import { createMcpPins } from '../src/store/mcp-pins.js';
 export async function withMcpServers<T>(
   parts: {
     readonly servers: Readonly<Record<string, McpServer>>;
-    readonly databaseUrl: string;
+    /** Where the pins are. Without it every tool is seen for the first time, and nothing is kept. */
+    readonly databaseUrl?: string | undefined;
     readonly log: ToolLogger;
   },
   names: readonly string[],
   use: (manager: MCPClientManager) => Promise<T>,
 ): Promise<T> {
-  const database = openDatabase(parts.databaseUrl, { maxConnections: 2 });
+  const { databaseUrl } = parts;
+  const database =
+    databaseUrl === undefined ? undefined : openDatabase(databaseUrl, { maxConnections: 2 });
   const manager = new MCPClientManager(parts.servers, {
-    pins: createMcpPins(database),
+    pins: database ? createMcpPins(database) : FIRST_SIGHT,
     log: parts.log,
   });
   try {
@@ -31,6 +34,12 @@ export async function withMcpServers<T>(
     return await use(manager);
   } finally {
     await manager.close();
-    await database.close();
+    await database?.close();
   }
 }
+
+const FIRST_SIGHT: McpPins = {
+  load: () => Promise.resolve(new Map()),
+  pin: (_server, _tool, digest) => Promise.resolve(digest),
+  accept: () => Promise.resolve(),
+};

@@ -1,5 +1,6 @@
 /** The tools of an agent: the application's, those of its MCP servers, and `read_artifact`. */
 import type { Agent } from '../src/contracts/agent.js';
+import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { ToolSource } from '../activities/deps.js';
 import { combineTools, type ToolRegistry } from '../activities/tools/tool-registry.js';
@@ -8,6 +9,8 @@ import { combineTools, type ToolRegistry } from '../activities/tools/tool-regist
 export interface McpTools {
   /** The tools of these servers that can be had now; a server that hangs is left out. */
   tools(servers: readonly string[]): Promise<readonly Tool[]>;
+  /** Which of these servers contribute nothing now, and why. */
+  unavailable(servers: readonly string[]): readonly UnavailableServer[];
   /** A tool by its full name, also one that is held back or cannot be reached. */
   resolve(name: string): Promise<Tool | undefined>;
 }
@@ -39,6 +42,7 @@ export function createToolSource(parts: {
       made.set(agent.name, { version, remote, tools });
       return tools;
     },
+    unavailable: (agent) => (agent.mcp.length > 0 && mcp?.unavailable(agent.mcp)) || [],
     async withheld(agent, name) {
       const [server = ''] = name.split('__');
       const allowed = agent.mcp.includes('*') || agent.mcp.includes(server);

@@ -2,6 +2,7 @@
  * All MCP servers of a worker. Only what the operator listed (or added in code) is ever
  * started; definitions name servers, they do not describe them.
  */
+import type { UnavailableServer } from '../../src/contracts/events.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import { tool } from '../../src/contracts/define-tool.js';
 import type { McpPins, McpServer } from '../../src/contracts/mcp.js';
@@ -72,6 +73,23 @@ export class MCPClientManager {
     }
     const wanted = [...this.#links].filter(([name]) => names.includes('*') || names.includes(name));
     return (await Promise.all(wanted.map(([, link]) => link.tools()))).flat();
+  }
+
+  /** Which of these servers contribute nothing now, and why. `*` for all. */
+  unavailable(names: readonly string[]): readonly UnavailableServer[] {
+    const missing = names
+      .filter((name) => name !== '*' && !this.#links.has(name))
+      .map((server) => ({ server, reason: 'The configuration has no server of this name.' }));
+    const failed = this.status().filter(
+      ({ server, state }) => state === 'failed' && (names.includes('*') || names.includes(server)),
+    );
+    return [
+      ...missing,
+      ...failed.map(({ server, lastError = 'It cannot be reached.' }) => ({
+        server,
+        reason: lastError,
+      })),
+    ];
   }
 
   /**

@@ -24,10 +24,7 @@ const QUESTION =
   'Read the files in the folder. What do they say about crane 2, and which file is the longest?';
 const CONFIG = fileURLToPath(new URL('./perdura.config.ts', import.meta.url));
 
-const { values, positionals } = parseArgs({
-  allowPositionals: true,
-  options: { folder: { type: 'string' } },
-});
+const { values, positionals } = readArguments();
 const question = positionals.join(' ') || QUESTION;
 const folder = resolve(values.folder ?? fileURLToPath(new URL('./folder', import.meta.url)));
 
@@ -38,9 +35,22 @@ try {
   process.exitCode = 1;
 }
 
+function readArguments() {
+  try {
+    return parseArgs({ allowPositionals: true, options: { folder: { type: 'string' } } });
+  } catch (error) {
+    const why = error instanceof Error ? error.message : String(error);
+    console.error(`${why}\nUse: npm run demo -- "Your question about the files" --folder ./notes`);
+    process.exit(2);
+  }
+}
+
 async function main(): Promise<boolean> {
   if (!existsSync(folder) || !statSync(folder).isDirectory()) {
-    throw new PerduraError('Config.Invalid', `--folder ${folder} is not a folder.`);
+    throw new PerduraError(
+      'Config.Invalid',
+      `--folder ${folder} is not a folder that can be read.`,
+    );
   }
   const settings = { ...readSettings(), configFile: CONFIG };
   await mkdir(settings.dataDir, { recursive: true, mode: 0o711 });

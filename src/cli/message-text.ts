@@ -28,5 +28,11 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
     if (bytes > MAX_INPUT_BYTES) throw new UsageError('Standard input has more than 16 MiB.');
     chunks.push(buffer);
   }
-  return Buffer.concat(chunks).toString('utf8');
+  try {
+    return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
+  } catch {
+    throw new UsageError(
+      'Standard input is no text in UTF-8: convert it, or put it in a file that a tool can read.',
+    );
+  }
 }

@@ -2,9 +2,9 @@
  * The commands, their arguments and options. Each command is a function in `commands/`,
  * loaded when it is called: most need no Temporal worker and no database.
  */
-import { Command, InvalidArgumentError } from 'commander';
+import { Command } from 'commander';
 import { isSessionName } from '../contracts/ids.js';
-import type { Context } from './context.js';
+import { UsageError, type Context } from './context.js';
 import type { TalkOptions } from './talk.js';
 
 /** What a command answers: its exit code. */
@@ -63,7 +63,10 @@ function addTalk(command: Add, runner: Runner): void {
       )
       .option('--reasoning', 'show what the model thinks before it answers');
   talk('run', 'get one answer, streamed; exit code 1 when there is none')
-    .argument('[message...]', 'the message; standard input when it is missing or "-"')
+    .argument(
+      '[message...]',
+      'the message; standard input when it is missing or "-", as for long ones',
+    )
     .action((words: string[], options: Json & TalkOptions) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/run.js')).run(context, words, options),
@@ -82,7 +85,10 @@ function addSessions(command: Add, runner: Runner): void {
   const steering = () => import('./commands/steer.js');
   command('send', 'hand a message over, without waiting for the answer')
     .argument('<session>', 'name of the session', sessionName)
-    .argument('[message...]', 'the message; standard input when it is missing or "-"')
+    .argument(
+      '[message...]',
+      'the message; standard input when it is missing or "-", as for long ones',
+    )
     .option('--id <id>', 'id of the message: sent twice, it is taken once')
     .option('--from <name>', 'who says it, as the agent and other readers see it')
     .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
@@ -169,7 +175,7 @@ function addMcp(program: Command, runner: Runner): void {
 
 function sessionName(value: string): string {
   if (isSessionName(value)) return value;
-  throw new InvalidArgumentError(
-    'Use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.',
+  throw new UsageError(
+    `${JSON.stringify(value)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`,
   );
 }

@@ -25,12 +25,15 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
   const program = createProgram(packageVersion(), async (json, run) => {
     const settings = (options.readSettings ?? readSettings)();
     debug = settings.logLevel === 'debug';
-    terminal = new Terminal(streams, { json, noColor: settings.noColor });
+    const { noColor, command } = settings;
+    terminal = new Terminal(streams, { json, noColor, command });
     code = await run({ settings, terminal, interrupts });
   });
   const output = {
     writeOut: (text: string) => streams.stdout.write(text),
-    writeErr: (text: string) => streams.stderr.write(text),
+    writeErr: (text: string) => {
+      if (!terminal.json) streams.stderr.write(text);
+    },
   };
   // Inherited only by commands that are made after it: so for each.
   for (const each of [
@@ -44,9 +47,12 @@ export async function runCli(argv: readonly string[], options: CliOptions): Prom
     await program.parseAsync(argv, { from: 'user' });
     return code;
   } catch (error) {
-    if (error instanceof CommanderError) return error.exitCode === 0 ? EXIT.ok : EXIT.usage;
-    if (error instanceof UsageError) {
-      streams.stderr.write(`error: ${error.message}\n`);
+    if (error instanceof CommanderError && error.exitCode === 0) return EXIT.ok;
+    if (error instanceof CommanderError || error instanceof UsageError) {
+      const message = error.message.replace(/^error: /, '');
+      if (terminal.json) terminal.failure({ type: 'Usage', message });
+      // The parser has said it already.
+      else if (error instanceof UsageError) streams.stderr.write(`error: ${message}\n`);
       return EXIT.usage;
     }
     terminal.failure(reportOf(error));

@@ -258,6 +258,9 @@ export class Talk {
     const { terminal } = this.#context;
     const report = reportOf(error);
     if (terminal.json) terminal.failure(report);
-    else this.#outlet.write([{ to: 'note', text: failureText(report, terminal.noteStyle) }]);
+    else
+      this.#outlet.write([
+        { to: 'note', text: terminal.asTyped(failureText(report, terminal.noteStyle)) },
+      ]);
   }
 }

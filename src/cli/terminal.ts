@@ -7,6 +7,10 @@ import { failureText, type FailureReport } from './render/failure.js';
 import type { Piece } from './render/screen.js';
 import { createStyle, type Style } from './render/style.js';
 
+/** `perdura` where a command follows. */
+const COMMAND =
+  /\bperdura(?= (?:dev|doctor|run|chat|send|sessions|show|interrupt|pause|resume|end|worker|migrate|mcp)\b)/g;
+
 export interface Streams {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };
   readonly stdout: NodeJS.WritableStream & { readonly isTTY?: boolean; readonly columns?: number };
@@ -21,7 +25,14 @@ export class Terminal {
   /** For standard error. */
   readonly noteStyle: Style;
 
-  constructor(streams: Streams, options: { json: boolean; noColor: boolean }) {
+  readonly #command: string;
+
+  /** `command` is how `perdura` is called here. */
+  constructor(
+    streams: Streams,
+    options: { json: boolean; noColor: boolean; command?: string | undefined },
+  ) {
+    this.#command = options.command ?? 'perdura';
     this.streams = streams;
     this.json = options.json;
     const colours = ({ isTTY }: { isTTY?: boolean }) => isTTY === true && !options.noColor;
@@ -46,7 +57,12 @@ export class Terminal {
 
   /** A sentence about what goes on. */
   note(text: string): void {
-    this.streams.stderr.write(`${this.noteStyle.dim(text)}\n`);
+    this.streams.stderr.write(`${this.noteStyle.dim(this.asTyped(text))}\n`);
+  }
+
+  /** A sentence of ours, with the commands in it as they can be typed here. */
+  asTyped(text: string): string {
+    return text.replace(COMMAND, this.#command);
   }
 
   write(pieces: readonly Piece[]): void {
@@ -58,7 +74,7 @@ export class Terminal {
   failure(report: FailureReport): void {
     const text = this.json
       ? `${JSON.stringify({ error: report })}\n`
-      : failureText(report, this.noteStyle);
+      : this.asTyped(failureText(report, this.noteStyle));
     this.streams.stderr.write(text);
   }
 }

@@ -140,8 +140,16 @@ export class AgentRuntime implements AsyncDisposable {
       ...(options.title === undefined ? {} : { title: options.title }),
     };
     const message = options.message === undefined ? undefined : withId(options.message);
-    await startSession({ client: this.#client, taskQueue: this.taskQueue }, key, input, message);
-    return this.#session(key);
+    const session = this.#session(key);
+    const starter = { client: this.#client, taskQueue: this.taskQueue };
+    await startSession(starter, key, input, message).catch(async (error: unknown) => {
+      // Temporal starts the workflow before that can refuse the message. Nobody asked for a session
+      // without one, and nobody knows its name.
+      const refused = error instanceof PerduraError && error.type.startsWith('Message.');
+      if (refused && options.session === undefined) await session.end(error.message).catch(noop);
+      throw error;
+    });
+    return session;
   }
 
   /** A session by name, without looking whether there is one. */
@@ -186,6 +194,8 @@ export class AgentRuntime implements AsyncDisposable {
     return new Session(parts, workflowId);
   }
 }
+
+function noop(): void {}
 
 /** `s-` and 80 random bits: not to be guessed, short enough to be typed. */
 function newSessionName(): string {

@@ -1,5 +1,5 @@
 /** The events and attempts of a session, put into the shape in which people read them. Pure. */
-import type { SessionEvent } from '../contracts/events.js';
+import type { SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
@@ -29,6 +29,8 @@ export interface TimelineTurn {
   readonly turn: number;
   readonly messages: { id: string; text: string; from?: string; at: string }[];
   readonly steps: TimelineStep[];
+  /** MCP servers whose tools the turn did not have. */
+  unavailable?: readonly UnavailableServer[];
   outcome: 'running' | 'completed' | 'interrupted' | 'failed';
   failure?: FailureInfo;
   reason?: string;
@@ -99,6 +101,9 @@ function place(
     }
     case 'turn.started':
       to.turnOf(event.turn).startedAt = event.at;
+      return;
+    case 'mcp.unavailable':
+      to.turnOf(event.turn).unavailable = event.servers;
       return;
     case 'turn.completed':
       Object.assign(to.turnOf(event.turn), { outcome: 'completed', endedAt: event.at });

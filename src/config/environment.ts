@@ -50,6 +50,8 @@ export interface Settings {
   readonly logLevel: 'debug' | 'info' | 'warn' | 'error';
   /** `NO_COLOR` (https://no-color.org), or a terminal without colours: `TERM` is `dumb`. */
   readonly noColor: boolean;
+  /** How this command was called, for those that it names: npm says when it was by `npx`. */
+  readonly command: 'perdura' | 'npx perdura';
   /** Folder of what can be fetched again: `perdura` below `XDG_CACHE_HOME`, or below `~/.cache`. */
   readonly cacheDir: string;
   /** Folders of `PATH`, in order: where `temporal`, `java` and `mvn` are looked for. */
@@ -117,6 +119,7 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
     ...(historyLimit === undefined ? {} : { historyLimit }),
     logLevel: level,
     noColor: Boolean(env.NO_COLOR) || env.TERM === 'dumb',
+    command: env.npm_command === 'exec' ? 'npx perdura' : 'perdura',
     cacheDir: join(env.XDG_CACHE_HOME || join(env.HOME || homedir(), '.cache'), 'perdura'),
     searchPath: (env.PATH ?? '').split(delimiter).filter(Boolean),
     temporalVariables: pick(env, (name) =>

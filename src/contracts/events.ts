@@ -5,6 +5,7 @@
  *     session.started
  *     ├─ message.accepted            a message is in the transcript
  *     ├─ turn.started
+ *     │  ├─ mcp.unavailable          the turn goes on without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
  *     │  │  ├─ delta …               live: text, reasoning
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
@@ -35,6 +36,12 @@ export interface StepPlace {
   readonly step: number;
 }
 
+/** An MCP server of the agent that cannot be used now. */
+export interface UnavailableServer {
+  readonly server: string;
+  readonly reason: string;
+}
+
 export type SessionEventBody =
   | { readonly type: 'session.started'; readonly agent: string }
   | {
@@ -52,6 +59,10 @@ export type SessionEventBody =
       readonly text: string;
     }
   | { readonly type: 'turn.started'; readonly turn: number }
+  | ({
+      readonly type: 'mcp.unavailable';
+      readonly servers: readonly UnavailableServer[];
+    } & StepPlace)
   | {
       readonly type: 'turn.completed';
       readonly turn: number;

@@ -108,7 +108,7 @@ export const FAILURES = {
   },
   'Config.Invalid': {
     retry: false,
-    remedy: 'Mend the variable or the line of the configuration that is named.',
+    remedy: 'Mend what is named; `perdura doctor` checks the rest.',
   },
   'Stack.Unavailable': {
     retry: false,

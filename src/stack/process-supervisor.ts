@@ -119,6 +119,7 @@ class Supervisor implements SupervisedProcess {
       if (this.isReady || child !== this.#child) return;
       clearTimeout(timer);
       this.isReady = true;
+      if (this.restarts > 0) options.onLine?.(`runs again, as process ${child.pid}`);
       options.onReady?.();
       resolve?.();
     };

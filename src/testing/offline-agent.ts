@@ -88,15 +88,10 @@ function long(question: string): ScriptedResponse | undefined {
     const numbers = Array.from({ length: Math.min(Number(to), 1000) }, (_, i) => i + 1);
     return { ...SLOW, text: `${OFFLINE_MARK} ${numbers.join(', ')}.` };
   }
-  if (
-    !/\b(?:long|endless)\b.*\b(?:story|answer|text|poem|essay)\b|\btell\b.*\bstory\b/i.test(
-      question,
-    )
-  ) {
-    return undefined;
-  }
+  const endless = /\b(?:long|endless)\b.*\b(?:story|answer|text|poem|essay)\b/i.test(question);
+  if (!endless && !/\btell\b.*\bstory\b/i.test(question)) return undefined;
   const story = Array.from(
-    { length: 40 },
+    { length: endless ? 40 : 3 },
     (_, i) =>
       `Chapter ${i + 1}. A worker carried a message through the night and set it down safely.`,
   );

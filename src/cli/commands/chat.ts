@@ -11,8 +11,11 @@ import { Talk, type TalkOptions } from '../talk.js';
 /** Messages that are shown again to somebody who comes back. */
 const SHOWN_AGAIN = 6;
 
-/** A message that is none: leaves, as the end of the input does. */
+/** Messages that are none: `/quit` leaves, as the end of the input does. */
 const QUIT = '/quit';
+const HELP = '/help';
+const HELP_TEXT =
+  'Ctrl-C interrupts the agent, Ctrl-D or /quit leaves; the session stays. Everything else is a message.';
 
 /**
  * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. A
@@ -34,7 +37,7 @@ export async function chat(
   const talk = new Talk(context, open.runtime, { ...options, session }, prompt);
   let failed = false;
   try {
-    if (terminal.interactive) terminal.note('Ctrl-C interrupts the agent, Ctrl-D or /quit leaves.');
+    if (terminal.interactive) terminal.note(HELP_TEXT);
     await comeBack(context, talk);
     while (!talk.left && !talk.over.aborted) {
       talk.settle();
@@ -42,6 +45,10 @@ export async function chat(
       const text = await prompt.next(talk.over);
       if (text === undefined || text.trim() === QUIT) break;
       if (text.trim() === '') continue;
+      if (terminal.interactive && text.trim() === HELP) {
+        terminal.note(HELP_TEXT);
+        continue;
+      }
       const outcome = await say(context, talk, text);
       failed ||= outcome !== 'completed';
       if (outcome === 'closed') break;

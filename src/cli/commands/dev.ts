@@ -51,6 +51,8 @@ export async function dev(context: Context, options: DevCommandOptions): Promise
     screen.erase();
     terminal.write(screen.take());
     try {
+      // Ctrl-C came while it started: there is nobody to talk to.
+      if (asked > 0) return EXIT.ok;
       const { temporal, database, workers, offlineModel } = stack;
       const summary = {
         temporal: temporal.describe,
@@ -66,7 +68,7 @@ export async function dev(context: Context, options: DevCommandOptions): Promise
         data: settings.dataDir,
       };
       terminal.printJson({ type: 'ready', ...summary });
-      terminal.print(devSummary(summary, terminal.style));
+      terminal.print(terminal.asTyped(devSummary(summary, terminal.style)));
       if (offlineModel) terminal.note(OFFLINE);
       await wanted;
     } finally {

@@ -1,27 +1,47 @@
 /** `perdura doctor`: what is there, what is missing, how to mend it. */
 import { loadConfig } from '../../config/load-config.js';
-import { withRemedy, PerduraError } from '../../contracts/failures.js';
+import { createLogger } from '../../config/logger.js';
+import type { ResolvedConfig } from '../../contracts/config.js';
+import { FAILURES, PerduraError, withRemedy } from '../../contracts/failures.js';
 import type { Check } from '../../stack/doctor-check.js';
 import { EXIT, type Context } from '../context.js';
 import { checksText } from '../render/checks.js';
+import { plural } from '../render/units.js';
 
 /** Exit code 1 when something has to be mended; warnings are not. */
 export async function doctor(context: Context): Promise<number> {
   const { settings, terminal } = context;
   const { runDoctor } = await import('../../stack/doctor.js');
-  const [checks, agents] = await Promise.all([runDoctor(settings), checkAgents(context)]);
-  const all = [...checks, agents];
+  const [checks, configured] = await Promise.all([runDoctor(settings), checkConfigured(context)]);
+  const all = [...checks, ...configured];
   terminal.printJson(all);
-  terminal.print(checksText(all, terminal.style));
+  terminal.print(terminal.asTyped(checksText(all, terminal.style)));
   return all.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
 }
 
-async function checkAgents({ settings }: Context): Promise<Check> {
+async function checkConfigured({ settings }: Context): Promise<Check[]> {
   try {
-    const { agents } = await loadConfig(settings);
-    return { name: 'Agents', ok: true, detail: agents.map(({ name }) => name).join(', ') };
+    const config = await loadConfig(settings);
+    const detail = config.agents.map(({ name }) => name).join(', ');
+    return [{ name: 'Agents', ok: true, detail }, ...(await checkServers(config))];
   } catch (error) {
     const detail = error instanceof PerduraError ? withRemedy(error) : String(error);
-    return { name: 'Agents', ok: false, detail };
+    return [{ name: 'Agents', ok: false, detail }];
   }
+}
+
+/** Connects to each server, as a worker does. What was accepted is `perdura mcp status`'s to say. */
+async function checkServers({ mcp: servers }: ResolvedConfig): Promise<Check[]> {
+  if (Object.keys(servers).length === 0) return [];
+  const { withMcpServers } = await import('../../../worker/mcp-servers.js');
+  const log = createLogger('error');
+  return withMcpServers({ servers, log }, ['*'], (manager) =>
+    Promise.resolve(
+      manager.status().map(({ server, state, tools, lastError = state }): Check => {
+        const name = `MCP ${server}`;
+        if (state === 'ready') return { name, ok: true, detail: plural(tools, 'tool') };
+        return { name, ok: false, detail: lastError, remedy: FAILURES['Mcp.Unavailable'].remedy };
+      }),
+    ),
+  );
 }

@@ -40,7 +40,9 @@ export async function sessions(context: Context, options: ListOptions): Promise<
     }),
   );
   terminal.printJson(records);
-  terminal.print(sessionsText(records, terminal.style, Date.now()));
+  const filtered = state !== undefined || agent !== undefined;
+  const text = sessionsText(records, terminal.style, Date.now(), filtered);
+  terminal.print(records.length === 0 ? terminal.asTyped(text) : text);
   return EXIT.ok;
 }
 

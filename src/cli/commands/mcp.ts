@@ -2,6 +2,7 @@
 import { confirm, isCancel } from '@clack/prompts';
 import type { MCPClientManager } from '../../../activities/mcp/mcp-client-manager.js';
 import { loadConfig } from '../../config/load-config.js';
+import type { Settings } from '../../config/environment.js';
 import { createLogger } from '../../config/logger.js';
 import { PerduraError } from '../../contracts/failures.js';
 import { EXIT, type Context } from '../context.js';
@@ -12,10 +13,16 @@ import { whereThingsAre } from './worker.js';
 /** Exit code 1 when a server does not answer. Connects to each, as a worker does. */
 export async function mcpStatus(context: Context): Promise<number> {
   const { terminal } = context;
-  return withServers(context, ['*'], (manager) => {
+  const settings = await whereThingsAre(context.settings);
+  return withServers(settings, ['*'], (manager) => {
     const servers = manager.status();
     terminal.printJson(servers);
-    terminal.print(mcpStatusText(servers, terminal.style));
+    terminal.print(terminal.asTyped(mcpStatusText(servers, terminal.style)));
+    if (settings.databaseUrl === undefined && servers.length > 0) {
+      terminal.note(
+        'What was accepted is in the database, which does not run here: whether a tool has changed since then is not seen. (`perdura dev`, or DATABASE_URL)',
+      );
+    }
     return Promise.resolve(servers.every(({ state }) => state === 'ready') ? EXIT.ok : EXIT.failed);
   });
 }
@@ -28,7 +35,14 @@ export async function mcpAccept(
   { yes = false }: { yes?: boolean | undefined },
 ): Promise<number> {
   const { terminal } = context;
-  return withServers(context, [name], async (manager) => {
+  const settings = await whereThingsAre(context.settings);
+  if (settings.databaseUrl === undefined) {
+    throw new PerduraError(
+      'Stack.Unavailable',
+      'What is accepted is kept in the database: start `perdura dev` in this folder, or set DATABASE_URL.',
+    );
+  }
+  return withServers(settings, [name], async (manager) => {
     const held = (manager.status().find(({ server }) => server === name)?.blocked ?? []).filter(
       ({ tool, reason }) => reason !== 'unusable' && (tools.length === 0 || tools.includes(tool)),
     );
@@ -53,17 +67,10 @@ export async function mcpAccept(
 }
 
 async function withServers(
-  context: Context,
+  settings: Settings,
   names: readonly string[],
   use: (manager: MCPClientManager) => Promise<number>,
 ): Promise<number> {
-  const settings = await whereThingsAre(context.settings);
-  if (settings.databaseUrl === undefined) {
-    throw new PerduraError(
-      'Stack.Unavailable',
-      'What was accepted is kept in the database: start `perdura dev` in this folder, or set DATABASE_URL.',
-    );
-  }
   const { mcp: servers } = await loadConfig(settings);
   const { withMcpServers } = await import('../../../worker/mcp-servers.js');
   const log = createLogger(settings.logLevel === 'debug' ? 'debug' : 'error');

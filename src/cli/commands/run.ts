@@ -18,7 +18,11 @@ export async function run(
   const talk = new Talk(context, open.runtime, options);
   try {
     await talk.resume();
-    const end = await talk.say(text);
+    const end = await talk.say(text).catch((error: unknown) => {
+      // What was accepted is kept, whatever became of the connection to it.
+      if (!terminal.json && talk.session) terminal.note(lookAgainText(talk.session.id, open));
+      throw error;
+    });
     terminal.printJson({ type: 'result', session: talk.session?.id, ...end });
     if (!terminal.json) sayWhere(context, talk.session?.id ?? options.session, end, open);
     return exitCodeOf(end);

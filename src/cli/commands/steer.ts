@@ -24,8 +24,11 @@ export async function send(
   const receipt = await withSession(context, name, (session) => session.send(message));
   terminal.printJson({ session: name, ...receipt });
   const ahead = receipt.ahead > 0 ? `, behind ${plural(receipt.ahead, 'other message')}` : '';
-  const was = receipt.duplicate ? 'Accepted before' : 'Accepted';
-  terminal.print(`${was}: message ${receipt.id}${ahead}.\n`);
+  terminal.print(
+    receipt.duplicate
+      ? `Message ${receipt.id} was accepted before: nothing was added.\n`
+      : `Accepted: message ${receipt.id}${ahead}.\n`,
+  );
   if (!terminal.json) terminal.note(answerText(name));
   return EXIT.ok;
 }
@@ -58,7 +61,7 @@ export async function steer(
     verb === 'end' ? session.end(reason) : session[verb](),
   );
   terminal.printJson({ session: name, done: verb });
-  terminal.print(`${TOLD[verb](name)}\n`);
+  terminal.print(terminal.asTyped(`${TOLD[verb](name)}\n`));
   return EXIT.ok;
 }
 

@@ -1,5 +1,5 @@
 /** Lines about what happens besides the words of the answer. Pure. */
-import type { SessionEvent } from '../../contracts/events.js';
+import type { SessionEvent, UnavailableServer } from '../../contracts/events.js';
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
@@ -14,6 +14,8 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [
         `${style.dim(`${oneLine(event.from ?? 'you, elsewhere', 40)}:`)} ${oneLine(event.text, 500)}`,
       ];
+    case 'mcp.unavailable':
+      return event.servers.map((server) => style.yellow(`(${unavailableText(server)})`));
     case 'step.failed': {
       const { type, message } = event.failure;
       // One that is not tried again ends the turn, which says it all.
@@ -43,6 +45,11 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     default:
       return [];
   }
+}
+
+/** A server whose tools an agent did not have. */
+export function unavailableText({ server, reason }: UnavailableServer): string {
+  return `without the tools of MCP server ${oneLine(server, 40)}: ${oneLine(reason, 200)}`;
 }
 
 function withReason(what: string, { reason }: { readonly reason?: string }): string {

@@ -6,9 +6,18 @@ import type { Style } from './style.js';
 import { table } from './table.js';
 import { ago, dollars } from './units.js';
 
-/** `now` in ms since the epoch. */
-export function sessionsText(records: readonly SessionRecord[], style: Style, now: number): string {
-  if (records.length === 0) return 'No sessions yet. Start one: perdura chat\n';
+/** `now` in ms since the epoch; `filtered` where not all were asked for. */
+export function sessionsText(
+  records: readonly SessionRecord[],
+  style: Style,
+  now: number,
+  filtered = false,
+): string {
+  if (records.length === 0) {
+    return filtered
+      ? 'No such sessions. All of them: perdura sessions\n'
+      : 'No sessions yet. Start one: perdura chat\n';
+  }
   const head = ['SESSION', 'AGENT', 'STATE', 'TURNS', 'COST', 'ACTIVE', 'TITLE'];
   const rows = records.map((record) => [
     record.session,

@@ -3,6 +3,7 @@ import type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from '../../c
 import type { AgentState } from '../../contracts/state.js';
 import type { AttemptRow, SessionRecord } from '../../store/session-catalogue.js';
 import { clean, oneLine } from './clean.js';
+import { unavailableText } from './event-notes.js';
 import { stateText } from './sessions.js';
 import { createStyle, type Style } from './style.js';
 import { bytes, dollars, duration, plural, tokens } from './units.js';
@@ -52,6 +53,9 @@ function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
   const lines = [`${style.bold(`Turn ${turn.turn}`)} ${style.dim(`· ${facts.join(' · ')}`)}`];
   for (const { text, from } of turn.messages) {
     lines.push(...said(2, from ? oneLine(from, 40) : 'you', text, options));
+  }
+  for (const server of turn.unavailable ?? []) {
+    lines.push(`  ${style.yellow(unavailableText(server))}`);
   }
   for (const step of turn.steps) lines.push(...stepLines(step, options));
   if (reason) lines.push(`  ${style.yellow(`${outcome}: ${oneLine(reason)}`)}`);

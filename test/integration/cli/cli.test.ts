@@ -94,7 +94,9 @@ describe('perdura send, sessions, show', () => {
     expect(sent.err).toContain(`perdura show ${name}`);
     const again = await perdura('send', name, 'hi', '--id', 'm1', '--json');
     expect(again).toMatchObject({ code: 0, err: '' });
-    expect(JSON.parse(again.out)).toMatchObject({ session: name, id: 'm1' });
+    expect(JSON.parse(again.out)).toMatchObject({ session: name, id: 'm1', duplicate: true });
+    const other = await perdura('send', name, 'something else', '--id', 'm1');
+    expect(other.out).toBe('Message m1 was accepted before: nothing was added.\n');
     await h.runtime.session(name).answerTo('m1');
     const { out } = await perdura('show', name);
     expect(out).toMatch(new RegExp(`^${name} · assistant · idle · 1 turn · `));
@@ -115,6 +117,68 @@ describe('perdura send, sessions, show', () => {
     });
     const table = await perdura('sessions', '--state', 'idle');
     expect(table.out).toMatch(new RegExp(`^${name} +assistant +idle +1 `, 'm'));
+    const none = await perdura('sessions', '--agent', 'nobody');
+    expect(none).toMatchObject({
+      code: 0,
+      out: expect.stringMatching(/^No such sessions/) as string,
+    });
+  });
+
+  it('called by npx → names other commands so that they can be typed', async () => {
+    const name = newName();
+    h.model.enqueue('yes');
+    await h.runtime.start({ session: name });
+    const { err } = await start(['send', name, 'hi'], { npm_command: 'exec' }).close().ended;
+    expect(err).toContain(`npx perdura show ${name} (or follow it with npx perdura chat ${name})`);
+  });
+});
+
+describe('an MCP server that cannot be used', () => {
+  let without: Harness;
+  const mcp = { broken: { command: '/no/such/program' } };
+  beforeAll(async () => {
+    without = await Harness.start({ mcp });
+  });
+  afterAll(() => without.stop());
+
+  it('run → answers without its tools, and says so; show says it too', async () => {
+    const name = newName();
+    const env = { PERDURA_TENANT: without.tenant, PERDURA_TASK_QUEUE: without.taskQueue };
+    without.model.enqueue('I have no files here.');
+    const run = await start(['run', 'Which files are there?', '-s', name], env).close().ended;
+    expect(run).toMatchObject({ code: 0, out: 'I have no files here.\n' });
+    const said = /without the tools of MCP server broken: .*exit code 127/;
+    expect(run.err).toMatch(said);
+    expect((await start(['show', name], env).close().ended).out).toMatch(said);
+  });
+
+  it('doctor, mcp status → say which, and why, without a stack', async () => {
+    const place = join(folder, 'broken-mcp');
+    await mkdir(place, { recursive: true });
+    await writeFile(
+      join(place, 'perdura.config.mjs'),
+      `export default ${JSON.stringify({ mcp })};`,
+    );
+    const env = {
+      DATABASE_URL: '',
+      TEMPORAL_ADDRESS: '',
+      PERDURA_CONFIG: join(place, 'perdura.config.mjs'),
+      PERDURA_DATA_DIR: place,
+    };
+    const doctor = await start(['doctor', '--json'], env).close().ended;
+    expect(doctor.code).toBe(1);
+    expect(JSON.parse(doctor.out)).toContainEqual({
+      name: 'MCP broken',
+      ok: false,
+      detail: expect.stringContaining('exit code 127') as string,
+      remedy: 'Check that the MCP server starts and answers.',
+    });
+    const status = await start(['mcp', 'status'], env).close().ended;
+    expect(status).toMatchObject({
+      code: 1,
+      out: expect.stringMatching(/✗ broken .*failed/) as string,
+    });
+    expect(status.err).toContain('the database, which does not run here');
   });
 });
 

@@ -3,7 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { HANDLERS } from '../../../src/contracts/session.js';
 import { Harness } from '../../support/harness.js';
-import { runsOf, userTexts } from '../../support/observe.js';
+import { eventually, runsOf, userTexts } from '../../support/observe.js';
 
 const MB = 1_000_000;
 const line = (n: number) => `line ${String(n).padStart(7, '0')} of a long output\n`;
@@ -86,6 +86,18 @@ describe('sizes', () => {
     await expect(session.send(text)).rejects.toThrow(/300000 bytes; this agent takes up to 262144/);
     await expect(h.runtime.start({ message: text })).rejects.toMatchObject({
       type: 'Message.TooLarge',
+    });
+  });
+
+  it('F19 message: refused as the first of a session without a name → no session is left open', async () => {
+    const all = () => h.runtime.sessions({ limit: 1000 });
+    const before = new Set((await all()).map(({ session }) => session));
+    await expect(
+      h.runtime.start({ message: 'x'.repeat(h.agent().limits.maxMessageBytes + 1) }),
+    ).rejects.toMatchObject({ type: 'Message.TooLarge' });
+    await eventually(async () => {
+      const made = (await all()).filter(({ session }) => !before.has(session));
+      return made.length === 1 && made[0]!.state === 'terminated';
     });
   });
 

@@ -25,7 +25,7 @@ describe('command line: exit codes and where things are written', () => {
     ['version', ['--version'], 0, /^\d+\.\d+\.\d+/, /^$/],
     ['unknown command', ['shwo'], 2, /^$/, /unknown command 'shwo'/],
     ['missing argument', ['show'], 2, /^$/, /missing required argument 'session'/],
-    ['a wrong session name', ['show', 'a/b'], 2, /^$/, /Use 1 to 80 of A-Z/],
+    ['a wrong session name', ['show', 'a/b'], 2, /^$/, /"a\/b" is no name of a session: use 1 to 80 of A-Z/],
     ['a wrong option', ['sessions', '--limit', 'x'], 2, /^$/, /--limit is "x": use a whole number/],
     ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /use one of idle, running/],
     [
@@ -55,6 +55,18 @@ describe('command line: exit codes and where things are written', () => {
         type: 'Stack.Unavailable',
         remedy: expect.stringContaining('perdura doctor') as string,
       },
+    });
+  });
+
+  it.each([
+    ['an unknown command', ['frobnicate', '--json'], /unknown command 'frobnicate'/],
+    ['an unknown option', ['run', '--foo', '--json'], /unknown option '--foo'/],
+    ['no name of a session', ['show', 'we ird', '--json'], /"we ird" is no name of a session/],
+  ])('--json and %s → one line of JSON, exit code 2', async (_, argv, message) => {
+    const { code, out, err } = await cli(argv);
+    expect({ code, out }).toEqual({ code: 2, out: '' });
+    expect(JSON.parse(err)).toMatchObject({
+      error: { type: 'Usage', message: expect.stringMatching(message) as string },
     });
   });
 
