@@ -35,6 +35,7 @@ export type {
   SessionEvent,
   StreamItem,
   Superseded,
+  UnavailableServer,
 } from './contracts/events.js';
 export type {
   AssistantMessage,

@@ -25,7 +25,13 @@ describe('command line: exit codes and where things are written', () => {
     ['version', ['--version'], 0, /^\d+\.\d+\.\d+/, /^$/],
     ['unknown command', ['shwo'], 2, /^$/, /unknown command 'shwo'/],
     ['missing argument', ['show'], 2, /^$/, /missing required argument 'session'/],
-    ['a wrong session name', ['show', 'a/b'], 2, /^$/, /"a\/b" is no name of a session: use 1 to 80 of A-Z/],
+    [
+      'a wrong session name',
+      ['show', 'a/b'],
+      2,
+      /^$/,
+      /"a\/b" is no name of a session: use 1 to 80 of A-Z/,
+    ],
     ['a wrong option', ['sessions', '--limit', 'x'], 2, /^$/, /--limit is "x": use a whole number/],
     ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /use one of idle, running/],
     [
