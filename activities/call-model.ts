@@ -15,8 +15,7 @@ export async function callModel(
   input: CallModelInput,
 ): Promise<CallModelResult> {
   const execution = currentExecution();
-  let speaking: ModelStep | undefined;
-  const stop = keepAlive(() => speaking?.spoken());
+  const stop = keepAlive();
   const startedAt = Date.now();
   try {
     const agent = deps.agents.get(input.agent);
@@ -30,8 +29,7 @@ export async function callModel(
       const seq = next.head + inbox.length + 1;
       const unavailable = deps.tools.unavailable(agent);
       const step = { input: next, execution, agent, tools, unavailable, inbox, seq };
-      speaking = new ModelStep(deps, step);
-      const end = await speaking.run();
+      const end = await new ModelStep(deps, step).run();
       const { result } = end;
       const made = [...earlier, result];
       if (execution.signal.aborted || !goesOn(end, made, input, Date.now() - startedAt)) {

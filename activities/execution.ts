@@ -15,8 +15,6 @@ export interface Execution {
   /** From 1. */
   readonly attempt: number;
   readonly channel: string;
-  /** What an earlier attempt told with its last heartbeat. */
-  readonly heard: unknown;
   /** Aborted on cancellation, timeout and shutdown of the worker. */
   readonly signal: AbortSignal;
   /** Without a place: for a note that belongs to no step. */
@@ -36,7 +34,6 @@ export function currentExecution(): Execution {
     run: runId,
     attempt: info.attempt,
     channel: channelOf(key),
-    heard: info.heartbeatDetails as unknown,
     signal: cancellationSignal,
     writer: (place) => ({
       ...key,
@@ -50,14 +47,13 @@ export function currentExecution(): Execution {
 
 /**
  * Tells Temporal that this attempt is alive until `stop` is called. The SDK sends at most one
- * heartbeat per 80 % of the timeout, so beating more often costs nothing. What `tell` answers goes
- * along, for the attempt that follows if this one dies.
+ * heartbeat per 80 % of the timeout, so beating more often costs nothing.
  */
-export function keepAlive(tell: () => unknown = () => undefined): () => void {
+export function keepAlive(): () => void {
   const context = Context.current();
   const timeout = context.info.heartbeatTimeoutMs;
   if (context.info.isLocal || !timeout) return () => undefined;
   // None at once: a heartbeat is a call to the server, and the end of the activity waits for it.
-  const timer = setInterval(() => context.heartbeat(tell()), Math.max(200, timeout / 5));
+  const timer = setInterval(() => context.heartbeat(), Math.max(200, timeout / 5));
   return () => clearInterval(timer);
 }

@@ -18,6 +18,7 @@ import {
 } from '../src/contracts/message.js';
 import { standsStill } from '../src/contracts/state.js';
 import { isRetryable, PerduraError } from '../src/contracts/failures.js';
+import { noteSpoken } from '../src/store/attempts.js';
 import type { Append, Appended, AttemptFailure } from '../src/store/transcript-store.js';
 import {
   stopSignals,
@@ -41,7 +42,6 @@ import {
   answerOf,
   beginning,
   failing,
-  losing,
   taking,
   type Step,
 } from './step-writes.js';
@@ -52,6 +52,9 @@ const PREVIEW_UNITS = 1_000;
 
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
+
+/** What a model has said is on record at most this much later, ms. */
+const BILL_MS = 2_000;
 
 /** Of a local tool's result, the history shows this much. */
 const DONE_UNITS = 200;
@@ -67,14 +70,6 @@ interface Begun extends Appended {
   readonly stale: boolean;
 }
 
-/** What an attempt tells with its heartbeats, so that its bill is known if it dies. */
-interface Spoken {
-  readonly step: number;
-  readonly attempt: number;
-  /** Tokens, estimated. */
-  readonly output: number;
-}
-
 /** How a step ended. */
 export interface StepEnd {
   readonly result: CallModelResult;
@@ -88,7 +83,6 @@ export class ModelStep {
   /** Ids of messages that the transcript had already. */
   #duplicates: readonly string[] = [];
   #halted = false;
-  #speaker: Speaker | undefined;
 
   constructor(deps: CallModelDeps, step: Step) {
     this.#deps = deps;
@@ -99,14 +93,6 @@ export class ModelStep {
     const first = this.#step.execution.attempt === 1;
     const result = first ? await this.#firstAttempt() : await this.#retry();
     return { result, halted: this.#halted };
-  }
-
-  /** How much the model has said so far; nothing while it has not been asked. */
-  spoken(): Spoken | undefined {
-    if (!this.#speaker) return undefined;
-    const { input, execution } = this.#step;
-    const output = estimateTokens(this.#speaker.said);
-    return { step: input.step, attempt: execution.attempt, output };
   }
 
   /**
@@ -145,19 +131,9 @@ export class ModelStep {
     if (this.#nothingNew()) return this.#duplicate();
     const context = await this.#context();
     if (context.overflow) return this.#compact(NO_USAGE);
-    await this.#giveUpEarlier(context);
     const { begun } = this.#begin(context, true);
     const { lastFailure } = await begun;
     return this.#speakOnce(await this.#context(lastFailure ?? undefined), begun);
-  }
-
-  /** The bill of an attempt whose worker died: the same question, and what it is known to have said. */
-  async #giveUpEarlier(context: Context): Promise<void> {
-    const { execution, input } = this.#step;
-    const { step, attempt, output } = (execution.heard ?? {}) as Partial<Spoken>;
-    if (step !== input.step || attempt === undefined || output === undefined) return;
-    const usage = this.#priced({ ...NO_USAGE, input: context.tokens, output, estimated: true });
-    await this.#append(losing(this.#step, attempt, usage));
   }
 
   async #speakOnce(context: Context, begun: Promise<{ stale: boolean }>): Promise<CallModelResult> {
@@ -183,12 +159,12 @@ export class ModelStep {
       { turn: input.turn, step: input.step, attempt: execution.attempt },
       () => abort.abort(new Error('The turn was interrupted.')),
     );
-    this.#speaker = speaker;
     begun.then(
       ({ stale }) =>
         stale ? abort.abort(new Error('The call was begun in vain.')) : speaker.open(),
       (error: unknown) => abort.abort(error),
     );
+    const bill = this.#keepBill(context, speaker);
     try {
       const response = await client.complete(await this.#request(context), {
         signal: AbortSignal.any([execution.signal, abort.signal]),
@@ -218,8 +194,25 @@ export class ModelStep {
           : error,
       );
     } finally {
+      clearInterval(bill);
       this.#deps.speakers.end(execution.key, speaker);
     }
+  }
+
+  /** Puts on record what was said so far, now and then: this process may die at any moment. */
+  #keepBill(context: Context, speaker: Speaker): NodeJS.Timeout {
+    const { execution, input } = this.#step;
+    const { key, run, attempt } = execution;
+    const { stage, step } = input;
+    let noted = 0;
+    return setInterval(() => {
+      const { said } = speaker;
+      if (said.length === noted) return;
+      noted = said.length;
+      const place = { ...key, run, stage, step, attempt };
+      // The next one may succeed, and so may the last word, which has the whole bill.
+      noteSpoken(this.#deps.database, place, this.#estimate(context, said)).catch(() => undefined);
+    }, BILL_MS);
   }
 
   async #context(last?: AttemptFailure): Promise<Context> {

@@ -178,14 +178,6 @@ export function failing(step: Step, failure: AttemptFailure, usage: Usage): Appe
   };
 }
 
-/** An earlier attempt that nobody has heard the end of, and what it has cost as far as is known. */
-export function losing(step: Step, attempt: number, usage: Usage): Append {
-  return {
-    channel: step.execution.channel,
-    attempt: { ...attemptOf(step), attempt, outcome: 'lost', usage },
-  };
-}
-
 /** The model's answer as an entry of the transcript. */
 export function answerOf(response: ModelResponse): AssistantMessage {
   return {

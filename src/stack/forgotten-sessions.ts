@@ -5,7 +5,8 @@
 import { randomUUID } from 'node:crypto';
 import { channelOf } from '../live/bus.js';
 import { openDatabase } from '../store/database.js';
-import { giveUpAttempts, lostTurn } from '../store/lost-attempts.js';
+import { giveUpAttempts } from '../store/attempts.js';
+import { lostTurn } from '../store/lost-turn.js';
 import { TranscriptStore } from '../store/transcript-store.js';
 
 /**

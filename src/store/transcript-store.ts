@@ -59,7 +59,7 @@ export interface AttemptRecord {
   readonly step: number;
   readonly attempt: number;
   readonly model: string;
-  readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded' | 'lost';
+  readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded';
   readonly usage: Usage;
   readonly failure?: AttemptFailure;
 }

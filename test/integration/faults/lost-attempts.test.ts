@@ -70,7 +70,7 @@ describe('a worker that is killed while the model speaks', () => {
   });
 
   it('F1 bill: the attempt that was lost → the question, and what it is known to have said', async () => {
-    // One piece each 20 ms: 150 of them take three beats of its heart.
+    // One piece each 20 ms: after 150 of them it has been noted what was said before.
     model.enqueue({ text: 'word '.repeat(2_000), chunkSize: 5, chunkDelayMs: 20 }, 'whole');
     const session = await runtime.start({ message: 'Tell me everything.' });
     await heard(session, 150);

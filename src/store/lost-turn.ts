@@ -1,38 +1,9 @@
-/** What a session's last life has left open, when whoever was at it is known to be gone. */
+/** The turn that a session was in when its workflow was lost. */
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
 import { storeError, type Database } from './database.js';
 import { findTurnEnd } from './event-log.js';
 import type { NewEvent } from './transcript-store.js';
-
-/**
- * Gives up every attempt that is on record as running: from now on its estimate counts. One that
- * runs after all corrects this with its bill.
- */
-export async function giveUpAttempts(
-  { db }: Database,
-  { tenant, session }: SessionKey,
-): Promise<void> {
-  await sql`
-    with lost as (
-      update perdura.attempts set outcome = 'lost', estimated = true, ended_at = clock_timestamp()
-        where tenant = ${tenant} and session = ${session} and outcome = 'running'
-        returning input_tokens, output_tokens, cached_tokens, cost_micros),
-    bill as (
-      select count(*) as attempts, coalesce(sum(input_tokens), 0) as input,
-          coalesce(sum(output_tokens), 0) as output, coalesce(sum(cached_tokens), 0) as cached,
-          coalesce(sum(cost_micros), 0) as cost
-        from lost)
-    update perdura.sessions set
-        input_tokens = input_tokens + bill.input, output_tokens = output_tokens + bill.output,
-        cached_tokens = cached_tokens + bill.cached, cost_micros = cost_micros + bill.cost
-      from bill
-      where tenant = ${tenant} and session = ${session} and bill.attempts > 0`
-    .execute(db)
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
-}
 
 /** The end of the turn that was under way when the session's workflow was lost, where one was. */
 export async function lostTurn(database: Database, key: SessionKey): Promise<NewEvent[]> {
