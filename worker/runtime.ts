@@ -1,5 +1,4 @@
 /** Temporal's native runtime, of which a process has one: its log and its signal handlers. */
-import { ApplicationFailure } from '@temporalio/common';
 import {
   DefaultLogger,
   makeTelemetryFilterString,
@@ -49,10 +48,11 @@ function write(log: ToolLogger, { level, message, meta = {} }: LogEntry): void {
   else log.info(told, message);
 }
 
-/** A failure that has a page under `docs/errors` needs no stack. */
+/** A failure that was meant (`docs/errors` has a page for it) needs no stack. */
 function errorText(error: unknown): string {
-  if (error instanceof ApplicationFailure && error.type && isFailureType(error.type)) {
-    return `${error.type}: ${error.message}`;
-  }
-  return error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (!(error instanceof Error)) return String(error);
+  const { type, message, stack = message } = error as Error & { type?: unknown };
+  if (typeof type === 'string' && isFailureType(type)) return `${type}: ${message}`;
+  // What a workflow throws comes from its thread as a copy, without its type.
+  return stack.startsWith('ApplicationFailure: ') ? message : stack;
 }
