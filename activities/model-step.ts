@@ -8,7 +8,7 @@
  * one of the same step answers with what is there.
  */
 import { randomUUID } from 'node:crypto';
-import type { CallModelResult, CallToolResult } from '../src/contracts/activities.js';
+import type { CallModelResult } from '../src/contracts/activities.js';
 import type { ModelRequest, ModelResponse } from '../src/contracts/llm.js';
 import {
   NO_USAGE,
@@ -18,7 +18,6 @@ import {
 } from '../src/contracts/message.js';
 import { standsStill } from '../src/contracts/state.js';
 import { isRetryable, PerduraError } from '../src/contracts/failures.js';
-import { noteSpoken } from '../src/store/attempts.js';
 import type { Append, Appended, AttemptFailure } from '../src/store/transcript-store.js';
 import {
   stopSignals,
@@ -31,11 +30,11 @@ import { ContextManager } from './context-manager.js';
 import { abortReason, toFailure } from './failures.js';
 import { loadImages } from './images.js';
 import { InlineTools } from './inline-tools.js';
-import { estimateTokens } from './llm/context-window.js';
 import { checkStructuredOutput } from './llm/structured-output.js';
 import type { ModelTools } from './model-tools.js';
-import { planCalls } from './plan-calls.js';
 import type { Speaker, Speakers } from './speaker.js';
+import { StepBill } from './step-bill.js';
+import { StepResults, withDone } from './step-results.js';
 import {
   answerKey,
   answering,
@@ -47,17 +46,8 @@ import {
 } from './step-writes.js';
 import { tokensOf, type CachedMessage } from './transcript-cache.js';
 
-/** Bytes, roughly, of the text that a result carries for whoever reads the history. */
-const PREVIEW_UNITS = 1_000;
-
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
-
-/** What a model has said is on record at most this much later, ms. */
-const BILL_MS = 2_000;
-
-/** Of a local tool's result, the history shows this much. */
-const DONE_UNITS = 200;
 
 export interface CallModelDeps extends CallToolDeps {
   readonly speakers: Speakers;
@@ -80,13 +70,16 @@ export interface StepEnd {
 export class ModelStep {
   readonly #deps: CallModelDeps;
   readonly #step: Step;
-  /** Ids of messages that the transcript had already. */
-  #duplicates: readonly string[] = [];
+  readonly #bill: StepBill;
+  readonly #results: StepResults;
   #halted = false;
 
   constructor(deps: CallModelDeps, step: Step) {
     this.#deps = deps;
     this.#step = step;
+    const { client } = deps.provider(step.agent.provider);
+    this.#bill = new StepBill(step, client, deps.database);
+    this.#results = new StepResults(step);
   }
 
   async run(): Promise<StepEnd> {
@@ -103,7 +96,7 @@ export class ModelStep {
     const context = await this.#context();
     if (context.overflow) {
       await this.#take();
-      return this.#nothingNew() ? this.#duplicate() : this.#compact(NO_USAGE);
+      return this.#results.nothingNew ? this.#results.duplicate() : this.#results.overflow();
     }
     const { sent, begun } = this.#begin(context);
     // What the call may cost must be on record whatever happens to this process.
@@ -111,7 +104,7 @@ export class ModelStep {
     const result = await this.#speak(context, begun);
     if (result !== 'again') return result;
     await begun;
-    if (this.#nothingNew()) return this.#duplicate();
+    if (this.#results.nothingNew) return this.#results.duplicate();
     return this.#speakOnce(await this.#context(), begun);
   }
 
@@ -121,16 +114,16 @@ export class ModelStep {
     const { existing } = await this.#take({ seq, key: answerKey(this.#step) });
     const done = existing.find((row) => row.seq === seq);
     if (done?.body.role === 'assistant') {
-      const result = this.#result(done.body, done.usage ?? NO_USAGE);
+      const result = this.#results.answered(done.body, done.usage ?? NO_USAGE);
       const inline = this.#inlineTools(done.body, stopSignals(execution.signal));
       if (!inline) return result;
       const ended = withDone(result, await inline.finish());
       this.#halted ||= execution.signal.aborted || inline.halted;
       return ended;
     }
-    if (this.#nothingNew()) return this.#duplicate();
+    if (this.#results.nothingNew) return this.#results.duplicate();
     const context = await this.#context();
-    if (context.overflow) return this.#compact(NO_USAGE);
+    if (context.overflow) return this.#results.overflow();
     const { begun } = this.#begin(context, true);
     const { lastFailure } = await begun;
     return this.#speakOnce(await this.#context(lastFailure ?? undefined), begun);
@@ -164,7 +157,7 @@ export class ModelStep {
         stale ? abort.abort(new Error('The call was begun in vain.')) : speaker.open(),
       (error: unknown) => abort.abort(error),
     );
-    const bill = this.#keepBill(context, speaker);
+    const recorded = this.#bill.keep(context, speaker);
     try {
       const response = await client.complete(await this.#request(context), {
         signal: AbortSignal.any([execution.signal, abort.signal]),
@@ -194,32 +187,16 @@ export class ModelStep {
           : error,
       );
     } finally {
-      clearInterval(bill);
+      recorded();
       this.#deps.speakers.end(execution.key, speaker);
     }
-  }
-
-  /** Puts on record what was said so far, now and then: this process may die at any moment. */
-  #keepBill(context: Context, speaker: Speaker): NodeJS.Timeout {
-    const { execution, input } = this.#step;
-    const { key, run, attempt } = execution;
-    const { stage, step } = input;
-    let noted = 0;
-    return setInterval(() => {
-      const { said } = speaker;
-      if (said.length === noted) return;
-      noted = said.length;
-      const place = { ...key, run, stage, step, attempt };
-      // The next one may succeed, and so may the last word, which has the whole bill.
-      noteSpoken(this.#deps.database, place, this.#estimate(context, said)).catch(() => undefined);
-    }, BILL_MS);
   }
 
   async #context(last?: AttemptFailure): Promise<Context> {
     const { execution, agent, input, inbox, tools } = this.#step;
     const { key, transcript, run } = execution;
     const past = await this.#deps.cache.load(key, transcript, run, input.head);
-    const fresh = inbox.filter(({ id }) => !this.#duplicates.includes(id));
+    const fresh = inbox.filter(({ id }) => !this.#results.repeated.includes(id));
     const now: CachedMessage[] = fresh.map((message, i) => {
       const body = { role: 'user', ...message } as const;
       return { seq: input.head + 1 + i, turn: input.turn, message: body, tokens: tokensOf(body) };
@@ -241,7 +218,7 @@ export class ModelStep {
   /** Writes the messages of the turn, for an attempt that looks before it begins. */
   async #take(probe?: Append['probe']): Promise<Appended> {
     const appended = await this.#append({ ...taking(this.#step), ...(probe ? { probe } : {}) });
-    this.#duplicates = appended.duplicates;
+    this.#results.repeated = appended.duplicates;
     this.#confirm(appended);
     return appended;
   }
@@ -256,9 +233,9 @@ export class ModelStep {
   }
 
   async #writeBeginning(context: Context, taken: boolean, onSent: () => void): Promise<Begun> {
-    const estimate = this.#priced({ ...NO_USAGE, input: context.tokens, estimated: true });
+    const estimate = this.#bill.estimate(context);
     const appended = await this.#append(beginning(this.#step, estimate, taken), onSent);
-    if (!taken) this.#duplicates = appended.duplicates;
+    if (!taken) this.#results.repeated = appended.duplicates;
     const good = this.#confirm(appended);
     return { ...appended, stale: !taken && (!good || appended.duplicates.length > 0) };
   }
@@ -281,7 +258,7 @@ export class ModelStep {
     stop: StopSignals,
   ): Promise<CallModelResult> {
     const usage = {
-      ...(response.usage ?? this.#estimate(context, response.text + response.reasoning)),
+      ...(response.usage ?? this.#bill.estimate(context, response.text + response.reasoning)),
       sent: context.estimate,
     };
     const message = answerOf(response);
@@ -317,7 +294,7 @@ export class ModelStep {
       finish: 'interrupted',
       model: this.#step.agent.model,
     };
-    return (await this.#write(said, this.#estimate(context, text + reasoning))).result;
+    return (await this.#write(said, this.#bill.estimate(context, text + reasoning))).result;
   }
 
   async #write(
@@ -331,11 +308,14 @@ export class ModelStep {
     this.#halted ||= standsStill(state);
     const earlier = existing.find(({ body }) => body.role === 'assistant');
     if (earlier?.body.role === 'assistant') {
-      return { result: this.#result(earlier.body, earlier.usage ?? NO_USAGE), ours: false };
+      return {
+        result: this.#results.answered(earlier.body, earlier.usage ?? NO_USAGE),
+        ours: false,
+      };
     }
     const at = new Date().toISOString();
     const { messages = [] } = taking(this.#step);
-    const fresh = messages.filter(({ messageId }) => !this.#duplicates.includes(messageId!));
+    const fresh = messages.filter(({ messageId }) => !this.#results.repeated.includes(messageId!));
     this.#deps.cache.extend(
       execution.key,
       execution.transcript,
@@ -346,7 +326,7 @@ export class ModelStep {
         at,
       })),
     );
-    return { result: this.#result(message, usage), ours: true };
+    return { result: this.#results.answered(message, usage), ours: true };
   }
 
   /** Records the failed attempt, and decides whether Temporal shall make another. */
@@ -354,7 +334,7 @@ export class ModelStep {
     if (!(error instanceof PerduraError)) throw error;
     const { said } = speaker;
     // A request that was refused costs nothing; one that was cut off costs what was said.
-    const usage = said === '' ? NO_USAGE : this.#estimate(context, said);
+    const usage = said === '' ? NO_USAGE : this.#bill.estimate(context, said);
     // An answer against its schema is worth another attempt, which is another question.
     const repair = error.type === 'Model.InvalidOutput';
     const failure: AttemptFailure = {
@@ -363,7 +343,7 @@ export class ModelStep {
       ...(repair ? { text: speaker.text('text') } : {}),
     };
     const { failures } = await this.#append(failing(this.#step, failure, usage));
-    if (error.type === 'Model.ContextOverflow') return this.#compact(usage);
+    if (error.type === 'Model.ContextOverflow') return this.#results.overflow(usage);
     const most = repair ? MAX_OUTPUT_ATTEMPTS : this.#deps.settings.maxModelAttempts;
     throw toFailure(error, (repair || isRetryable(error.type)) && failures < most);
   }
@@ -394,67 +374,4 @@ export class ModelStep {
       ...(images ? { images } : {}),
     };
   }
-
-  #result(message: AssistantMessage, usage: Usage): CallModelResult {
-    const { seq, tools } = this.#step;
-    const { sent: _sent, ...reported } = usage;
-    const preview = message.text.slice(0, PREVIEW_UNITS);
-    return {
-      outcome: message.toolCalls && message.finish !== 'interrupted' ? 'tools' : message.finish,
-      head: seq,
-      seq,
-      ...(preview ? { preview } : {}),
-      ...(preview.length === message.text.length ? { whole: true } : {}),
-      ...this.#repeated(),
-      ...(message.toolCalls ? { calls: planCalls(message.toolCalls, tools) } : {}),
-      usage: reported,
-    };
-  }
-
-  #compact(usage: Usage): CallModelResult {
-    return { outcome: 'compact', ...this.#repeated(), head: this.#step.seq - 1, seq: 0, usage };
-  }
-
-  #duplicate(): CallModelResult {
-    const head = this.#step.seq - 1;
-    return { outcome: 'duplicate', ...this.#repeated(), head, seq: 0, usage: NO_USAGE };
-  }
-
-  #repeated(): { duplicates?: readonly string[] } {
-    return this.#duplicates.length > 0 ? { duplicates: this.#duplicates } : {};
-  }
-
-  /** Whether every message of the turn was in the transcript before. */
-  #nothingNew(): boolean {
-    const { inbox } = this.#step;
-    return inbox.length > 0 && inbox.every(({ id }) => this.#duplicates.includes(id));
-  }
-
-  #estimate(context: Context, said: string): Usage {
-    return this.#priced({
-      ...NO_USAGE,
-      input: context.tokens,
-      output: estimateTokens(said),
-      estimated: true,
-    });
-  }
-
-  #priced(usage: Usage): Usage {
-    const { agent } = this.#step;
-    const { client } = this.#deps.provider(agent.provider);
-    return { ...usage, costMicros: client.price(agent.model, usage) };
-  }
-}
-
-/** Marks the calls that have run. */
-function withDone(
-  result: CallModelResult,
-  done: readonly (CallToolResult | undefined)[],
-): CallModelResult {
-  if (!result.calls) return result;
-  const calls = result.calls.map((call, index) => {
-    const preview = done[index]?.preview;
-    return preview === undefined ? call : { ...call, done: preview.slice(0, DONE_UNITS) };
-  });
-  return { ...result, calls };
 }
