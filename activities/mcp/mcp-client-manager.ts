@@ -80,16 +80,12 @@ export class MCPClientManager {
     const missing = names
       .filter((name) => name !== '*' && !this.#links.has(name))
       .map((server) => ({ server, reason: 'The configuration has no server of this name.' }));
-    const failed = this.status().filter(
-      ({ server, state }) => state === 'failed' && (names.includes('*') || names.includes(server)),
+    const away = [...this.#links].flatMap(([server, { away: reason }]) =>
+      reason !== undefined && (names.includes('*') || names.includes(server))
+        ? [{ server, reason }]
+        : [],
     );
-    return [
-      ...missing,
-      ...failed.map(({ server, lastError = 'It cannot be reached.' }) => ({
-        server,
-        reason: lastError,
-      })),
-    ];
+    return [...missing, ...away];
   }
 
   /**

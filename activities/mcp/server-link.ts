@@ -106,6 +106,12 @@ export class McpServerLink {
     return accepted.map(({ tool }) => tool);
   }
 
+  /** Why the server contributes nothing now; undefined where it does, or was not asked yet. */
+  get away(): string | undefined {
+    // Also while it is tried again in the background: nobody waits for that.
+    return this.#backoff.failing ? (this.#lastError ?? 'It cannot be reached.') : undefined;
+  }
+
   status(): McpServerStatus {
     const { offered = [], blocked = [] } = this.#list.catalogue ?? {};
     const pid = this.#connection?.pid;

@@ -62,6 +62,23 @@ describe('a server that dies', () => {
     },
   );
 
+  it('F18 mcp: server that cannot be used → said each time, also while it is tried again', async () => {
+    const { manager } = manage({ bad: oddServer('exits'), good: oddServer('good') });
+    expect(manager.unavailable(['*'])).toEqual([]);
+    const bad = { server: 'bad', reason: expect.stringContaining('exit code 3') as string };
+    await namesOf(manager);
+    const states = new Set<string>();
+    // Until an attempt in the background has been seen under way.
+    await until(async () => {
+      await namesOf(manager);
+      states.add(manager.status()[0]!.state);
+      expect(manager.unavailable(['*'])).toEqual([bad]);
+      expect(manager.unavailable(['good'])).toEqual([]);
+      return states.has('connecting');
+    });
+    expect(manager.unavailable(['nobody'])).toMatchObject([{ server: 'nobody' }]);
+  });
+
   it('F18 mcp: server that failed → left alone for a while, the caller told how long', async () => {
     const { manager, call } = manage({ bad: oddServer('exits') });
     await namesOf(manager);
