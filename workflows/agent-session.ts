@@ -17,6 +17,7 @@ import {
 import type { SessionPolicy } from '../src/contracts/activities.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
 import type { SessionInput, SessionResult } from '../src/contracts/session.js';
+import { readSessionInput } from '../src/contracts/session-input.js';
 import { local } from './calls.js';
 import { Control } from './control.js';
 import { listen } from './listen.js';
@@ -33,11 +34,12 @@ import { failureOf, Turn, until } from './turn.js';
 const TURN_EVENTS = 600;
 
 /**
- * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }` or with
- * nothing at all; talk to it through `send`, `ask` or `message`.
+ * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }`, with the message
+ * alone, or with nothing at all; talk to it through `send`, `ask` or `message`.
  */
-export async function agentSession(input?: SessionInput | null): Promise<SessionResult> {
-  const session = new Session(input ?? {});
+export async function agentSession(given?: SessionInput | string | null): Promise<SessionResult> {
+  const { input, problems } = readSessionInput(given);
+  const session = new Session(input, problems);
   session.listen();
   try {
     return await session.live();
@@ -52,13 +54,15 @@ export async function agentSession(input?: SessionInput | null): Promise<Session
 
 class Session {
   readonly #input: SessionInput;
+  readonly #problems: readonly string[];
   readonly #run: SessionRun;
   readonly #state: SessionState;
   readonly #reception: Reception;
   readonly #control: Control;
 
-  constructor(input: SessionInput) {
+  constructor(input: SessionInput, problems: readonly string[]) {
     this.#input = input;
+    this.#problems = problems;
     this.#run = new SessionRun(input);
     this.#state = this.#run.state;
     this.#reception = new Reception(this.#run);
@@ -75,7 +79,7 @@ class Session {
     this.#run.policy = policy;
     if (policy.resume) this.#state.resume(policy.resume.head, policy.resume.turn);
     if (!carried) {
-      this.#reception.takeFirst(this.#input);
+      this.#reception.takeFirst(this.#input, this.#problems);
       this.#run.introduce();
     }
     this.#run.answerOpened();

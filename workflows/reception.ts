@@ -35,8 +35,9 @@ export class Reception {
     this.#run = run;
   }
 
-  /** The messages that the session was started with. */
-  takeFirst({ message, messages = [] }: SessionInput): void {
+  /** The messages that the session was started with, and what of its input was of no use. */
+  takeFirst({ message, messages = [] }: SessionInput, problems: readonly string[]): void {
+    for (const problem of problems) this.#notice(problem);
     const more: readonly unknown[] = Array.isArray(messages) ? messages : [messages];
     for (const first of [...(message === undefined ? [] : [message]), ...more]) {
       try {
@@ -156,8 +157,12 @@ export class Reception {
 
   /** A signal has no answer: the log and the details say why the message was not taken. */
   #refuse(reason: string): void {
-    log.warn('message refused', { ...this.#run.key, reason });
-    this.#run.details.notice(`A message was refused: ${reason}`);
+    this.#notice(`A message was refused: ${reason}`);
+  }
+
+  #notice(text: string): void {
+    log.warn(text, { ...this.#run.key });
+    this.#run.details.notice(text);
     this.#run.show();
   }
 }

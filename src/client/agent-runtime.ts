@@ -12,7 +12,7 @@ import { readSettings, type Settings } from '../config/environment.js';
 import { localProfile, readTemporalProfile } from '../config/temporal-profile.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { PerduraError } from '../contracts/failures.js';
-import type { SessionKey } from '../contracts/ids.js';
+import { isSessionName, sessionOf, type SessionKey } from '../contracts/ids.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import type { LiveBus } from '../live/bus.js';
@@ -57,6 +57,7 @@ export class AgentRuntime implements AsyncDisposable {
   readonly #client: Client;
   readonly #database: Database;
   readonly #bus: LiveBus;
+  readonly #closed = new AbortController();
   readonly #owned: { connection: boolean; bus: boolean };
 
   private constructor(parts: {
@@ -129,12 +130,13 @@ export class AgentRuntime implements AsyncDisposable {
   /**
    * Starts a session, or takes the one that runs under the name. With a message both happen
    * in one call to Temporal (update-with-start), so that no caller meets an empty session.
-   * Rejects with `Session.Closed` when a session of that name has ended, and with
+   * Rejects with `Session.Closed` when a session of that name has ended, with `Config.Invalid` for
+   * a name that is none, and with
    * `Store.Unavailable` while the database is down: a session that nobody can open is not begun.
    */
   async start(options: StartOptions = {}): Promise<Session> {
     await checkAnswers(this.#database);
-    const key = { tenant: this.tenant, session: options.session ?? newSessionName() };
+    const key = this.#key(options.session ?? newSessionName());
     const input: SessionInput = {
       ...(options.agent === undefined ? {} : { agent: options.agent }),
       ...(options.title === undefined ? {} : { title: options.title }),
@@ -154,14 +156,24 @@ export class AgentRuntime implements AsyncDisposable {
 
   /** A session by name, without looking whether there is one. */
   session(name: string): Session {
-    return this.#session({ tenant: this.tenant, session: name });
+    return this.#session(this.#key(name));
   }
 
-  /** A session that may have been started by hand, under any workflow id. */
+  /**
+   * A session by its name, or by its workflow id where it was started by hand under one of another
+   * making. Does not say whether there is one: `record()` of it does.
+   */
   async find(name: string): Promise<Session> {
-    const record = await new SessionCatalogue(this.#database).get(this.tenant, name);
-    const key = { tenant: this.tenant, session: name };
-    return this.#session(key, record?.workflowId);
+    const catalogue = new SessionCatalogue(this.#database);
+    const byWorkflow = sessionOf(name);
+    const record =
+      (await catalogue.get(this.tenant, name)) ??
+      (byWorkflow.tenant === this.tenant
+        ? await catalogue.get(this.tenant, byWorkflow.session)
+        : undefined);
+    return record
+      ? this.#session({ tenant: this.tenant, session: record.session }, record.workflowId)
+      : this.session(name);
   }
 
   /** Sessions of the tenant, the newest first. */
@@ -171,8 +183,14 @@ export class AgentRuntime implements AsyncDisposable {
     return new SessionCatalogue(this.#database).list(this.tenant, options);
   }
 
-  /** Closes what `connect` opened. Sessions go on; streams that are read end or fail. */
+  /** Closes what `connect` opened. Sessions go on; streams that are read end. */
   async close(): Promise<void> {
+    this.#closed.abort(
+      new PerduraError(
+        'Session.Closed',
+        'The runtime was closed: connect again, and read on with the number of the last event.',
+      ),
+    );
     if (this.#owned.bus) await this.#bus.close();
     await this.#database.close();
     if (this.#owned.connection) await this.#client.connection.close();
@@ -183,6 +201,14 @@ export class AgentRuntime implements AsyncDisposable {
     await this.close();
   }
 
+  #key(session: string): SessionKey {
+    if (isSessionName(session)) return { tenant: this.tenant, session };
+    throw new PerduraError(
+      'Config.Invalid',
+      `${JSON.stringify(session)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`,
+    );
+  }
+
   #session(key: SessionKey, workflowId?: string): Session {
     const parts = {
       client: this.#client,
@@ -190,6 +216,7 @@ export class AgentRuntime implements AsyncDisposable {
       database: this.#database,
       bus: this.#bus,
       key,
+      closed: this.#closed.signal,
     };
     return new Session(parts, workflowId);
   }

@@ -190,7 +190,8 @@ export function wellFormed(text: string): string {
 function kindOf(value: unknown): string {
   if (value === null) return 'null';
   if (value === undefined) return 'missing';
-  return Array.isArray(value) ? 'an array' : `a ${typeof value}`;
+  if (Array.isArray(value)) return 'an array';
+  return typeof value === 'object' ? 'an object' : `a ${typeof value}`;
 }
 
 /** Length in UTF-8 bytes, without TextEncoder (the sandbox has none by type). */

@@ -1,12 +1,14 @@
 import { randomUUID } from 'node:crypto';
 import { Client, Connection } from '@temporalio/client';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import { SessionCatalogue } from '../../../src/store/session-catalogue.js';
 import { openDatabase } from '../../../src/store/database.js';
 import { sessionOf } from '../../../src/contracts/ids.js';
 import { TranscriptStore } from '../../../src/store/transcript-store.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, saidTexts, userTexts } from '../../support/observe.js';
+import { metadataOf } from '../../support/shown.js';
 
 describe('a plain Temporal client', () => {
   let h: Harness;
@@ -68,6 +70,43 @@ describe('a plain Temporal client', () => {
       }),
     ).toMatchObject({ turn: 3, agent: 'assistant' });
     expect(await handle.query('transcriptHead')).toMatchObject({ head: 6 });
+  });
+
+  it('start: with text alone → that is the first message', async () => {
+    const handle = await start(['hello there']);
+    const rows = await said(handle.workflowId, 1);
+    expect(userTexts(rows)).toEqual(['hello there']);
+  });
+
+  it.each([
+    [42, 'The input is 42: use text, or'],
+    [true, 'The input is true: use text, or'],
+    [{ foo: 1 }, 'The input has a field "foo", which is none'],
+  ])('start: with %j → a session, whose page in the UI says what is wrong', async (input, why) => {
+    const handle = await start([input]);
+    expect(await handle.executeUpdate('ask', { args: ['hi'] })).toMatchObject({ text: 're: hi' });
+    expect((await metadataOf(handle)).currentDetails).toContain(why);
+  });
+
+  it('find: by the id of its workflow → the session, under its own name', async () => {
+    const handle = await start(['hello']);
+    await said(handle.workflowId, 1);
+    const runtime = await AgentRuntime.connect({
+      temporalAddress: inject('temporalAddress'),
+      databaseUrl: inject('databaseUrl'),
+      taskQueue: h.taskQueue,
+    });
+    try {
+      const { session: name } = sessionOf(handle.workflowId);
+      for (const known of [handle.workflowId, name]) {
+        const session = await runtime.find(known);
+        expect([session.id, session.workflowId]).toEqual([name, handle.workflowId]);
+      }
+      const session = await runtime.find(handle.workflowId);
+      expect(await session.ask('again')).toMatchObject({ turn: 2, text: 're: again' });
+    } finally {
+      await runtime.close();
+    }
   });
 
   it('start: with nothing at all → the agent `assistant`', async () => {
