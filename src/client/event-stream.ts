@@ -33,6 +33,8 @@ export async function* streamEvents(
 ): AsyncGenerator<StreamItem, void, undefined> {
   const tracker = new DeltaTracker();
   let last = after;
+  /** The last event that was read is the end of the session. */
+  let over = false;
   const readNew = async function* (): AsyncGenerator<StreamItem> {
     for (;;) {
       const events = await readEvents(database, key.tenant, key.session, {
@@ -41,6 +43,7 @@ export async function* streamEvents(
       });
       for (const event of events) {
         last = event.n;
+        over = event.type === 'session.ended';
         yield* tracker.event(event);
         yield event;
       }
@@ -58,6 +61,7 @@ export async function* streamEvents(
   signal?.addEventListener('abort', abort);
   try {
     yield* readNew();
+    if (over || (last === after && (await isEnd(database, key, after)))) return;
     // Someone may be speaking: ask to hear what was said so far. A reader who comes back has had
     // the beginning of the step before, so only the speaker can tell.
     if (tracker.speaking || after > 0) await askAgain(bus, key);
@@ -75,12 +79,23 @@ export async function* streamEvents(
         else if (message.type === 'wake') wake = true;
       }
       if (wake) yield* readNew();
+      if (over) return;
       if (gap && tracker.speaking) await askAgain(bus, key);
     }
+  } catch (error) {
+    // Whoever leaves may close the connection at once.
+    if (!signal?.aborted) throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
     unsubscribe();
   }
+}
+
+/** Whether the session has ended with the event that the reader has seen last. */
+async function isEnd(database: Database, key: SessionKey, n: number): Promise<boolean> {
+  if (n === 0) return false;
+  const [event] = await readEvents(database, key.tenant, key.session, { after: n - 1, limit: 1 });
+  return event?.n === n && event.type === 'session.ended';
 }
 
 async function askAgain(bus: LiveBus, key: SessionKey): Promise<void> {

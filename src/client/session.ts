@@ -27,6 +27,8 @@ export interface SessionParts extends Starter {
   readonly database: Database;
   readonly bus: LiveBus;
   readonly key: SessionKey;
+  /** Aborted when the runtime is closed. */
+  readonly closed: AbortSignal;
 }
 
 /** A message to an agent: text, or text with an id of the sender's making. */
@@ -134,17 +136,20 @@ export class Session {
       if (ending) return ending;
     }
     options.signal?.throwIfAborted();
+    this.#parts.closed.throwIfAborted();
     throw new PerduraError('Session.Closed', `Session ${this.id} ended before it answered.`);
   }
 
   /**
    * What happens in the session: durable events, numbered, and live deltas between them.
    * Resumes with the number of the last event seen; deltas that the reader has are not
-   * repeated, those of a superseded attempt are announced.
+   * repeated, those of a superseded attempt are announced. It goes on until the session has
+   * ended, the signal is aborted, or the runtime is closed.
    */
   events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
-    const { database, bus, key } = this.#parts;
-    return streamEvents(database, bus, key, options);
+    const { database, bus, key, closed } = this.#parts;
+    const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    return streamEvents(database, bus, key, { ...options, signal });
   }
 
   /** The messages of the session, oldest first. */

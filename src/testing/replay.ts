@@ -2,12 +2,16 @@
  * Replays recorded histories against the workflows of this build, or of an application: what
  * proves that new code can be deployed under running sessions. Needs no server.
  *
+ *     const handle = runtime.temporal.workflow.getHandle(session.workflowId);
+ *     await replayHistory(await handle.fetchHistory());
+ *
  *     temporal workflow show --workflow-id … --output json > history.json
- *     await replayHistory(JSON.parse(await readFile('history.json', 'utf8')));
+ *     await replayHistory(await readFile('history.json', 'utf8'));
  */
 import { Worker, type WorkflowBundleOption } from '@temporalio/worker';
-import { historyFromJSON } from '@temporalio/common/lib/proto-utils.js';
+import { historyFromJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import { buildBundle } from '../../worker/bundle.js';
+import { installRuntime } from '../../worker/runtime.js';
 
 export interface ReplayOptions {
   /** Default: made from the sources of this build. */
@@ -19,14 +23,20 @@ export interface ReplayOptions {
 let bundle: Promise<{ code: string }> | undefined;
 
 /**
- * Replays one history, as JSON. Rejects with Temporal's `DeterminismViolationError` where the
- * code would do something else than was recorded.
+ * Replays one history: what Temporal's client fetches, or JSON (parsed or not) as its CLI and UI
+ * write it. Rejects with Temporal's `DeterminismViolationError` where the code would do something
+ * else than was recorded.
  */
-export async function replayHistory(history: unknown, options: ReplayOptions = {}): Promise<void> {
+export async function replayHistory(given: unknown, options: ReplayOptions = {}): Promise<void> {
+  const history: unknown = typeof given === 'string' ? JSON.parse(given) : given;
   const events = eventsOf(history);
   const workflowId = options.workflowId ?? recordedId(events[0]) ?? 'perdura.default.replay';
+  installRuntime('error');
   const workflowBundle = options.workflowBundle ?? (await (bundle ??= buildBundle()));
-  await Worker.runReplayHistory({ workflowBundle }, historyFromJSON({ events }), workflowId);
+  // In JSON the types of events have names.
+  const fetched = typeof (events[0] as { eventType?: unknown } | null)?.eventType === 'number';
+  const replayed = fetched ? (history as History) : historyFromJSON({ events });
+  await Worker.runReplayHistory({ workflowBundle }, replayed, workflowId);
 }
 
 function eventsOf(history: unknown): readonly unknown[] {

@@ -1,4 +1,5 @@
-import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+import { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { StreamItem } from '../../../src/contracts/events.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, Reader } from '../../support/observe.js';
@@ -128,5 +129,40 @@ describe('readers', () => {
     await session.send('y');
     await reader.until(session, 'turn.completed', (item) => 'turn' in item && item.turn === 2);
     expect(reader.shown.get('2.1')).toBe(text('e'));
+  });
+
+  const read = async (items: AsyncIterable<StreamItem>) => {
+    const types: string[] = [];
+    for await (const item of items) types.push(item.type);
+    return types;
+  };
+
+  it('F26 reader: the session ends → so does the stream, also for who comes later', async () => {
+    h.model.enqueue('hi');
+    const session = await h.runtime.start();
+    const whole = read(session.events());
+    await session.ask('hello');
+    await session.end();
+    expect((await whole).at(-1)).toBe('session.ended');
+    const { lastEvent } = (await session.record())!;
+    expect((await read(session.events({ after: lastEvent - 1 }))).at(-1)).toBe('session.ended');
+    expect(await read(session.events({ after: lastEvent }))).toEqual([]);
+  });
+
+  it('F26 reader: the runtime is closed → the stream ends, who waits for an answer is told why', async () => {
+    const runtime = await AgentRuntime.connect({
+      temporalAddress: inject('temporalAddress'),
+      databaseUrl: inject('databaseUrl'),
+      tenant: h.tenant,
+      taskQueue: h.taskQueue,
+    });
+    h.model.enqueue({ text: text('f'), hang: 3 });
+    const session = await runtime.start();
+    const waiting = session.ask('x').catch((error: unknown) => error);
+    const whole = read(session.events());
+    await eventually(async () => (await session.record())?.state === 'running');
+    await runtime.close();
+    expect(await whole).toContain('turn.started');
+    expect(await waiting).toMatchObject({ type: 'Session.Closed', message: /runtime was closed/ });
   });
 });

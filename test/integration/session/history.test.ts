@@ -1,8 +1,10 @@
 /** What a session costs Temporal, and what a worker without a memory makes of it. */
+import { historyToJSON } from '@temporalio/common/lib/proto-utils.js';
 import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { Session } from '../../../src/client/session.js';
+import { replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, saidTexts, userTexts } from '../../support/observe.js';
 
@@ -47,6 +49,21 @@ describe('history', () => {
     // Sequence numbers gain digits, and the test server splits workflow tasks as it likes; with the
     // transcript in the history it would be six times as much.
     expect(late / early).toBeLessThan(1.2);
+  });
+
+  it('history: as Temporal’s client fetches it → replays, from JSON too', async () => {
+    h = await Harness.start();
+    const session = await h.runtime.start();
+    h.model.enqueue('hello');
+    await session.ask('hi');
+    const history = await h.runtime.temporal.workflow.getHandle(session.workflowId).fetchHistory();
+    await replayHistory(history);
+    await replayHistory(historyToJSON(history));
+    for (const event of history.events!) {
+      const scheduled = event.activityTaskScheduledEventAttributes;
+      if (scheduled) scheduled.activityType = { name: 'somethingElse' };
+    }
+    await expect(replayHistory(history)).rejects.toThrow(/determinis/i);
   });
 
   it('F30 cache of 2 workflows: eight sessions talk at once → the same results', async () => {
