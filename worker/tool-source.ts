@@ -42,7 +42,7 @@ export function createToolSource(parts: {
       made.set(agent.name, { version, remote, tools });
       return tools;
     },
-    unavailable: (agent) => (agent.mcp.length > 0 && mcp?.unavailable(agent.mcp)) || [],
+    unavailable: (agent) => mcp?.unavailable(agent.mcp) ?? [],
     async withheld(agent, name) {
       const [server = ''] = name.split('__');
       const allowed = agent.mcp.includes('*') || agent.mcp.includes(server);

@@ -3,7 +3,7 @@
  * loaded when it is called: most need no Temporal worker and no database.
  */
 import { Command } from 'commander';
-import { isSessionName } from '../contracts/ids.js';
+import { isSessionName, noSessionName } from '../contracts/ids.js';
 import { UsageError, type Context } from './context.js';
 import type { TalkOptions } from './talk.js';
 
@@ -175,7 +175,5 @@ function addMcp(program: Command, runner: Runner): void {
 
 function sessionName(value: string): string {
   if (isSessionName(value)) return value;
-  throw new UsageError(
-    `${JSON.stringify(value)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`,
-  );
+  throw new UsageError(noSessionName(value));
 }

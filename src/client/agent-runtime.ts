@@ -7,12 +7,13 @@
  *     await runtime.close(); // or `await using runtime = …`
  */
 import { randomBytes } from 'node:crypto';
+import { setMaxListeners } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import { readSettings, type Settings } from '../config/environment.js';
 import { localProfile, readTemporalProfile } from '../config/temporal-profile.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { PerduraError } from '../contracts/failures.js';
-import { isSessionName, sessionOf, type SessionKey } from '../contracts/ids.js';
+import { isSessionName, noSessionName, sessionOf, type SessionKey } from '../contracts/ids.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import type { LiveBus } from '../live/bus.js';
@@ -74,6 +75,8 @@ export class AgentRuntime implements AsyncDisposable {
     this.#database = parts.database;
     this.#bus = parts.bus;
     this.#owned = parts.owned;
+    // Every stream that is read listens to it, and there may be thousands.
+    setMaxListeners(0, this.#closed.signal);
   }
 
   /**
@@ -203,10 +206,7 @@ export class AgentRuntime implements AsyncDisposable {
 
   #key(session: string): SessionKey {
     if (isSessionName(session)) return { tenant: this.tenant, session };
-    throw new PerduraError(
-      'Config.Invalid',
-      `${JSON.stringify(session)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`,
-    );
+    throw new PerduraError('Config.Invalid', noSessionName(session));
   }
 
   #session(key: SessionKey, workflowId?: string): Session {

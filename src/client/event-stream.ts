@@ -32,18 +32,21 @@ export async function* streamEvents(
   { after = 0, live = true, signal }: EventsOptions = {},
 ): AsyncGenerator<StreamItem, void, undefined> {
   const tracker = new DeltaTracker();
-  let last = after;
+  /** Number of the last event that was read: at first the one before the reader's own last one. */
+  let read = Math.max(0, after - 1);
   /** The last event that was read is the end of the session. */
   let over = false;
   const readNew = async function* (): AsyncGenerator<StreamItem> {
     for (;;) {
       const events = await readEvents(database, key.tenant, key.session, {
-        after: last,
+        after: read,
         limit: BATCH,
       });
       for (const event of events) {
-        last = event.n;
+        read = event.n;
         over = event.type === 'session.ended';
+        // The reader has it; whether it is the end is told by no other question.
+        if (event.n <= after) continue;
         yield* tracker.event(event);
         yield event;
       }
@@ -61,7 +64,7 @@ export async function* streamEvents(
   signal?.addEventListener('abort', abort);
   try {
     yield* readNew();
-    if (over || (last === after && (await isEnd(database, key, after)))) return;
+    if (over) return;
     // Someone may be speaking: ask to hear what was said so far. A reader who comes back has had
     // the beginning of the step before, so only the speaker can tell.
     if (tracker.speaking || after > 0) await askAgain(bus, key);
@@ -89,13 +92,6 @@ export async function* streamEvents(
     signal?.removeEventListener('abort', abort);
     unsubscribe();
   }
-}
-
-/** Whether the session has ended with the event that the reader has seen last. */
-async function isEnd(database: Database, key: SessionKey, n: number): Promise<boolean> {
-  if (n === 0) return false;
-  const [event] = await readEvents(database, key.tenant, key.session, { after: n - 1, limit: 1 });
-  return event?.n === n && event.type === 'session.ended';
 }
 
 async function askAgain(bus: LiveBus, key: SessionKey): Promise<void> {

@@ -34,6 +34,11 @@ export function isSessionName(value: string): boolean {
   return SESSION.test(value);
 }
 
+/** What is wrong with a name that is none. */
+export function noSessionName(value: string): string {
+  return `${JSON.stringify(value)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`;
+}
+
 /** The workflow id of a session. The dots cannot occur in either part, so no two keys share an id. */
 export function workflowIdOf({ tenant, session }: SessionKey): string {
   if (!isTenant(tenant)) {
@@ -41,11 +46,7 @@ export function workflowIdOf({ tenant, session }: SessionKey): string {
       `"${tenant}" is not a tenant: use 1 to 40 of a-z, 0-9 and "-", with no "-" at either end.`,
     );
   }
-  if (!isSessionName(session)) {
-    throw new RangeError(
-      `"${session}" is not a session name: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`,
-    );
-  }
+  if (!isSessionName(session)) throw new RangeError(noSessionName(session));
   return `perdura.${tenant}.${session}`;
 }
 

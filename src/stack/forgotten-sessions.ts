@@ -2,7 +2,6 @@
  * Temporal's Java test server keeps workflows in memory. When it begins, no session runs, whatever
  * the catalogue says of the time before.
  */
-import { randomUUID } from 'node:crypto';
 import { channelOf } from '../live/bus.js';
 import { openDatabase } from '../store/database.js';
 import { giveUpAttempts } from '../store/attempts.js';
@@ -22,20 +21,19 @@ export async function settleForgottenSessions(
   try {
     const transcripts = new TranscriptStore(database);
     let query = database.db
-      .selectFrom('perdura.sessions')
-      .where('state', 'in', ['running', 'paused'])
-      .select(['tenant', 'session', 'transcript', 'agent', 'workflow_id as workflowId']);
-    if (ofTenant !== undefined) query = query.where('tenant', '=', ofTenant);
-    const rows = await query.execute();
-    for (const row of rows) {
-      const { tenant, session, transcript } = row;
+      .selectFrom('perdura.sessions as s')
+      .innerJoin('perdura.transcripts as t', (join) =>
+        join.onRef('t.tenant', '=', 's.tenant').onRef('t.transcript', '=', 's.transcript'),
+      )
+      .where('s.state', 'in', ['running', 'paused'])
+      .select(['s.tenant', 's.session', 's.transcript', 't.run']);
+    if (ofTenant !== undefined) query = query.where('s.tenant', '=', ofTenant);
+    for (const { tenant, session, transcript, run } of await query.execute()) {
       const key = { tenant, session };
-      // A life of its own: whatever still writes for the one before is fenced.
-      const run = `forgotten-${randomUUID()}`;
-      const { head } = await transcripts.openSession({ ...row, run });
       await giveUpAttempts(database, key);
+      // A note in the name of the run that is gone: it fences nothing, should that run be elsewhere.
       await transcripts.append(
-        { ...key, transcript, run, stage: 0, head },
+        { ...key, transcript, run, head: 0 },
         {
           channel: channelOf(key),
           events: await lostTurn(database, key),

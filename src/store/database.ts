@@ -54,6 +54,14 @@ interface EventsTable {
   at: Timestamp;
 }
 
+interface TranscriptsTable {
+  tenant: string;
+  transcript: string;
+  session: string;
+  /** Of the workflow that writes it. */
+  run: string;
+}
+
 interface AttemptsTable {
   tenant: string;
   session: string;
@@ -121,6 +129,7 @@ export interface Tables {
   'perdura.sessions': SessionsTable;
   'perdura.messages': MessagesTable;
   'perdura.events': EventsTable;
+  'perdura.transcripts': TranscriptsTable;
   'perdura.attempts': AttemptsTable;
   'perdura.tool_runs': ToolRunsTable;
   'perdura.artifacts': ArtifactsTable;

@@ -8,7 +8,6 @@ import { randomBytes } from 'node:crypto';
 import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { fileURLToPath } from 'node:url';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
@@ -21,8 +20,8 @@ import { migrate } from '../../../src/store/migrate.js';
 import { Ledger } from '../../../src/testing/ledger.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
 import { buildBundle } from '../../../worker/bundle.js';
-import { CACHED_WORKFLOWS_ENVIRONMENT } from '../../support/cached-workflows.js';
 import { seeded } from '../../support/random.js';
+import { workerProcessEnvironment } from '../../support/worker-process.js';
 
 const KILLS = Number(process.env.PERDURA_SWEEP_KILLS ?? 20);
 const MESSAGES = Number(process.env.PERDURA_SWEEP_MESSAGES ?? 500);
@@ -91,17 +90,13 @@ describe('kill sweep', () => {
     // In the middle of the tool: the ledger has written, the tool has not yet heard so.
     ledger.onEntry(({ pid }) => onProgress(pid));
     const environment = () => ({
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      TEMPORAL_NAMESPACE: 'default',
-      DATABASE_URL: inject('databaseUrl'),
-      OPENAI_BASE_URL: model.baseUrl,
-      OPENAI_API_KEY: 'test',
-      CHAOS_LEDGER: ledger.url,
-      PERDURA_CONFIG: fileURLToPath(new URL('../../fixtures/chaos.config.ts', import.meta.url)),
-      PERDURA_TASK_QUEUE: name,
+      ...workerProcessEnvironment({
+        modelUrl: model.baseUrl,
+        ledgerUrl: ledger.url,
+        taskQueue: name,
+      }),
       // Each session continues as new every few turns, so kills fall into that too (F4).
       PERDURA_HISTORY_LIMIT: '120',
-      ...CACHED_WORKFLOWS_ENVIRONMENT,
     });
     const module = compiledModule('worker/main.js');
     workers.push(

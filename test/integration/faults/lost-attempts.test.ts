@@ -1,6 +1,5 @@
 /** What is on record of attempts that nobody ends: their worker was killed, or their cluster is gone. */
 import { randomBytes } from 'node:crypto';
-import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
@@ -12,9 +11,9 @@ import { openDatabase } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { startTestStack, type TestStack } from '../../../src/testing/test-stack.js';
-import { CACHED_WORKFLOWS_ENVIRONMENT } from '../../support/cached-workflows.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, userTexts } from '../../support/observe.js';
+import { workerProcessEnvironment } from '../../support/worker-process.js';
 
 async function attemptsOf({ tenant, id }: Session) {
   const database = openDatabase(inject('databaseUrl'), { maxConnections: 1 });
@@ -44,17 +43,7 @@ describe('a worker that is killed while the model speaks', () => {
     worker = await supervise({
       name: 'worker',
       module: compiledModule('worker/main.js'),
-      environment: () => ({
-        TEMPORAL_ADDRESS: inject('temporalAddress'),
-        TEMPORAL_NAMESPACE: 'default',
-        DATABASE_URL: inject('databaseUrl'),
-        OPENAI_BASE_URL: model.baseUrl,
-        OPENAI_API_KEY: 'test',
-        PERDURA_CONFIG: fileURLToPath(new URL('../../fixtures/chaos.config.ts', import.meta.url)),
-        CHAOS_LEDGER: 'http://127.0.0.1:9',
-        PERDURA_TASK_QUEUE: name,
-        ...CACHED_WORKFLOWS_ENVIRONMENT,
-      }),
+      environment: () => workerProcessEnvironment({ modelUrl: model.baseUrl, taskQueue: name }),
     });
     runtime = await AgentRuntime.connect({
       temporalAddress: inject('temporalAddress'),
@@ -153,6 +142,11 @@ describe('a session whose Temporal cluster is gone', () => {
     await settleForgottenSessions(inject('databaseUrl'), session.tenant);
     await lost(session);
     expect(await session.record()).toMatchObject({ state: 'idle', turns: 1 });
+    // Nothing is fenced: where the workflow is elsewhere after all, it goes on.
+    await gone.runtime.session(session.id).interrupt();
+    gone.model.enqueue('still here');
+    const { text } = await gone.runtime.session(session.id).ask('Are you there?');
+    expect(text).toBe('still here');
     expect(await other.record()).toEqual(before);
   });
 });

@@ -148,6 +148,23 @@ describe('readers', () => {
     expect(await read(session.events({ after: lastEvent }))).toEqual([]);
   });
 
+  it('F26 reader: thirty at once → no warning of listeners that leak', async () => {
+    const warnings: string[] = [];
+    const warn = ({ name }: Error) => void warnings.push(name);
+    process.on('warning', warn);
+    try {
+      h.model.enqueue('hi');
+      const session = await h.runtime.start();
+      const all = Array.from({ length: 30 }, () => read(session.events()));
+      await session.ask('hello');
+      await session.end();
+      await Promise.all(all);
+      expect(warnings).not.toContain('MaxListenersExceededWarning');
+    } finally {
+      process.off('warning', warn);
+    }
+  });
+
   it('F26 reader: the runtime is closed → the stream ends, who waits for an answer is told why', async () => {
     const runtime = await AgentRuntime.connect({
       temporalAddress: inject('temporalAddress'),
