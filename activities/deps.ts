@@ -34,7 +34,7 @@ export interface ActivitySettings {
   readonly heartbeatTimeoutMs: number;
   /** Attempts of one step that the provider may fail. */
   readonly maxModelAttempts: number;
-  /** See `SessionPolicy.historyLimit`. */
+  /** See `SessionSettings.historyLimit`. */
   readonly historyLimit: number;
   /** Whether the server has the search attributes. */
   readonly searchAttributes: boolean;

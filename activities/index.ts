@@ -1,15 +1,15 @@
 /** The activities of a session, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
-import { callModel } from './call-model.js';
-import { callTool } from './call-tool.js';
-import { compact } from './compact.js';
+import { callModel } from './session/call-model.js';
+import { callTool } from './session/call-tool.js';
+import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
 import { withFailures } from './failures.js';
-import { ModelTools } from './model-tools.js';
-import * as writes from './session-writes.js';
-import { Speakers } from './speaker.js';
-import { ToolExecutor } from './tools/tool-executor.js';
-import { TranscriptCache } from './transcript-cache.js';
+import { ModelTools } from '../src/tools/model-tools.js';
+import * as writes from './session/session-writes.js';
+import { Speakers } from './session/speaker.js';
+import { ToolExecutor } from '../src/tools/tool-executor.js';
+import { TranscriptCache } from './session/transcript-cache.js';
 
 export type { ActivityDeps, ActivitySettings } from './deps.js';
 

@@ -87,23 +87,17 @@ export {
 export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './contracts/mcp.js';
 
 // Parts that also work by themselves
-export { ToolExecutor, type ToolOutcome } from '../activities/tools/tool-executor.js';
-export { ToolRegistry, type ToolRegistryChange } from '../activities/tools/tool-registry.js';
-export {
-  MCPClientManager,
-  type MCPClientManagerOptions,
-} from '../activities/mcp/mcp-client-manager.js';
-export { createLLMClient } from '../activities/llm/openai-client.js';
+export { ToolExecutor, type ToolOutcome } from './tools/tool-executor.js';
+export { ToolRegistry, type ToolRegistryChange } from './tools/tool-registry.js';
+export { MCPClientManager, type MCPClientManagerOptions } from './mcp/mcp-client-manager.js';
+export { createLLMClient } from './llm/openai-client.js';
 export {
   ContextManager,
   type CompactionPlan,
   type ContextManagerOptions,
   type ContextTranscript,
-} from '../activities/context-manager.js';
-export type {
-  Context as ModelContext,
-  Room as ContextRoom,
-} from '../activities/context-builder.js';
+} from './context/context-manager.js';
+export type { ModelContext, ContextRoom } from './context/context-builder.js';
 export type {
   LLMClient,
   ModelCallOptions,

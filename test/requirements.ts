@@ -15,7 +15,7 @@ export interface Requirement {
 
 const at = {
   context: 'test/integration/faults/context.test.ts',
-  contextManager: 'test/unit/workflow/context-manager.test.ts',
+  contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
@@ -37,7 +37,7 @@ const at = {
   registry: 'test/unit/tools/tool-registry.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
   spills: 'test/integration/store/spills.test.ts',
-  states: 'test/unit/workflow/agent-state-machine.test.ts',
+  states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
   wakeUp: 'test/integration/session/wake-up.test.ts',

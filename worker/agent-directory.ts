@@ -3,7 +3,7 @@ import { PerduraError } from '../src/contracts/failures.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { AgentDirectory } from '../activities/deps.js';
-import { createLLMClient } from '../activities/llm/openai-client.js';
+import { createLLMClient } from '../src/llm/openai-client.js';
 
 export function agentDirectory({ agents, file }: ResolvedConfig): AgentDirectory {
   const byName = new Map(agents.map((agent) => [agent.name, agent]));

@@ -3,7 +3,7 @@ import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { ToolSource } from '../activities/deps.js';
-import { combineTools, type ToolRegistry } from '../activities/tools/tool-registry.js';
+import { combineTools, type ToolRegistry } from '../src/tools/tool-registry.js';
 
 /** What a tool source asks of the MCP servers. */
 export interface McpTools {

@@ -14,7 +14,7 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { SessionPolicy } from '../src/contracts/activities.js';
+import type { SessionSettings } from '../src/contracts/activities.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
 import type { SessionInput, SessionResult } from '../src/contracts/session.js';
 import { readSessionInput } from '../src/contracts/session-input.js';
@@ -39,7 +39,7 @@ const TURN_EVENTS = 600;
  */
 export async function agentSession(given?: SessionInput | string | null): Promise<SessionResult> {
   const { input, problems } = readSessionInput(given);
-  const session = new Session(input, problems);
+  const session = new SessionLoop(input, problems);
   session.listen();
   try {
     return await session.live();
@@ -52,7 +52,7 @@ export async function agentSession(given?: SessionInput | string | null): Promis
   }
 }
 
-class Session {
+class SessionLoop {
   readonly #input: SessionInput;
   readonly #problems: readonly string[];
   readonly #run: SessionRun;
@@ -99,7 +99,7 @@ class Session {
   }
 
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
-  async #open(): Promise<SessionPolicy> {
+  async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
     const { title } = this.#run;
     const { head, stage, turn } = this.#state;

@@ -15,7 +15,7 @@ import {
   type CallToolResult,
   type PlannedCall,
   type SessionActivities,
-  type SessionPolicy,
+  type SessionSettings,
 } from '../src/contracts/activities.js';
 
 /**
@@ -45,7 +45,7 @@ export const regular = proxyActivities<Pick<SessionActivities, 'readAnswer'>>({
 });
 
 export function modelCalls(
-  policy: SessionPolicy,
+  policy: SessionSettings,
   summary: string,
 ): Pick<SessionActivities, 'callModel' | 'compact'> {
   return proxyActivities<SessionActivities>({
@@ -62,7 +62,7 @@ export function modelCalls(
 export function runTool(
   call: PlannedCall,
   input: CallToolInput,
-  policy: SessionPolicy | undefined,
+  policy: SessionSettings | undefined,
 ): Promise<CallToolResult> {
   const shared = {
     // The tool's own deadline comes first; this one is for a worker that is gone.

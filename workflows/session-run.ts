@@ -12,7 +12,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { SEARCH_ATTRIBUTES, type SessionPolicy } from '../src/contracts/activities.js';
+import { SEARCH_ATTRIBUTES, type SessionSettings } from '../src/contracts/activities.js';
 import type { FailureType } from '../src/contracts/failures.js';
 import { sessionOf } from '../src/contracts/ids.js';
 import type { SessionInput } from '../src/contracts/session.js';
@@ -30,7 +30,7 @@ export class SessionRun {
   readonly state: SessionState;
   readonly details: Details;
   /** The agent's limits and the worker's settings; `undefined` until the session is open. */
-  policy: SessionPolicy | undefined;
+  policy: SessionSettings | undefined;
   /** Set once the session is to end: nothing is accepted any more. */
   ending: { reason?: string } | undefined;
   /** Handled so far in this run. */

@@ -16,7 +16,7 @@ import {
   type CallModelInput,
   type CallModelResult,
   type PlannedCall,
-  type SessionPolicy,
+  type SessionSettings,
   type WritePlace,
 } from '../src/contracts/activities.js';
 import type { FailureInfo, FailureType } from '../src/contracts/failures.js';
@@ -36,7 +36,7 @@ export class TurnFailed extends Error {
 /** What a turn needs from the session around it. */
 export interface TurnSurroundings {
   readonly state: SessionState;
-  readonly policy: SessionPolicy;
+  readonly policy: SessionSettings;
   readonly agent: string;
   readonly paused: () => boolean;
   /** Whether the history has grown so far that the turn should go on in another run. */

@@ -4,7 +4,7 @@ import type { DeclaredAgent } from './agent-yaml.js';
 import { didYouMean } from '../contracts/near-names.js';
 import type { Problem } from './problems.js';
 
-/** The tool that every agent has; see `activities/tools/artifact-tool.ts`. */
+/** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
 const ALWAYS_THERE = 'read_artifact';
 
 /** The names that agents may refer to. */

@@ -33,7 +33,7 @@ export interface OpenSessionInput {
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */
-export interface SessionPolicy {
+export interface SessionSettings {
   readonly limits: AgentLimits;
   readonly unread: 'all' | 'one';
   /** Longest model call, ms. */
@@ -190,7 +190,7 @@ export interface SpillInput {
 /** The activities of a session. */
 export interface SessionActivities {
   /** Enters the session in the catalogue, takes over its transcript, reads the agent's policy. */
-  openSession(input: OpenSessionInput): Promise<SessionPolicy>;
+  openSession(input: OpenSessionInput): Promise<SessionSettings>;
   /** One step or several: writes the inbox, builds the context, calls the model, writes the answer. */
   callModel(input: CallModelInput): Promise<CallModelResult>;
   /** Runs one tool call and writes its result. */

@@ -1,4 +1,4 @@
-/** What a model client takes and gives. Implementations are in `activities/llm`. */
+/** What a model client takes and gives. Implementations are in `src/llm`. */
 import type { JsonSchema } from './tool.js';
 import type { FinishReason, ToolCall, TranscriptMessage, Usage } from './message.js';
 

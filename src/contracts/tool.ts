@@ -1,6 +1,6 @@
 /**
  * What a tool is: its declaration, what it is handed, what it may return. The registry and
- * the executor are in `activities/tools`.
+ * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
 import type { ContentPart } from './message.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { McpPins, McpStdioServer } from '../../src/contracts/mcp.js';
 import type { ToolLogger } from '../../src/contracts/tool.js';
-import type { ToolContextParts } from '../../activities/tools/tool-executor.js';
+import type { ToolContextParts } from '../../src/tools/tool-executor.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 

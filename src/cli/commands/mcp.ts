@@ -1,6 +1,6 @@
 /** `perdura mcp`: what the configured servers offer, and the review of what is held back. */
 import { confirm, isCancel } from '@clack/prompts';
-import type { MCPClientManager } from '../../../activities/mcp/mcp-client-manager.js';
+import type { MCPClientManager } from '../../mcp/mcp-client-manager.js';
 import { loadConfig } from '../../config/load-config.js';
 import type { Settings } from '../../config/environment.js';
 import { createLogger } from '../../config/logger.js';

@@ -1,6 +1,6 @@
 /** MCP servers and the tools that are held back, for whoever reviews them. Pure. */
-import type { McpServerStatus } from '../../../activities/mcp/server-link.js';
-import type { BlockedTool } from '../../../activities/mcp/tool-catalogue.js';
+import type { McpServerStatus } from '../../mcp/server-link.js';
+import type { BlockedTool } from '../../mcp/tool-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import type { Style } from './style.js';
 import { plural } from './units.js';

@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { isRetryable } from '../../../src/contracts/failures.js';
-import { ToolExecutor } from '../../../activities/tools/tool-executor.js';
+import { ToolExecutor } from '../../../src/tools/tool-executor.js';
 import { groupAlive, InMemoryPins, placeOf, until } from '../../support/mcp.js';
 import { manage, namesOf, oddServer, textOf } from '../../support/mcp-manager.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
