@@ -29,6 +29,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities {
     compact: (input) => compact(model, input),
     endTurn: (input) => writes.endTurn(deps, input),
     recordState: (input) => writes.recordState(deps, input),
+    recordRefusals: (input) => writes.recordRefusals(deps, input),
     spill: (input) => writes.spill(deps, input),
     readAnswer: (input) => writes.readAnswer(deps, input),
     publishInterrupt: (input) => writes.publishInterrupt(deps, input),

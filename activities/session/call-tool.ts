@@ -95,12 +95,17 @@ export class ToolCallRun {
   }
 
   async run(): Promise<CallToolResult> {
-    const { index, failure } = this.#input;
+    const { index, failure, given } = this.#input;
     const agent = this.#deps.agents.get(this.#input.agent);
     const { call, messageId } = await this.#findCall();
     if (failure) {
       const key = idempotencyKeyOf(this.#execution.key, messageId, index);
       return this.write(await this.#prepare(agent.limits, call, key, failed(failure)));
+    }
+    if (given !== undefined) {
+      const key = idempotencyKeyOf(this.#execution.key, messageId, index);
+      const parts = [{ type: 'text', text: given }] as const;
+      return this.write(await this.#prepare(agent.limits, call, key, { parts, ms: 0 }));
     }
     const tools = await this.#deps.tools.toolsOf(agent);
     const prepared = await this.prepare(call, messageId, tools);

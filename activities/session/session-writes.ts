@@ -3,6 +3,7 @@ import type {
   EndTurnInput,
   EndTurnResult,
   OpenSessionInput,
+  RecordRefusalsInput,
   RecordStateInput,
   SessionSettings,
   SpillInput,
@@ -169,6 +170,21 @@ export async function recordState(
     updates: { state, ...reached, force: true },
   });
   return reached;
+}
+
+/** Signals that were refused: whoever reads the session sees why a message is not there. */
+export async function recordRefusals(
+  deps: ActivityDeps,
+  { key, refused }: RecordRefusalsInput,
+): Promise<void> {
+  const execution = currentExecution();
+  await deps.transcripts.append(execution.writer(), {
+    channel: execution.channel,
+    events: refused.map(({ reason, id }, index) => ({
+      key: `${key}.${index}`,
+      body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
+    })),
+  });
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {

@@ -80,6 +80,15 @@ export interface CallModelInput extends WritePlace {
     /** No other step is begun when the steps of this activity have cost so much, millionths of a USD. */
     readonly costMicros?: number;
   };
+  /**
+   * What is left of the turn's limits when the call is scheduled: no attempt begins beyond it.
+   * Absent in histories of earlier versions.
+   */
+  readonly left?: {
+    readonly ms: number;
+    /** Micro-dollars. Absent where money is not limited. */
+    readonly costMicros?: number;
+  };
 }
 
 /** A tool call as planned by the activity that knows the tool. */
@@ -131,6 +140,8 @@ export interface CallToolInput extends WritePlace {
   readonly seq: number;
   /** The attempts are used up: write this as the result, run nothing. */
   readonly failure?: FailureInfo;
+  /** Somebody has given the result of a call that waited: write this, run nothing. */
+  readonly given?: string;
 }
 
 export interface CallToolResult {
@@ -183,6 +194,19 @@ export interface RecordStateInput {
   readonly inbox?: readonly InboxItem[];
 }
 
+/** A signal that was refused. Its sender cannot be told otherwise. */
+export interface RefusedSignal {
+  readonly reason: string;
+  /** Of its message, where it had one. */
+  readonly id?: string;
+}
+
+export interface RecordRefusalsInput {
+  /** These are recorded once. */
+  readonly key: string;
+  readonly refused: readonly RefusedSignal[];
+}
+
 export interface SpillInput {
   readonly messages: readonly InboxMessage[];
 }
@@ -201,6 +225,8 @@ export interface SessionActivities {
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
+  /** Notes signals that were refused, as durable events. */
+  recordRefusals(input: RecordRefusalsInput): Promise<void>;
   /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
   spill(input: SpillInput): Promise<{ spill: string }>;
   /**

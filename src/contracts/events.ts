@@ -4,6 +4,7 @@
  *
  *     session.started
  *     ├─ message.accepted            a message is in the transcript
+ *     ├─ message.refused             a signal that was of no use, and why
  *     ├─ turn.started
  *     │  ├─ mcp.unavailable          the turn goes on without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
@@ -57,6 +58,12 @@ export type SessionEventBody =
       readonly turn: number;
       readonly from?: string;
       readonly text: string;
+    }
+  | {
+      readonly type: 'message.refused';
+      readonly reason: string;
+      /** Of the sender's making, where there was one. */
+      readonly id?: string;
     }
   | { readonly type: 'turn.started'; readonly turn: number }
   | ({

@@ -102,6 +102,18 @@ export const FAILURES = {
     retry: false,
     remedy: 'Send plain text, or { "text": "…", "id": "optional" }.',
   },
+  'Message.Conflict': {
+    retry: false,
+    remedy: 'Give each message an id of its own; the same id means the same message.',
+  },
+  'Request.Invalid': {
+    retry: false,
+    remedy: 'Call the handler with the arguments that the message names.',
+  },
+  'Call.NotOpen': {
+    retry: false,
+    remedy: 'Look at `status().waiting`: it lists the calls that wait for an answer, by key.',
+  },
   'Message.TooLarge': {
     retry: false,
     remedy: 'Send a shorter message, or put the text in a file that a tool can read.',

@@ -2,6 +2,9 @@
  * Messages: what comes in from a sender, and what a transcript holds. Types and pure
  * functions only; the workflow sandbox imports this file.
  */
+import { wellFormed } from './text.js';
+
+export { wellFormed } from './text.js';
 
 /**
  * Longest message however it is configured, bytes as JSON: it stands in the input of an
@@ -180,11 +183,6 @@ function checkText(m: {
     ...(m.id === undefined ? {} : { id: wellFormed(m.id) }),
     ...(m.from === undefined ? {} : { from: wellFormed(m.from) }),
   };
-}
-
-/** `text` without what PostgreSQL and providers refuse: NUL and lone surrogates become U+FFFD. */
-export function wellFormed(text: string): string {
-  return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');
 }
 
 function kindOf(value: unknown): string {

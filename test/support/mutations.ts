@@ -20,7 +20,7 @@ const SCHEMA = 'src/store/migrations/0001-sessions.ts';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the dedup of the queue': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'if (this.#seen.has(message.id)) return',
     replacement: 'if (this.#seen.has(message.id) && !message.id) return',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id sent twice' },
@@ -33,20 +33,20 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: MESSAGES, title: 'F7 message: an id that the workflow has forgotten' },
   },
   'the drain of the queue at the end': {
-    file: 'workflows/agent-session.ts',
+    file: 'workflows/session/agent-session.ts',
     needle: 'const inbox = state.drain();',
     replacement: 'const inbox = state.drain().slice(0, 0);',
     caughtBy: { file: MESSAGES, title: 'F9 message: asked, and the session ends before its turn' },
     quick: true,
   },
   'the queue that travels through continue-as-new': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'inbox: this.#inbox,',
     replacement: 'inbox: [],',
     caughtBy: { file: MESSAGES, title: 'F9 message: sent while the session continues as new' },
   },
   'the ids that travel through continue-as-new': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
     replacement: 'seen: [],',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
