@@ -1,7 +1,8 @@
 /** Brings a database to the schema of this version. Safe to run from several processes at once. */
 import { Migrator, sql, type Migration } from 'kysely';
 import { PerduraError } from '../contracts/failures.js';
-import { codeOf, openDatabase, unreachable, withoutSecrets, type Database } from './database.js';
+import { openDatabase, type Database } from './database.js';
+import { codeOf, unreachable, withoutSecrets } from './store-errors.js';
 import * as sessions from './migrations/0001-sessions.js';
 import * as functions from './migrations/0002-functions.js';
 import { installFunctions, outdatedFunctions } from './sql-functions.js';
@@ -18,7 +19,8 @@ const MIGRATIONS: Record<string, Migration> = {
  * fails; what it did is rolled back.
  */
 export async function migrate(url: string): Promise<void> {
-  const database = openDatabase(url, { maxConnections: 2 });
+  // An index on a large table takes minutes, in silence.
+  const database = openDatabase(url, { maxConnections: 2, silenceMs: 0 });
   try {
     const { unknown } = await schemaState(database);
     if (unknown.length > 0) throw tooNew(database, unknown);

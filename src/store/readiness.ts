@@ -8,7 +8,8 @@
  */
 import { sql } from 'kysely';
 import { PerduraError } from '../contracts/failures.js';
-import { unreachable, withoutSecrets, type Database } from './database.js';
+import type { Database } from './database.js';
+import { unreachable, withoutSecrets } from './store-errors.js';
 import { schemaState, tooNew } from './migrate.js';
 
 /** Rejects with `Store.Unavailable`, `Store.NotMigrated` or `Store.TooNew`. */

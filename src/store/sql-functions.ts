@@ -9,7 +9,7 @@
 import { createHash } from 'node:crypto';
 import { readFileSync } from 'node:fs';
 import { sql, type Kysely } from 'kysely';
-import type { Tables } from './database.js';
+import type { Tables } from './tables.js';
 
 /** Raised with each change of the file; `test/unit/store/sql-functions.test.ts` holds the pairs. */
 const REVISIONS: Readonly<Record<string, number>> = { append: 1, open_session: 1 };

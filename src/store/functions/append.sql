@@ -13,7 +13,7 @@
  *      updates?: {state?, turn?, head?, failure?, force?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
  *      channel?                of the readers: notified here. Given by earlier versions only.
- *   → {fenced?, generation, epoch, lastEvent, existing: [{seq, body, usage}],
+ *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
  *      duplicates: ids that the transcript had already,
  *      conflicts: ids that the transcript has with another body; each has an event message.refused,
  *      failures: attempts of this step that the model failed,
@@ -26,7 +26,7 @@
  * a helper of another version.
  */
 create or replace function perdura.append(p jsonb) returns json language plpgsql
--- Nobody waits longer for the answer: see STATEMENT_MS in store/connection.ts.
+-- Who gave up on the answer (SILENCE_MS in store/connection.ts) has asked again by then.
 set lock_timeout = '10s'
 as $fn$
 declare
@@ -314,7 +314,8 @@ begin
   if v_n > v_start and p->>'channel' is not null then
     perform pg_notify(p->>'channel', json_build_object('type', 'wake', 'n', v_n)::text);
   end if;
-  return json_build_object('generation', t.generation, 'lastEvent', v_n, 'existing', v_existing,
+  return json_build_object('generation', t.generation, 'lastEvent', v_n,
+    'newEvents', v_n - v_start, 'existing', v_existing,
     'duplicates', v_duplicates,
     'conflicts', (select coalesce(json_agg(c->>'id'), '[]') from jsonb_array_elements(v_conflicts) c),
     'failures', v_failures, 'lastFailure', v_failure, 'epoch', t.epoch, 'state', v_state);

@@ -9,7 +9,7 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 1,
-    checksum: '91e0389e8097df8f70985ed747cc618f8e19cac12eb66fc06f23abd0f9f93162',
+    checksum: 'e7d0c71600641ab07c6a62e1e2afa43950ec669d552a08c91dc8fcef455822c2',
   },
   open_session: {
     revision: 1,
