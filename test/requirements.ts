@@ -35,6 +35,7 @@ const at = {
   modelAnswers: 'test/integration/llm/answers.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
+  silentDatabase: 'test/integration/faults/silent-database.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
   spills: 'test/integration/store/spills.test.ts',
   states: 'test/unit/workflow/agent-state-machine.test.ts',
@@ -244,6 +245,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
+      [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
   },
   F26: {
