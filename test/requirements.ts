@@ -19,6 +19,7 @@ const at = {
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
+  doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
@@ -157,6 +158,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
     shownBy: {
       [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'],
+      [at.doors]: ['F7 message: an id again with another text'],
     },
   },
   F8: {

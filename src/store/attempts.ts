@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Usage } from '../contracts/message.js';
 import type { Database } from './database.js';
+import { wholeUsage } from './whole-usage.js';
 
 /** One attempt, as the transcript's writer has entered it. */
 export interface AttemptPlace extends SessionKey {
@@ -16,8 +17,9 @@ export interface AttemptPlace extends SessionKey {
 export async function noteSpoken(
   { db }: Database,
   { tenant, session, run, stage, step, attempt }: AttemptPlace,
-  { output, costMicros }: Usage,
+  usage: Usage,
 ): Promise<void> {
+  const { output, costMicros } = wholeUsage(usage);
   await db
     .updateTable('perdura.attempts')
     .set({ output_tokens: output, cost_micros: String(costMicros) })

@@ -12,6 +12,7 @@ import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/messa
 import { PerduraError } from '../contracts/failures.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
+import { wholeUsage } from './whole-usage.js';
 
 /** Who writes, and from where in the session's life. */
 export interface Writer {
@@ -129,14 +130,16 @@ export class TranscriptStore {
    * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
   async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
-    const { events, channel, ...rest } = append;
+    const { events, channel, messages, attempt, ...rest } = append;
     const parameter = toJson({
       ...writer,
       ...rest,
+      ...(messages && { messages: messages.map(withWholeUsage) }),
+      ...(attempt && { attempt: withWholeUsage(attempt) }),
       ...(events && {
         events: events.map(({ body, ...event }) => {
           const { type, ...fields } = lean(body);
-          return { ...event, type, body: fields };
+          return { ...event, type, body: withWholeUsage(fields as { readonly usage?: Usage }) };
         }),
       }),
     });
@@ -239,6 +242,11 @@ export class TranscriptStore {
       client.release(failed);
     }
   }
+}
+
+/** The one door for numbers of providers: see {@link wholeUsage}. */
+function withWholeUsage<T extends { readonly usage?: Usage }>(of: T): T {
+  return of.usage ? { ...of, usage: wholeUsage(of.usage) } : of;
 }
 
 /** Texts of messages are kept with the message; the event reads them from there. */

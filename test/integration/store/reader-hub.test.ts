@@ -26,7 +26,7 @@ function read(hub: ReaderHub, { key }: StoredSession, after = 0) {
   const numbers: number[] = [];
   const reading = (async () => {
     for await (const item of streamEvents(hub, key, { after, signal: leave.signal })) {
-      if ('n' in (item)) numbers.push((item as { n: number }).n);
+      if ('n' in item) numbers.push((item as { n: number }).n);
     }
   })();
   reading.catch(() => undefined);
