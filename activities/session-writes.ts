@@ -7,7 +7,7 @@ import type {
   SessionPolicy,
   SpillInput,
 } from '../src/contracts/activities.js';
-import { addUsage, NO_USAGE, type Usage } from '../src/contracts/message.js';
+import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../src/contracts/message.js';
 import type { Answer } from '../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../src/contracts/failures.js';
 import { findMessage, findTurnEnd } from '../src/store/event-log.js';
@@ -42,6 +42,8 @@ export async function openSession(
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
+  // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
+  if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
     limits: agent.limits,
@@ -147,11 +149,18 @@ export async function recordState(
 ): Promise<{ head?: number }> {
   const execution = currentExecution();
   const { state, turn, reason, place } = input;
-  const inbox = await expandInbox(deps.spills, execution.key, input.inbox);
+  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
+    (error: unknown) => {
+      // An attempt before this one has written them, and deleted the batches.
+      if (state === 'terminated' && isFenced(error)) return undefined;
+      throw error;
+    },
+  );
+  if (!inbox) return reached;
   const { messages, events } = place
     ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
     : { messages: [], events: [] };
-  const reached = place ? { head: place.head + inbox.length } : {};
   const why = reason === undefined ? {} : { reason };
   await deps.transcripts.append(execution.writer(place), {
     channel: execution.channel,
@@ -168,7 +177,17 @@ export async function recordState(
     ],
     updates: { state, ...reached, force: true },
   });
+  if (state === 'terminated') await deps.spills.keepOnly(execution.key, []);
   return reached;
+}
+
+/** Messages of a queue, those in the store included. */
+function countOf(items: readonly InboxItem[] = []): number {
+  return items.reduce((sum, item) => sum + ('spill' in item ? item.count : 1), 0);
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PerduraError && error.type === 'Store.Fenced';
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {

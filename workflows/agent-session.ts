@@ -102,7 +102,7 @@ class Session {
   async #open(): Promise<SessionPolicy> {
     const { carried } = this.#input;
     const { title } = this.#run;
-    const { head, stage, turn } = this.#state;
+    const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
@@ -113,6 +113,7 @@ class Session {
           head,
           stage,
           turn,
+          spills,
         }),
       );
     } catch (error) {
