@@ -18,9 +18,10 @@ import type { ActivityDeps } from './deps.js';
 import { currentExecution } from './execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import { toolPlaceKey } from './call-tool.js';
+import type { TranscriptCache } from './transcript-cache.js';
 
 export async function openSession(
-  deps: ActivityDeps,
+  deps: ActivityDeps & { readonly cache: TranscriptCache },
   input: OpenSessionInput,
 ): Promise<SessionPolicy> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution();
@@ -33,7 +34,8 @@ export async function openSession(
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
   if (past) await giveUpAttempts(deps.database, key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
-  await deps.transcripts.append(writer({ stage: input.stage, head: past?.head ?? input.head }), {
+  const at = { stage: input.stage, head: past?.head ?? input.head };
+  const { generation } = await deps.transcripts.append(writer(at), {
     channel,
     events: past
       ? await lostTurn(deps.database, key)
@@ -42,6 +44,7 @@ export async function openSession(
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
+  deps.cache.takeOver(key, transcript, run, generation);
   // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
   if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
