@@ -23,7 +23,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities {
     modelTools: new ModelTools(),
   };
   return withFailures<SessionActivities>({
-    openSession: (input) => writes.openSession(deps, input),
+    openSession: (input) => writes.openSession(tool, input),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
     compact: (input) => compact(model, input),

@@ -19,6 +19,7 @@ const at = {
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
+  doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
@@ -35,6 +36,7 @@ const at = {
   modelAnswers: 'test/integration/llm/answers.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
+  silentDatabase: 'test/integration/faults/silent-database.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
   spills: 'test/integration/store/spills.test.ts',
   states: 'test/unit/contracts/agent-state-machine.test.ts',
@@ -156,6 +158,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
     shownBy: {
       [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'],
+      [at.doors]: ['F7 message: an id again with another text'],
     },
   },
   F8: {
@@ -244,6 +247,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
+      [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
   },
   F26: {

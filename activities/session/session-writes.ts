@@ -8,7 +8,7 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
-import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
+import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../../src/contracts/failures.js';
 import { findMessage, findTurnEnd } from '../../src/store/event-log.js';
@@ -19,9 +19,10 @@ import type { ActivityDeps } from '../deps.js';
 import { currentExecution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import { toolPlaceKey } from './call-tool.js';
+import type { TranscriptCache } from './transcript-cache.js';
 
 export async function openSession(
-  deps: ActivityDeps,
+  deps: ActivityDeps & { readonly cache: TranscriptCache },
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution();
@@ -34,7 +35,8 @@ export async function openSession(
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
   if (past) await giveUpAttempts(deps.database, key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
-  await deps.transcripts.append(writer({ stage: input.stage, head: past?.head ?? input.head }), {
+  const at = { stage: input.stage, head: past?.head ?? input.head };
+  const { generation } = await deps.transcripts.append(writer(at), {
     channel,
     events: past
       ? await lostTurn(deps.database, key)
@@ -43,6 +45,9 @@ export async function openSession(
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
+  deps.cache.takeOver(key, transcript, run, generation);
+  // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
+  if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
     limits: agent.limits,
@@ -148,11 +153,18 @@ export async function recordState(
 ): Promise<{ head?: number }> {
   const execution = currentExecution();
   const { state, turn, reason, place } = input;
-  const inbox = await expandInbox(deps.spills, execution.key, input.inbox);
+  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
+    (error: unknown) => {
+      // An attempt before this one has written them, and deleted the batches.
+      if (state === 'terminated' && isFenced(error)) return undefined;
+      throw error;
+    },
+  );
+  if (!inbox) return reached;
   const { messages, events } = place
     ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
     : { messages: [], events: [] };
-  const reached = place ? { head: place.head + inbox.length } : {};
   const why = reason === undefined ? {} : { reason };
   await deps.transcripts.append(execution.writer(place), {
     channel: execution.channel,
@@ -169,6 +181,7 @@ export async function recordState(
     ],
     updates: { state, ...reached, force: true },
   });
+  if (state === 'terminated') await deps.spills.keepOnly(execution.key, []);
   return reached;
 }
 
@@ -185,6 +198,15 @@ export async function recordRefusals(
       body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
     })),
   });
+}
+
+/** Messages of a queue, those in the store included. */
+function countOf(items: readonly InboxItem[] = []): number {
+  return items.reduce((sum, item) => sum + ('spill' in item ? item.count : 1), 0);
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PerduraError && error.type === 'Store.Fenced';
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {

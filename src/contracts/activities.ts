@@ -30,6 +30,11 @@ export interface OpenSessionInput {
   readonly head: number;
   readonly stage: number;
   readonly turn: number;
+  /**
+   * Batches of the queue that this run still has to take; the session's others are deleted. Absent in
+   * runs of earlier versions, which delete none.
+   */
+  readonly spills?: readonly string[];
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */

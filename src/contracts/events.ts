@@ -4,7 +4,7 @@
  *
  *     session.started
  *     ├─ message.accepted            a message is in the transcript
- *     ├─ message.refused             a signal that was of no use, and why
+ *     ├─ message.refused             a message is not, and will not be
  *     ├─ turn.started
  *     │  ├─ mcp.unavailable          the turn goes on without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
@@ -61,9 +61,10 @@ export type SessionEventBody =
     }
   | {
       readonly type: 'message.refused';
-      readonly reason: string;
-      /** Of the sender's making, where there was one. */
+      /** Absent for a message that had none. */
       readonly id?: string;
+      /** One sentence, for the sender. */
+      readonly reason: string;
     }
   | { readonly type: 'turn.started'; readonly turn: number }
   | ({

@@ -123,7 +123,7 @@ class SessionLoop {
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
     const { title } = this.#run;
-    const { head, stage, turn } = this.#state;
+    const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
@@ -134,6 +134,7 @@ class SessionLoop {
           head,
           stage,
           turn,
+          spills,
         }),
       );
     } catch (error) {

@@ -99,6 +99,11 @@ export class SessionState {
     return this.#queued;
   }
 
+  /** Batches of the queue that are in the store. */
+  get spills(): string[] {
+    return this.#inbox.flatMap((item) => ('spill' in item ? [item.spill] : []));
+  }
+
   /** The turn of a message; 0 while it waits, `undefined` when only the store can tell. */
   turnOf(id: string): number | undefined {
     const turn = this.#seen.get(id)?.turn;
