@@ -5,6 +5,7 @@ import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
 import type { Usage } from '../contracts/message.js';
 import { errorEvent } from './stream-call.js';
 import type { Assembler, Price } from './stream-call.js';
+import { tokenCounts } from './token-counts.js';
 
 /** A piece of the answer, with the fields for reasoning that compatible endpoints add. */
 type Chunk = Partial<Omit<OpenAI.ChatCompletionChunk, 'choices' | 'usage'>> & {
@@ -90,7 +91,7 @@ export class ChatAssembler implements Assembler {
       reasoning: this.#reasoning.join(''),
       toolCalls,
       finish: this.#reason(toolCalls.length > 0),
-      ...(this.#usage === undefined ? {} : { usage: this.#priced(this.#usage, model) }),
+      ...this.#priced(model),
       model,
     };
   }
@@ -134,16 +135,18 @@ export class ChatAssembler implements Assembler {
     return this.#refused ? 'filtered' : 'stop';
   }
 
-  #priced(usage: ChatUsage, model: string): Usage {
-    const tokens = {
-      input: usage.prompt_tokens ?? 0,
-      output: usage.completion_tokens ?? 0,
-      cached: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens ?? 0,
-      reasoning: usage.completion_tokens_details?.reasoning_tokens ?? 0,
-    };
-    return {
-      ...tokens,
-      costMicros: this.#price(this.#asked, tokens) || this.#price(model, tokens),
-    };
+  #priced(model: string): { usage?: Usage } {
+    const usage = this.#usage;
+    const tokens =
+      usage &&
+      tokenCounts({
+        input: usage.prompt_tokens,
+        output: usage.completion_tokens,
+        cached: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens,
+        reasoning: usage.completion_tokens_details?.reasoning_tokens,
+      });
+    if (!tokens) return {};
+    const costMicros = this.#price(this.#asked, tokens) || this.#price(model, tokens);
+    return { usage: { ...tokens, costMicros } };
   }
 }

@@ -4,6 +4,7 @@ import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import { errorEvent } from './stream-call.js';
 import type { Assembler, Price } from './stream-call.js';
+import { tokenCounts } from './token-counts.js';
 
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
 
@@ -81,7 +82,7 @@ export class ResponsesAssembler implements Assembler {
       reasoning: this.#reasoning.join(''),
       toolCalls,
       finish: this.#reason(final, toolCalls.length > 0),
-      ...(final.usage ? { usage: this.#priced(final.usage, model) } : {}),
+      ...this.#priced(final.usage, model),
       model,
     };
   }
@@ -114,18 +115,18 @@ export class ResponsesAssembler implements Assembler {
     return this.#refused || final.status === 'failed' ? 'filtered' : 'stop';
   }
 
-  #priced(usage: OpenAI.Responses.ResponseUsage, model: string): Usage {
+  #priced(usage: OpenAI.Responses.Response['usage'], model: string): { usage?: Usage } {
+    if (!usage) return {};
     // Compatible endpoints leave the details out.
     const read = usage as Partial<OpenAI.Responses.ResponseUsage>;
-    const tokens = {
-      input: read.input_tokens ?? 0,
-      output: read.output_tokens ?? 0,
-      cached: read.input_tokens_details?.cached_tokens ?? 0,
-      reasoning: read.output_tokens_details?.reasoning_tokens ?? 0,
-    };
-    return {
-      ...tokens,
-      costMicros: this.#price(this.#asked, tokens) || this.#price(model, tokens),
-    };
+    const tokens = tokenCounts({
+      input: read.input_tokens,
+      output: read.output_tokens,
+      cached: read.input_tokens_details?.cached_tokens,
+      reasoning: read.output_tokens_details?.reasoning_tokens,
+    });
+    if (!tokens) return {};
+    const costMicros = this.#price(this.#asked, tokens) || this.#price(model, tokens);
+    return { usage: { ...tokens, costMicros } };
   }
 }
