@@ -1,6 +1,11 @@
 /** What the workflow is told of a step: references, and a little for whoever reads the history. Pure. */
 import type { CallModelResult, CallToolResult } from '../../src/contracts/activities.js';
-import { NO_USAGE, type AssistantMessage, type Usage } from '../../src/contracts/message.js';
+import {
+  NO_USAGE,
+  wellFormed,
+  type AssistantMessage,
+  type Usage,
+} from '../../src/contracts/message.js';
 import { planCalls } from '../../src/tools/plan-calls.js';
 import type { StepAttempt } from './step-writes.js';
 
@@ -28,7 +33,7 @@ export class StepResults {
   answered(message: AssistantMessage, usage: Usage): CallModelResult {
     const { seq, tools } = this.#step;
     const { sent: _sent, ...reported } = usage;
-    const preview = message.text.slice(0, PREVIEW_UNITS);
+    const preview = wellFormed(message.text.slice(0, PREVIEW_UNITS));
     return {
       outcome: message.toolCalls && message.finish !== 'interrupted' ? 'tools' : message.finish,
       head: seq,
@@ -68,7 +73,9 @@ export function withDone(
   if (!result.calls) return result;
   const calls = result.calls.map((call, index) => {
     const preview = done[index]?.preview;
-    return preview === undefined ? call : { ...call, done: preview.slice(0, DONE_UNITS) };
+    return preview === undefined
+      ? call
+      : { ...call, done: wellFormed(preview.slice(0, DONE_UNITS)) };
   });
   return { ...result, calls };
 }

@@ -11,10 +11,8 @@ import type { ModelResponse } from '../../src/contracts/llm.js';
 import {
   addUsage,
   NO_USAGE,
-  wellFormed,
   type AssistantMessage,
   type InboxMessage,
-  type ToolCall,
   type Usage,
 } from '../../src/contracts/message.js';
 import type { Tool } from '../../src/contracts/tool.js';
@@ -183,12 +181,11 @@ export function answerOf(response: ModelResponse): AssistantMessage {
   return {
     role: 'assistant',
     id: randomUUID(),
-    // As the store will have it: this worker goes on with its own copy.
-    text: wellFormed(response.text),
-    ...(response.reasoning ? { reasoning: wellFormed(response.reasoning) } : {}),
+    text: response.text,
+    ...(response.reasoning ? { reasoning: response.reasoning } : {}),
     // Calls of an answer that was cut off at its longest may be cut themselves: not run.
     ...(response.toolCalls.length > 0 && response.finish !== 'length'
-      ? { toolCalls: uniqueIds(response.toolCalls) }
+      ? { toolCalls: response.toolCalls }
       : {}),
     finish: response.finish,
     model: response.model,
@@ -206,14 +203,4 @@ function attemptOf({
 }: StepAttempt): Omit<AttemptRecord, 'outcome' | 'usage'> {
   const { turn, step } = input;
   return { kind: 'model', turn, step, attempt: execution.attempt, model: agent.model };
-}
-
-/** Some compatible endpoints give no ids, or the same id twice; results are matched by id. */
-function uniqueIds(calls: readonly ToolCall[]): ToolCall[] {
-  const seen = new Set<string>();
-  return calls.map((call) => {
-    const id = call.id && !seen.has(call.id) ? call.id : `call_${randomUUID().slice(0, 12)}`;
-    seen.add(id);
-    return { id, name: wellFormed(call.name), arguments: wellFormed(call.arguments) };
-  });
 }
