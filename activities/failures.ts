@@ -37,7 +37,6 @@ function rebuilt(error: Error, depth: number): ApplicationFailure {
     message: clean(error.message),
     nonRetryable: known?.nonRetryable ?? false,
     ...(known?.details ? { details: known.details } : {}),
-    ...(known?.nextRetryDelay ? { nextRetryDelay: known.nextRetryDelay } : {}),
     ...causeOf(error, depth),
   });
   failure.stack = clean(error.stack ?? '');

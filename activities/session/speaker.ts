@@ -58,14 +58,8 @@ export class Speaker {
     return this.#interrupted;
   }
 
-  /** All that was said so far. */
-  text(channel: Channel): string {
+  #text(channel: Channel): string {
     return this.#said[channel].join('');
-  }
-
-  /** Text and reasoning: what the model is paid for. */
-  get said(): string {
-    return this.text('text') + this.text('reasoning');
   }
 
   /**
@@ -110,7 +104,7 @@ export class Speaker {
     if (!this.#open) return;
     this.#flush();
     for (const channel of ['reasoning', 'text'] as const) {
-      const text = this.text(channel);
+      const text = this.#text(channel);
       if (text !== '') this.#say({ type: 'delta', ...this.#place, channel, offset: 0, text });
     }
   }

@@ -23,7 +23,7 @@ import type {
   NewEvent,
   NewMessage,
 } from '../../src/store/transcript-store.js';
-import type { PreparedResult } from './call-tool.js';
+import type { PreparedResult, StopSignals } from './call-tool.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
 
@@ -39,6 +39,8 @@ export interface StepAttempt {
   readonly inbox: readonly InboxMessage[];
   /** Place of the answer. */
   readonly seq: number;
+  /** What stops the activity. */
+  readonly stop: StopSignals;
 }
 
 /** The place of a step's answer is taken under this key. An activity may make several steps. */
@@ -89,11 +91,17 @@ function missing({ input, unavailable }: StepAttempt): NewEvent[] {
   return [{ key: `t${turn}.mcp`, body }];
 }
 
+/** What a step has cost: the answer by itself, and all attempts at it. */
+export interface StepBill {
+  readonly usage: Usage;
+  readonly total: Usage;
+}
+
 /** The answer, its attempt's bill, and the results of tools that are done already. */
 export function answering(
   step: StepAttempt,
   message: AssistantMessage,
-  usage: Usage,
+  { usage, total }: StepBill,
   tools: readonly PreparedResult[],
 ): Append & { readonly row: NewMessage } {
   const { execution, input, seq } = step;
@@ -126,7 +134,7 @@ export function answering(
       model: message.model,
     },
   };
-  const spent = addUsage(input.spent ?? NO_USAGE, usage);
+  const spent = addUsage(input.spent ?? NO_USAGE, total);
   const ended: NewEvent = {
     key: `t${turn}.end`,
     seq,

@@ -63,8 +63,19 @@ export const SEARCH_ATTRIBUTES = {
  */
 export const STRETCH_MS = 60_000;
 
+/**
+ * What is left of a turn's limits when a model call is scheduled. Each attempt looks at it before
+ * it begins; absent in histories of earlier versions, whose attempts look at nothing.
+ */
+export interface TurnRemainder {
+  readonly ms: number;
+  /** Millionths of a USD; absent without a limit. */
+  readonly costMicros?: number;
+}
+
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
   /** No tool may be called any more: the model must answer. */
@@ -116,6 +127,7 @@ export interface CallModelResult {
   readonly calls?: readonly PlannedCall[];
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
+  /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
   readonly usage: Usage;
   /** The steps that came before this one within the same activity, oldest first. */
   readonly earlier?: readonly CallModelResult[];
@@ -143,10 +155,12 @@ export interface CallToolResult {
 
 export interface CompactInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
 }
 
 export interface CompactResult {
   readonly head: number;
+  /** Of all attempts. */
   readonly usage: Usage;
   /** False when there was nothing left to compact. */
   readonly compacted: boolean;
@@ -167,7 +181,7 @@ export interface EndTurnInput extends WritePlace {
 
 export interface EndTurnResult {
   readonly head: number;
-  /** What the steps have used that were found behind `head`. */
+  /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
 }
 

@@ -50,6 +50,11 @@ export interface ModelCallOptions {
   /** Called for each piece as it comes, in order; must not throw. */
   readonly onDelta?: (channel: 'text' | 'reasoning', text: string) => void;
   /**
+   * Called for each piece of a tool call's name and arguments as it comes: it is not shown to
+   * anybody, but it is paid. Must not throw.
+   */
+  readonly onCallDelta?: (text: string) => void;
+  /**
    * Nothing from the provider for so long, between any two bytes of the stream or before the
    * first, fails the call with `Model.Stalled`. ms.
    */

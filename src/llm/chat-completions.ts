@@ -1,10 +1,10 @@
 /** Puts together the streamed answer of chat completions, of OpenAI and of compatible endpoints. */
 import { randomUUID } from 'node:crypto';
 import type OpenAI from 'openai';
-import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
+import type { ModelResponse } from '../contracts/llm.js';
 import type { Usage } from '../contracts/message.js';
 import { errorEvent } from './stream-call.js';
-import type { Assembler, Price } from './stream-call.js';
+import type { Assembler, Output, Price } from './stream-call.js';
 import { tokenCounts } from './token-counts.js';
 
 /** A piece of the answer, with the fields for reasoning that compatible endpoints add. */
@@ -46,7 +46,7 @@ export class ChatAssembler implements Assembler {
   readonly #reasoning: string[] = [];
   readonly #calls: OpenCall[] = [];
   readonly #byIndex = new Map<number, OpenCall>();
-  readonly #onDelta: ModelCallOptions['onDelta'];
+  readonly #output: Output;
   readonly #price: Price;
   /** As asked for: `prices` go by this name; the provider's own name is tried behind it. */
   readonly #asked: string;
@@ -55,9 +55,9 @@ export class ChatAssembler implements Assembler {
   #refused = false;
   #usage: ChatUsage | undefined;
 
-  constructor(model: string, onDelta: ModelCallOptions['onDelta'], price: Price) {
+  constructor(model: string, output: Output, price: Price) {
     this.#asked = model;
-    this.#onDelta = onDelta;
+    this.#output = output;
     this.#price = price;
   }
 
@@ -100,13 +100,13 @@ export class ChatAssembler implements Assembler {
     const reasoning = delta.reasoning_content ?? delta.reasoning;
     if (typeof reasoning === 'string' && reasoning !== '') {
       this.#reasoning.push(reasoning);
-      this.#onDelta?.('reasoning', reasoning);
+      this.#output.onDelta?.('reasoning', reasoning);
     }
     if (delta.refusal) this.#refused = true;
     for (const text of [delta.content, delta.refusal]) {
       if (typeof text !== 'string' || text === '') continue;
       this.#text.push(text);
-      this.#onDelta?.('text', text);
+      this.#output.onDelta?.('text', text);
     }
     if (delta.tool_calls) for (const call of delta.tool_calls) this.#takeCall(call);
   }
@@ -123,8 +123,13 @@ export class ChatAssembler implements Assembler {
       }
       if (index !== undefined) this.#byIndex.set(index, call);
     }
-    if (fn?.name && call.name === '') call.name = fn.name;
-    if (fn?.arguments) call.args.push(fn.arguments);
+    if (fn?.name && call.name === '') {
+      call.name = fn.name;
+      this.#output.onCallDelta?.(fn.name);
+    }
+    if (!fn?.arguments) return;
+    call.args.push(fn.arguments);
+    this.#output.onCallDelta?.(fn.arguments);
   }
 
   #reason(hasCalls: boolean): ModelResponse['finish'] {

@@ -59,12 +59,12 @@ export function createLLMClient(provider: Provider): LLMClient {
     // The bodies are made out here: a mistake in making them is no failure of the provider.
     if (provider.api === 'responses') {
       const { input, ...rest } = responsesRequest(request);
-      const answer = new ResponsesAssembler(request.model, options.onDelta, price);
+      const answer = new ResponsesAssembler(request.model, options, price);
       const open = post('/responses', requestBody(rest, 'input', input));
       return streamCall(open, answer, options, place);
     }
     const { messages, ...rest } = chatRequest(request, provider.baseUrl);
-    const answer = new ChatAssembler(request.model, options.onDelta, price);
+    const answer = new ChatAssembler(request.model, options, price);
     const open = post('/chat/completions', requestBody(rest, 'messages', messages));
     return streamCall(open, answer, options, place);
   };

@@ -16,8 +16,8 @@ const LONGEST_NAME = 256;
 export function cleanResponse(response: ModelResponse): ModelResponse {
   return {
     ...response,
-    text: wellFormed(response.text),
-    reasoning: wellFormed(response.reasoning),
+    text: clean(response.text),
+    reasoning: clean(response.reasoning),
     toolCalls: cleanCalls(response.toolCalls),
     model: nameOf(response.model),
   };
@@ -30,14 +30,19 @@ export function cleanResponse(response: ModelResponse): ModelResponse {
 function cleanCalls(calls: readonly ToolCall[]): ToolCall[] {
   const seen = new Set<string>();
   return calls.map((call) => {
-    const given = wellFormed(call.id);
+    const given = clean(call.id);
     const good = given !== '' && given.length <= LONGEST_NAME && !seen.has(given);
     const id = good ? given : `call_${randomUUID().slice(0, 12)}`;
     seen.add(id);
-    return { id, name: nameOf(call.name), arguments: wellFormed(call.arguments) };
+    return { id, name: nameOf(call.name), arguments: clean(call.arguments) };
   });
 }
 
 function nameOf(given: string): string {
-  return wellFormed(given.slice(0, LONGEST_NAME));
+  return clean(String(given).slice(0, LONGEST_NAME));
+}
+
+/** By its type a string already, but it was parsed from what an endpoint sent: ids come as numbers, too. */
+function clean(text: string): string {
+  return wellFormed(String(text));
 }

@@ -1,9 +1,9 @@
 /** Puts together the streamed answer of OpenAI's Responses. */
 import type OpenAI from 'openai';
-import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
+import type { ModelResponse } from '../contracts/llm.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import { errorEvent } from './stream-call.js';
-import type { Assembler, Price } from './stream-call.js';
+import type { Assembler, Output, Price } from './stream-call.js';
 import { tokenCounts } from './token-counts.js';
 
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
@@ -19,15 +19,15 @@ export class ResponsesAssembler implements Assembler {
   readonly #reasoning: string[] = [];
   /** By output index, which is the order of the calls. */
   readonly #calls = new Map<number, OpenCall>();
-  readonly #onDelta: ModelCallOptions['onDelta'];
+  readonly #output: Output;
   readonly #price: Price;
   readonly #asked: string;
   #refused = false;
   #final: OpenAI.Responses.Response | undefined;
 
-  constructor(model: string, onDelta: ModelCallOptions['onDelta'], price: Price) {
+  constructor(model: string, output: Output, price: Price) {
     this.#asked = model;
-    this.#onDelta = onDelta;
+    this.#output = output;
     this.#price = price;
   }
 
@@ -53,7 +53,7 @@ export class ResponsesAssembler implements Assembler {
         return this.#begin(event.output_index, event.item);
       case 'response.function_call_arguments.delta':
         this.#calls.get(event.output_index)?.args.push(event.delta);
-        return;
+        return this.#output.onCallDelta?.(event.delta);
       case 'response.output_item.done':
         return this.#end(event.output_index, event.item);
       case 'response.completed':
@@ -90,13 +90,14 @@ export class ResponsesAssembler implements Assembler {
   #say(channel: 'text' | 'reasoning', text: string): void {
     if (text === '') return;
     (channel === 'text' ? this.#text : this.#reasoning).push(text);
-    this.#onDelta?.(channel, text);
+    this.#output.onDelta?.(channel, text);
   }
 
   #begin(index: number, item: OpenAI.Responses.ResponseOutputItem): void {
     if (item.type === 'message' && this.#text.length > 0) this.#say('text', '\n\n');
     if (item.type !== 'function_call') return;
     const args = item.arguments === '' ? [] : [item.arguments];
+    this.#output.onCallDelta?.(item.name);
     this.#calls.set(index, { id: item.call_id, name: item.name, args });
   }
 

@@ -22,6 +22,9 @@ export interface Assembler {
   finish(): ModelResponse | undefined;
 }
 
+/** Who hears of the pieces of an answer. */
+export type Output = Pick<ModelCallOptions, 'onDelta' | 'onCallDelta'>;
+
 /** Micro-dollars of a usage; see `pricing.ts`. */
 export type Price = (model: string, usage: Omit<Usage, 'costMicros'>) => number;
 

@@ -24,7 +24,7 @@ function cause(text: string): Error {
 /** Every string of the failure as it goes over the wire. */
 function stringsOf(thrown: unknown): string[] {
   const converter = new DefaultFailureConverter();
-  const failure = converter.errorToFailure(thrown as Error, defaultPayloadConverter);
+  const failure = converter.errorToFailure(thrown, defaultPayloadConverter);
   const texts: string[] = [];
   for (let at: typeof failure | null | undefined = failure; at; at = at.cause) {
     texts.push(at.message ?? '', at.stackTrace ?? '', at.applicationFailureInfo?.type ?? '');

@@ -43,9 +43,7 @@ function answerOf(assembler: Assembler, events: readonly object[]) {
 
 describe.each(APIS)('%s', (api) => {
   const assembler = () =>
-    api === 'chat'
-      ? new ChatAssembler('m', undefined, () => 0)
-      : new ResponsesAssembler('m', undefined, () => 0);
+    api === 'chat' ? new ChatAssembler('m', {}, () => 0) : new ResponsesAssembler('m', {}, () => 0);
 
   it.each(ODD)('answer: %s in every field → well-formed, names bounded', async (_, text) => {
     const answer = await answerOf(assembler(), eventsOf(api, text));

@@ -62,13 +62,13 @@ describe('token counts', () => {
   it.each(NONSENSE)(
     'assemblers: the usage of an answer has a count that is %s → no usage',
     (_, n) => {
-      const chat = new ChatAssembler('m', undefined, () => 1);
+      const chat = new ChatAssembler('m', {}, () => 1);
       const usage = { prompt_tokens: n, completion_tokens: 5 };
       chat.push(
         JSON.stringify({ choices: [{ delta: { content: 'a' }, finish_reason: 'stop' }], usage }),
       );
       expect(chat.finish()).not.toHaveProperty('usage');
-      const responses = new ResponsesAssembler('m', undefined, () => 1);
+      const responses = new ResponsesAssembler('m', {}, () => 1);
       const response = { status: 'completed', usage: { input_tokens: 3, output_tokens: n } };
       responses.push(JSON.stringify({ type: 'response.completed', response }));
       expect(responses.finish()).not.toHaveProperty('usage');
