@@ -195,6 +195,7 @@ export function answerOf(response: ModelResponse): AssistantMessage {
     ...(response.toolCalls.length > 0 && response.finish !== 'length'
       ? { toolCalls: response.toolCalls }
       : {}),
+    ...(response.reasoningItems ? { reasoningItems: response.reasoningItems } : {}),
     finish: response.finish,
     model: response.model,
   };

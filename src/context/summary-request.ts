@@ -97,7 +97,7 @@ function asText(message: TranscriptMessage): Exclude<TranscriptMessage, { role: 
     return { role: 'user', id: message.callId, text: shown };
   }
   if (message.role !== 'assistant') return message;
-  const { toolCalls, ...rest } = message;
+  const { toolCalls, reasoningItems: _reasoning, ...rest } = message;
   const calls = (toolCalls ?? []).map(
     (call) => `[called ${call.name} ${call.arguments.slice(0, SHOWN_OUTPUT)}]`,
   );

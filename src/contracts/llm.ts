@@ -1,6 +1,6 @@
 /** What a model client takes and gives. Implementations are in `src/llm`. */
 import type { JsonSchema } from './tool.js';
-import type { FinishReason, ToolCall, TranscriptMessage, Usage } from './message.js';
+import type { FinishReason, ReasoningItems, ToolCall, TranscriptMessage, Usage } from './message.js';
 
 /** A tool as the model sees it. */
 export interface ModelTool {
@@ -37,6 +37,8 @@ export interface ModelResponse {
   readonly text: string;
   readonly reasoning: string;
   readonly toolCalls: readonly ToolCall[];
+  /** What the provider wants back with this answer. */
+  readonly reasoningItems?: ReasoningItems;
   readonly finish: Exclude<FinishReason, 'interrupted'>;
   /** Absent when the provider did not report it. Its `costMicros` is priced already. */
   readonly usage?: Usage;

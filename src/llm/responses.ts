@@ -2,6 +2,7 @@
 import type OpenAI from 'openai';
 import type { ModelResponse } from '../contracts/llm.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
+import { ReasoningCollector } from './reasoning-items.js';
 import { errorEvent } from './stream-call.js';
 import type { Assembler, Output, Price } from './stream-call.js';
 import { tokenCounts } from './token-counts.js';
@@ -22,11 +23,14 @@ export class ResponsesAssembler implements Assembler {
   readonly #output: Output;
   readonly #price: Price;
   readonly #asked: string;
+  readonly #reasoningItems: ReasoningCollector;
   #refused = false;
   #final: OpenAI.Responses.Response | undefined;
 
-  constructor(model: string, output: Output, price: Price) {
+  /** @param origin see `ReasoningItems.origin` */
+  constructor(model: string, output: Output, price: Price, origin = model) {
     this.#asked = model;
+    this.#reasoningItems = new ReasoningCollector(origin);
     this.#output = output;
     this.#price = price;
   }
@@ -81,6 +85,7 @@ export class ResponsesAssembler implements Assembler {
       text: this.#text.join(''),
       reasoning: this.#reasoning.join(''),
       toolCalls,
+      ...this.#reasoningItems.collected(),
       finish: this.#reason(final, toolCalls.length > 0),
       ...this.#priced(final.usage, model),
       model,
@@ -103,6 +108,7 @@ export class ResponsesAssembler implements Assembler {
 
   /** The finished item is what counts, also where no deltas came. */
   #end(index: number, item: OpenAI.Responses.ResponseOutputItem): void {
+    this.#reasoningItems.add(index, item);
     if (item.type !== 'function_call') return;
     this.#calls.set(index, { id: item.call_id, name: item.name, args: [item.arguments] });
   }
