@@ -20,6 +20,7 @@ import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
 import type { StepRecordDeps } from './step-record.js';
+import { handedOver } from './step-stops.js';
 
 export interface CompactDeps extends StepRecordDeps, Pick<ActivityDeps, 'agents' | 'provider'> {
   readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts'>;
@@ -165,12 +166,7 @@ class Compaction {
       await this.#append({ attempt: this.#attempt('interrupted', usage) });
       throw signal.reason;
     }
-    return this.#refuse(
-      why === 'gone'
-        ? new PerduraError('Worker.Lost', 'Temporal no longer waited for this attempt.')
-        : new PerduraError('Worker.Shutdown', 'The worker was stopped in a compaction.'),
-      usage,
-    );
+    return this.#refuse(handedOver(why), usage);
   }
 
   #attempt(outcome: 'running' | 'completed' | 'failed' | 'interrupted', usage: Usage) {

@@ -1,38 +1,34 @@
 /**
- * One step of a turn, as one attempt at it: builds the context, calls the model, and runs the
- * local tools that it asked for. What it writes, and what it finds written, is `step-record.ts`;
- * the call itself, which knows no session, is `src/llm/model-call.ts`.
+ * One step of a turn, as one attempt at it: calls the model, and runs the local tools that it asked
+ * for. What the model is shown is `step-prompt.ts`, what is written and found written is
+ * `step-record.ts`; the call itself, which knows no session, is `src/llm/model-call.ts`.
  */
 import { randomUUID } from 'node:crypto';
 import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
-import type { ModelRequest } from '../../src/contracts/llm.js';
 import { addUsage, NO_USAGE, type AssistantMessage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
 import type { AttemptFailure } from '../../src/store/transcript-store.js';
 import type { ModelContext } from '../../src/context/context-builder.js';
-import { ContextManager } from '../../src/context/context-manager.js';
-import { estimateUsage, runModelCall, type ModelCallEnd } from '../../src/llm/model-call.js';
-import type { ModelTools } from '../../src/tools/model-tools.js';
-import type { ActivityDeps, ActivitySettings } from '../deps.js';
+import { runModelCall, type ModelCallEnd } from '../../src/llm/model-call.js';
+import type { ActivitySettings } from '../deps.js';
 import type { Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
 import type { StopSignals } from './call-tool.js';
-import { loadImages } from './images.js';
 import type { InlineTools } from './inline-tools.js';
 import type { Speaker, Speakers } from './speaker.js';
+import { StepPrompt, type StepPromptDeps } from './step-prompt.js';
 import { StepRecord, type Answered, type Begun, type StepRecordDeps } from './step-record.js';
 import { StepResults, withDone } from './step-results.js';
+import { alsoStoppedBy, handedOver, isStopped } from './step-stops.js';
 import { answerOf, type StepAttempt } from './step-writes.js';
 
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
 
-export interface ModelStepDeps
-  extends StepRecordDeps, Pick<ActivityDeps, 'artifacts' | 'provider'> {
+export interface ModelStepDeps extends StepRecordDeps, StepPromptDeps {
   readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts'>;
   readonly speakers: Speakers;
-  readonly modelTools: ModelTools;
   /** The local tools that an answer calls; `undefined` when a call needs an activity of its own. */
   readonly inlineTools: (
     input: CallModelInput,
@@ -55,6 +51,7 @@ export class ModelStep {
   readonly #step: StepAttempt;
   readonly #record: StepRecord;
   readonly #results: StepResults;
+  readonly #prompt: StepPrompt;
   #halted = false;
 
   constructor(deps: ModelStepDeps, step: StepAttempt) {
@@ -62,6 +59,7 @@ export class ModelStep {
     this.#step = step;
     this.#record = new StepRecord(deps, step);
     this.#results = new StepResults(step, this.#record);
+    this.#prompt = new StepPrompt(deps, step, this.#record);
   }
 
   async run(): Promise<StepEnd> {
@@ -75,18 +73,18 @@ export class ModelStep {
    * first write. It is called off in the rare case that the write finds otherwise.
    */
   async #firstAttempt(): Promise<CallModelResult> {
-    const context = await this.#context();
+    const context = await this.#prompt.context();
     if (context.overflow) {
       await this.#record.take();
       return this.#record.nothingNew ? this.#results.duplicate() : this.#results.overflow();
     }
-    const { sent, begun } = this.#record.begin(this.#estimate(context), false);
+    const { sent, begun } = this.#record.begin(this.#prompt.estimate(context), false);
     await sent;
     const result = await this.#speak(context, begun);
     if (result !== 'again') return result;
     await begun;
     if (this.#record.nothingNew) return this.#results.duplicate();
-    return this.#speakOnce(await this.#context(), begun);
+    return this.#speakOnce(await this.#prompt.context(), begun);
   }
 
   /** Looks first what earlier attempts have left. */
@@ -98,11 +96,11 @@ export class ModelStep {
     const { database, settings } = this.#deps;
     const admission = { database, maxModelAttempts: settings.maxModelAttempts };
     this.#record.earlier = (await admitAttempt(admission, execution, input)).usage;
-    const context = await this.#context();
+    const context = await this.#prompt.context();
     if (context.overflow) return this.#results.overflow(this.#record.earlier);
-    const { begun } = this.#record.begin(this.#estimate(context), true);
+    const { begun } = this.#record.begin(this.#prompt.estimate(context), true);
     const { lastFailure } = await begun;
-    return this.#speakOnce(await this.#context(lastFailure ?? undefined), begun);
+    return this.#speakOnce(await this.#prompt.context(lastFailure ?? undefined), begun);
   }
 
   /** The tools of an answer that an earlier attempt has written. */
@@ -160,7 +158,7 @@ export class ModelStep {
   ): Promise<ModelCallEnd> {
     const { execution, agent } = this.#step;
     const { client, provider } = this.#deps.provider(agent.provider);
-    const request = await this.#request(context).catch((error: unknown) => notAsked(error));
+    const request = await this.#prompt.request(context).catch((error: unknown) => notAsked(error));
     if ('outcome' in request) return request;
     const call = {
       client,
@@ -191,9 +189,9 @@ export class ModelStep {
       return this.#interrupted(end);
     }
     if (end.outcome === 'answered') return this.#accept(context, end, interrupted);
-    const error = stopped ? handedOver(stopped) : end.outcome === 'failed' ? end.error : undefined;
-    if (!error) throw new Error('A model call was stopped, and nobody had asked for it.');
-    return this.#failed(error, end);
+    if (stopped === 'shutdown' || stopped === 'gone') return this.#failed(handedOver(stopped), end);
+    if (end.outcome === 'failed') return this.#failed(end.error, end);
+    throw new Error('A model call was stopped, and nobody had asked for it.');
   }
 
   /** Writes the answer, and runs its local tools. */
@@ -265,69 +263,10 @@ export class ModelStep {
     const { execution, input, seq, tools } = this.#step;
     return this.#deps.inlineTools(input, execution, { seq, message }, tools, stop);
   }
-
-  /** `last` is an answer against its schema: the model is shown it, and what was wrong. */
-  async #context(last?: AttemptFailure): Promise<ModelContext> {
-    const { agent, tools } = this.#step;
-    const manager = new ContextManager({ ...agent, tools: this.#deps.modelTools.of(tools) });
-    const context = manager.build(await this.#record.read());
-    if (last?.text === undefined) return context;
-    return {
-      ...context,
-      messages: [
-        ...context.messages,
-        { role: 'assistant', id: 'repair', text: last.text, finish: 'stop', model: agent.model },
-        { role: 'user', id: 'repair', text: `${last.message} Answer again, with the JSON alone.` },
-      ],
-    };
-  }
-
-  #estimate({ tokens }: ModelContext) {
-    const { agent } = this.#step;
-    return estimateUsage(this.#deps.provider(agent.provider).client, agent.model, tokens);
-  }
-
-  async #request(context: ModelContext): Promise<ModelRequest> {
-    const { agent, tools, execution } = this.#step;
-    const images = await loadImages(this.#deps.artifacts, execution.key, context.messages);
-    return {
-      model: agent.model,
-      instructions: agent.instructions,
-      messages: context.messages,
-      tools: this.#deps.modelTools.of(tools),
-      toolChoice: 'auto',
-      temperature: agent.temperature,
-      maxTokens: agent.maxTokens,
-      ...(agent.responseFormat ? { responseFormat: agent.responseFormat } : {}),
-      ...(images ? { images } : {}),
-    };
-  }
 }
 
 /** The end of a call that was never made: an image of its context cannot be had. */
 function notAsked(error: unknown): Extract<ModelCallEnd, { outcome: 'failed' }> {
   if (!(error instanceof PerduraError)) throw error;
   return { outcome: 'failed', error, said: { text: '', reasoning: '' }, usage: NO_USAGE };
-}
-
-/** Why a call ended that nobody interrupted: another attempt follows. */
-function handedOver(stopped: 'shutdown' | 'cancelled' | 'gone'): PerduraError {
-  return stopped === 'gone'
-    ? new PerduraError('Worker.Lost', 'Temporal no longer waited for this attempt at the call.')
-    : new PerduraError('Worker.Shutdown', 'The worker was stopped in the call.');
-}
-
-/**
- * The signals of one step, made of those of the activity without listening to them: an activity
- * makes many steps, and a listener of each would stay until it ends.
- */
-function alsoStoppedBy(interrupted: AbortSignal, { signal, shutdown }: StopSignals): StopSignals {
-  return {
-    signal: AbortSignal.any([signal, interrupted]),
-    shutdown: AbortSignal.any([shutdown]),
-  };
-}
-
-function isStopped({ signal, shutdown }: StopSignals): boolean {
-  return signal.aborted || shutdown.aborted;
 }

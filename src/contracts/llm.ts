@@ -1,6 +1,12 @@
 /** What a model client takes and gives. Implementations are in `src/llm`. */
 import type { JsonSchema } from './tool.js';
-import type { FinishReason, ReasoningItems, ToolCall, TranscriptMessage, Usage } from './message.js';
+import type {
+  FinishReason,
+  ReasoningItems,
+  ToolCall,
+  TranscriptMessage,
+  Usage,
+} from './message.js';
 
 /** A tool as the model sees it. */
 export interface ModelTool {
