@@ -18,6 +18,7 @@ import type { Append, Appended } from '../../src/store/transcript-store.js';
 import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
+import { whenStoreIsBack } from '../when-store-is-back.js';
 import { admitAttempt } from './attempt-limits.js';
 import type { StepRecordDeps } from './step-record.js';
 import { handedOver } from './step-stops.js';
@@ -133,14 +134,15 @@ class Compaction {
     const { turn, step, stage } = this.#input;
     const place = this.#place();
     const body = { role: 'summary', text: response.text, covers } as const;
-    const { existing } = await this.#append({
+    const summary = {
       messages: [{ ...place, turn, step, attempt: this.#execution.attempt, body, usage }],
       attempt: { ...this.#attempt('completed', usage), model: response.model },
       events: [
         { key: `k${stage}`, body: { type: 'context.compacted', turn, step, covers, usage } },
       ],
       updates: { head: place.seq },
-    });
+    } satisfies Omit<Append, 'channel'>;
+    const { existing } = await whenStoreIsBack(() => this.#append(summary), this.#execution);
     const total = existing[0] ? await this.#total() : addUsage(this.#earlier, usage);
     return { head: place.seq, usage: total, compacted: true };
   }

@@ -20,6 +20,7 @@ import type {
   TranscriptStore,
 } from '../../src/store/transcript-store.js';
 import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
+import { whenStoreIsBack } from '../when-store-is-back.js';
 import type { PreparedResult } from './call-tool.js';
 import {
   answerKey,
@@ -132,7 +133,10 @@ export class StepRecord {
   ): Promise<Answered> {
     const total = addUsage(this.earlier, usage);
     const { row, ...append } = answering(this.#step, message, { usage, total }, tools);
-    const { existing, state } = await this.#append(append);
+    const { existing, state } = await whenStoreIsBack(
+      () => this.#append(append),
+      this.#step.execution,
+    );
     this.halted ||= standsStill(state);
     const earlier = existing.find(({ body }) => body.role === 'assistant');
     if (earlier?.body.role === 'assistant') return this.#others(earlier.body);

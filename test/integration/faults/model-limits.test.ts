@@ -1,9 +1,11 @@
 /** What a model call may take, and cost, over all its attempts. */
-import { afterEach, describe, expect, inject, it } from 'vitest';
+import { afterEach, describe, expect, inject, it, onTestFinished } from 'vitest';
 import { SessionCatalogue } from '../../../src/store/session-catalogue.js';
 import { openDatabase } from '../../../src/store/database.js';
 import type { Session } from '../../../src/client/session.js';
 import { tool } from '../../../src/contracts/define-tool.js';
+import { startTestStack } from '../../../src/testing/test-stack.js';
+import { DatabaseGate } from '../../support/databases.js';
 import { Harness, type HarnessOptions } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 
@@ -22,7 +24,7 @@ describe('model', () => {
   let h: Harness;
   const start = async (options: HarnessOptions) =>
     (h = await Harness.start({ agent: { model: 'gpt-4o', ...options.agent }, ...options }));
-  afterEach(() => h.stop());
+  afterEach(() => h?.stop());
 
   /** What is on record: the attempts, and the cost of the turns that have ended, millionths of a USD. */
   const recordsOf = async ({ tenant, id }: Session) => {
@@ -185,5 +187,22 @@ describe('model', () => {
     } finally {
       process.off('warning', listen);
     }
+  });
+
+  it('F25 database: down when the answer is complete → the answer waits for it, and is not paid again', async () => {
+    const gate = await DatabaseGate.before(inject('databaseUrl'));
+    onTestFinished(() => gate.close());
+    const temporalAddress = inject('temporalAddress');
+    await using stack = await startTestStack({ temporalAddress, databaseUrl: gate.url });
+    // Pieces that are long enough to be heard, and an end that comes when nobody listens.
+    stack.model.reply('x', { text: 'word '.repeat(30), chunkSize: 5, chunkDelayMs: 10 });
+    const session = await stack.runtime.start();
+    await session.send({ id: 'x', text: 'x' });
+    for await (const item of session.events()) if (item.type === 'delta') break;
+    gate.down();
+    await eventually(() => gate.refused > 8);
+    gate.up();
+    expect((await session.answerTo('x')).text).toBe('word '.repeat(30));
+    expect(stack.model.requests).toHaveLength(1);
   });
 });
