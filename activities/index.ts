@@ -1,10 +1,11 @@
 /** The activities of a session, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
-import { callModel } from './session/call-model.js';
+import { callModel, type CallModelDeps } from './session/call-model.js';
 import { callTool } from './session/call-tool.js';
 import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
 import { withFailures } from './failures.js';
+import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
 import { Speakers } from './session/speaker.js';
@@ -21,6 +22,8 @@ export function createActivities(deps: ActivityDeps): SessionActivities {
   const model = {
     ...tool,
     modelTools: new ModelTools(),
+    inlineTools: ((...call) =>
+      InlineTools.for(tool, ...call)) satisfies CallModelDeps['inlineTools'],
   };
   return withFailures<SessionActivities>({
     openSession: (input) => writes.openSession(tool, input),

@@ -33,6 +33,7 @@ const at = {
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
+  modelLimits: 'test/integration/faults/model-limits.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
@@ -199,15 +200,22 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F14: {
     what: 'the model hangs, or its stream is cut: final text once, superseded told',
-    shownBy: { [at.models]: ['F14 model:'] },
+    shownBy: { [at.models]: ['F14 model:'], [at.modelLimits]: ['F14 deadline:', 'F14 stream:'] },
   },
   F15: {
     what: 'malformed tool JSON, unknown tool, wrong arguments: told, bounded repairs',
     shownBy: { [at.toolCalls]: ['F15 tool call: malformed JSON', 'F15 tool call: wrong again'] },
   },
   F16: {
-    what: 'context overflow: compacted once, then a typed error',
-    shownBy: { [at.context]: ['F16 context: the provider says', 'F16 context: overflows even'] },
+    what: 'context overflow: compacted once, then a typed error; a useless summary is not taken',
+    shownBy: {
+      [at.context]: [
+        'F16 context: the provider says',
+        'F16 context: overflows even',
+        'F16 context: the summary is',
+        'F16 context: no attempt gives a summary',
+      ],
+    },
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',

@@ -8,14 +8,21 @@ import type { CallModelInput, CallModelResult } from '../../src/contracts/activi
 import { addUsage, NO_USAGE } from '../../src/contracts/message.js';
 import { currentExecution, keepAlive } from '../execution.js';
 import { expandInbox } from './inbox.js';
-import { ModelStep, type CallModelDeps, type StepEnd } from './model-step.js';
+import type { ActivityDeps } from '../deps.js';
+import { stopSignals } from './call-tool.js';
+import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
+
+export interface CallModelDeps
+  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
 
 export async function callModel(
   deps: CallModelDeps,
   input: CallModelInput,
 ): Promise<CallModelResult> {
   const execution = currentExecution();
-  const stop = keepAlive();
+  const stopBeating = keepAlive();
+  // Once for the activity, however many steps it makes: this listens to its signal.
+  const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
   try {
     const agent = deps.agents.get(input.agent);
@@ -28,7 +35,7 @@ export async function callModel(
       ]);
       const seq = next.head + inbox.length + 1;
       const unavailable = deps.tools.unavailable(agent);
-      const step = { input: next, execution, agent, tools, unavailable, inbox, seq };
+      const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
       const { result } = end;
       const made = [...earlier, result];
@@ -39,7 +46,7 @@ export async function callModel(
       next = following(next, result);
     }
   } finally {
-    stop();
+    stopBeating();
   }
 }
 

@@ -12,11 +12,11 @@ import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../../src/contra
 import type { Answer } from '../../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../../src/contracts/failures.js';
 import { findMessage, findTurnEnd } from '../../src/store/event-log.js';
-import { giveUpAttempts } from '../../src/store/attempts.js';
+import { giveUpAttempts, stageSpending, totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
-import { currentExecution } from '../execution.js';
+import { currentExecution, type Execution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import { toolPlaceKey } from './call-tool.js';
 import type { TranscriptCache } from './transcript-cache.js';
@@ -66,10 +66,12 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
   const { messages, events } = inboxWrites(inbox, input, attempt);
+  // No call of this turn is awaited any more: one that died with its worker has no other end.
+  await giveUpAttempts(deps.database, key);
   const found =
     input.cutOff === undefined
       ? undefined
-      : await leftBehind(deps, key.tenant, transcript, input.cutOff, input.head);
+      : await leftBehind(deps, execution, input.cutOff, input.head);
   const open = found?.open ?? input.open;
   const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
@@ -79,8 +81,6 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  // No call of this turn is awaited any more: one that died with its worker has no other end.
-  await giveUpAttempts(deps.database, key);
   await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     messages: [
@@ -123,17 +123,19 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
  */
 async function leftBehind(
   deps: ActivityDeps,
-  tenant: string,
-  transcript: string,
+  { key, transcript, run }: Execution,
   stage: number,
   after: number,
 ): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
-  const rows = await deps.transcripts.readStage(tenant, transcript, { stage, after });
+  const [rows, spending] = await Promise.all([
+    deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
+    stageSpending(deps.database, { ...key, run, stage }),
+  ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
   const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
   return {
     head: rows.at(-1)?.seq ?? after,
-    usage: rows.reduce((sum, row) => (row.usage ? addUsage(sum, row.usage) : sum), NO_USAGE),
+    usage: totalOf(spending),
     ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
   };
 }

@@ -157,7 +157,8 @@ function sizeOf(message: TranscriptMessage): number {
       : message.text.length;
   const calls =
     message.role === 'assistant'
-      ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0)
+      ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0) +
+        (message.reasoningItems ? JSON.stringify(message.reasoningItems).length : 0)
       : 0;
   // As it is, and in the words of a request.
   return 600 + 4 * (text + calls);

@@ -68,8 +68,19 @@ export const SEARCH_ATTRIBUTES = {
  */
 export const STRETCH_MS = 60_000;
 
+/**
+ * What is left of a turn's limits when a model call is scheduled. Each attempt looks at it before
+ * it begins; absent in histories of earlier versions, whose attempts look at nothing.
+ */
+export interface TurnRemainder {
+  readonly ms: number;
+  /** Millionths of a USD; absent without a limit. */
+  readonly costMicros?: number;
+}
+
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
   /** No tool may be called any more: the model must answer. */
@@ -83,15 +94,6 @@ export interface CallModelInput extends WritePlace {
     /** No other step is begun after so many ms. */
     readonly ms: number;
     /** No other step is begun when the steps of this activity have cost so much, millionths of a USD. */
-    readonly costMicros?: number;
-  };
-  /**
-   * What is left of the turn's limits when the call is scheduled: no attempt begins beyond it.
-   * Absent in histories of earlier versions.
-   */
-  readonly left?: {
-    readonly ms: number;
-    /** Micro-dollars. Absent where money is not limited. */
     readonly costMicros?: number;
   };
 }
@@ -130,6 +132,7 @@ export interface CallModelResult {
   readonly calls?: readonly PlannedCall[];
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
+  /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
   readonly usage: Usage;
   /** The steps that came before this one within the same activity, oldest first. */
   readonly earlier?: readonly CallModelResult[];
@@ -159,10 +162,12 @@ export interface CallToolResult {
 
 export interface CompactInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
 }
 
 export interface CompactResult {
   readonly head: number;
+  /** Of all attempts. */
   readonly usage: Usage;
   /** False when there was nothing left to compact. */
   readonly compacted: boolean;
@@ -183,7 +188,7 @@ export interface EndTurnInput extends WritePlace {
 
 export interface EndTurnResult {
   readonly head: number;
-  /** What the steps have used that were found behind `head`. */
+  /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
 }
 

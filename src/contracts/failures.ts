@@ -30,6 +30,10 @@ export const FAILURES = {
     retry: true,
     remedy: 'The model sent nothing for too long; raise `stallTimeoutMs` for a slow model.',
   },
+  'Model.DeadlineExceeded': {
+    retry: true,
+    remedy: 'The call took longer than `modelTimeoutMs`; raise it, or lower `maxTokens`.',
+  },
   'Model.Unauthorized': {
     retry: false,
     remedy:
@@ -55,6 +59,11 @@ export const FAILURES = {
   'Model.InvalidOutput': {
     retry: false,
     remedy: 'The answer did not match `responseFormat` after all repairs; simplify the schema.',
+  },
+  'Model.NoSummary': {
+    retry: true,
+    remedy:
+      'The model wrote no usable summary, so the earlier messages are kept; set a larger `contextWindow` or `maxTokens`, or choose another model.',
   },
   'Turn.RepairsExhausted': {
     retry: false,
@@ -171,6 +180,11 @@ export const FAILURES = {
   'Worker.Shutdown': {
     retry: true,
     remedy: 'The worker was stopped; another one goes on with the step.',
+  },
+  'Worker.Lost': {
+    retry: true,
+    remedy:
+      'A worker died or lost Temporal in the middle of a call; look at its log for crashes and a blocked event loop.',
   },
   'Store.Unavailable': {
     retry: true,

@@ -41,7 +41,7 @@ it.each(NONSENSE)(
     await store.append(writer, { channel, attempt: { ...attempt, outcome: 'running' } });
     await noteSpoken(
       database,
-      { ...session.key, run: 'run', stage: 1, step: 1, attempt: 1 },
+      { ...session.key, run: 'run', stage: 1, step: 1, kind: 'model', attempt: 1 },
       usage,
     );
     await store.append(writer, {
