@@ -27,6 +27,7 @@ import {
 } from './call-tool.js';
 import type { ModelContext } from '../../src/context/context-builder.js';
 import { ContextManager } from '../../src/context/context-manager.js';
+import type { ActivityDeps } from '../deps.js';
 import { abortReason, toFailure } from '../failures.js';
 import { loadImages } from './images.js';
 import { InlineTools } from './inline-tools.js';
@@ -49,7 +50,7 @@ import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
 
-export interface CallModelDeps extends CallToolDeps {
+export interface CallModelDeps extends ActivityDeps, CallToolDeps {
   readonly speakers: Speakers;
   readonly modelTools: ModelTools;
 }

@@ -3,9 +3,13 @@ import { Migrator, sql, type Migration } from 'kysely';
 import { PerduraError } from '../contracts/failures.js';
 import { codeOf, openDatabase, unreachable, withoutSecrets, type Database } from './database.js';
 import * as sessions from './migrations/0001-sessions.js';
+import * as toolRunTries from './migrations/0002-tool-run-tries.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
-const MIGRATIONS: Record<string, Migration> = { '0001-sessions': sessions };
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-sessions': sessions,
+  '0002-tool-run-tries': toolRunTries,
+};
 
 /**
  * Migrates the database behind `url` to the newest schema, in the PostgreSQL schema `perdura`.

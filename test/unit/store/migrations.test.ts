@@ -19,6 +19,7 @@ const FOLDER = new URL('../../../src/store/migrations/', import.meta.url);
 /** SHA-256 of the statements of each migration, joined by newlines. */
 const FROZEN: Record<string, string> = {
   '0001-sessions': '64e88d3488b7e6093fd24a161cc9b63d6fe8535451ae16e0f4b5fb4c11617806',
+  '0002-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
 };
 
 async function digestOf(name: string): Promise<string> {
