@@ -5,10 +5,12 @@
 import type { McpPins, McpServer } from '../contracts/mcp.js';
 import { PerduraError } from '../contracts/failures.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { wellFormed } from '../contracts/message.js';
 import type { Tool, ToolContext } from '../contracts/tool.js';
+import { clipText } from '../tools/text.js';
 import { suspicionOf } from './description-scan.js';
 import type { McpToolInfo } from './mcp-connection.js';
-import { mcpTool } from './mcp-tools.js';
+import { MAX_DESCRIPTION, mcpTool } from './mcp-tools.js';
 import { toolDigest } from './tool-pins.js';
 
 /** Why a tool is held back. The first two end when somebody accepts it. */
@@ -105,15 +107,31 @@ async function pinOrBlock(
   return held(info, 'changed', detail, digest);
 }
 
+/** Longest name, characters, and largest schema, characters as JSON. */
+const MAX_NAME = 256;
+const MAX_SCHEMA = 256 * 1024;
+
 function unusableBecause(info: McpToolInfo, seen: ReadonlySet<string>): string | undefined {
+  // The name is a key in the database: one that it does not take would cost all the others.
+  if (wellFormed(info.name) !== info.name) return 'its name is not well-formed text';
+  if (info.name.length > MAX_NAME) return `its name has more than ${MAX_NAME} characters`;
   if (seen.has(info.name)) return 'the server lists this name twice';
   if (info.name.trim() === '') return 'it has no name';
   if (info.needsTask) return 'it can only be called as an MCP task, which is not supported';
-  return schemaProblem(info.inputSchema);
+  const problem = schemaProblem(info.inputSchema);
+  if (problem !== undefined) return problem;
+  const size = JSON.stringify(info.inputSchema).length;
+  return size > MAX_SCHEMA ? `its schema has ${size} characters` : undefined;
 }
 
 function held(info: McpToolInfo, reason: BlockReason, detail: string, digest: string): BlockedTool {
-  return { tool: info.name, reason, detail, description: info.description ?? '', digest };
+  return {
+    tool: reason === 'unusable' ? wellFormed(clipText(info.name, MAX_NAME)) : info.name,
+    reason,
+    detail,
+    description: wellFormed(clipText(info.description ?? '', MAX_DESCRIPTION)),
+    digest,
+  };
 }
 
 /** The failure of a call that came all the same: the model knew the tool from before. */
