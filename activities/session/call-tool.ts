@@ -96,7 +96,7 @@ export class ToolCallRun {
     const agent = this.#deps.agents.get(this.#input.agent);
     const { call, messageId } = await this.#findCall();
     if (failure) return this.#giveUp(call, messageId, failure);
-    const tools = await this.#deps.tools.toolsOf(agent);
+    const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
     const prepared = await this.prepare(call, messageId, tools);
     return 'row' in prepared ? this.write(prepared) : prepared;
   }
@@ -109,7 +109,9 @@ export class ToolCallRun {
   ): Promise<PreparedResult | CallToolResult> {
     const agent = this.#deps.agents.get(this.#input.agent);
     const key = this.#keyOf(messageId);
-    const tool = tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name));
+    const { tenant } = this.#execution.key;
+    const tool =
+      tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name, tenant));
     const record = this.#recordOf(call);
     const prepared = await this.#deps.runner.prepare(
       {

@@ -43,15 +43,23 @@ export type CallTool = (
   context: ToolContext,
 ) => Promise<unknown>;
 
-/** Rejects with what the pins reject with (`Store.Unavailable`): without them nothing is known. */
+/**
+ * For a tenant, or for the operator: what the operator has accepted counts for every tenant, what a
+ * tenant has accepted (or seen first) for itself. Rejects with what the pins reject with
+ * (`Store.Unavailable`): without them nothing is known.
+ */
 export async function judgeTools(
   serverName: string,
   server: McpServer,
   tools: readonly McpToolInfo[],
   pins: McpPins,
   call: CallTool,
+  tenant?: string,
 ): Promise<ToolCatalogue> {
-  const pinned = await pins.load(serverName);
+  const [operators, own] = await Promise.all([
+    pins.load(serverName),
+    tenant === undefined ? undefined : pins.load(serverName, tenant),
+  ]);
   const offered: Tool[] = [];
   const blocked: BlockedTool[] = [];
   const callable = new Map<string, Tool>();
@@ -73,7 +81,10 @@ export async function judgeTools(
       blocked.push(held(info, 'unusable', 'another tool has this name', digest));
       continue;
     }
-    const block = await pinOrBlock(serverName, server, info, digest, pinned.get(info.name), pins);
+    const accepted = [own?.get(info.name), operators.get(info.name)].filter(
+      (pin) => pin !== undefined,
+    );
+    const block = await pinOrBlock(serverName, server, info, digest, accepted, pins, tenant);
     if (block) {
       blocked.push(block);
       callable.set(made.name, { ...made, execute: () => refuse(serverName, block) });
@@ -90,17 +101,18 @@ async function pinOrBlock(
   server: McpServer,
   info: McpToolInfo,
   digest: string,
-  pinned: string | undefined,
+  accepted: readonly string[],
   pins: McpPins,
+  tenant: string | undefined,
 ): Promise<BlockedTool | undefined> {
-  if (pinned === digest) return undefined;
+  if (accepted.includes(digest)) return undefined;
   const suspicion = suspicionOf(info);
   if (suspicion !== undefined) return held(info, 'suspicious', suspicion, digest);
   // Another worker may pin another version in between: the pin in force decides.
-  const inForce = pinned ?? (await pins.pin(serverName, info.name, digest));
+  const inForce = accepted[0] ?? (await pins.pin(serverName, info.name, digest, tenant));
   if (inForce === digest) return undefined;
   if (server.onChange === 'accept') {
-    await pins.accept(serverName, info.name, digest);
+    await pins.accept(serverName, info.name, digest, tenant);
     return undefined;
   }
   const detail = 'its description, schema or annotations differ from the accepted ones';
