@@ -9,7 +9,7 @@ import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
 import { Speakers } from './session/speaker.js';
-import { ToolExecutor } from '../src/tools/tool-executor.js';
+import { ToolRunner } from '../src/tools/tool-runner.js';
 import { TranscriptCache } from './session/transcript-cache.js';
 
 export type { ActivityDeps, ActivitySettings } from './deps.js';
@@ -18,7 +18,7 @@ export type { ActivityDeps, ActivitySettings } from './deps.js';
 export function createActivities(deps: ActivityDeps): SessionActivities {
   const cache = new TranscriptCache(deps.transcripts);
   const speakers = new Speakers(deps.bus);
-  const tool = { ...deps, cache, executor: new ToolExecutor(), speakers };
+  const tool = { ...deps, cache, runner: new ToolRunner(deps.log), speakers };
   const model = {
     ...tool,
     modelTools: new ModelTools(),

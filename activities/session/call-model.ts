@@ -29,7 +29,7 @@ export async function callModel(
     const earlier: CallModelResult[] = [];
     for (let next = input; ;) {
       const [tools, inbox] = await Promise.all([
-        deps.tools.toolsOf(agent),
+        deps.tools.toolsOf(agent, execution.key.tenant),
         expandInbox(deps.spills, execution.key, next.inbox),
         deps.speakers.ready(),
       ]);

@@ -4,7 +4,8 @@
  */
 import { z } from 'zod';
 import { PerduraError } from './failures.js';
-import { NO_ARGUMENTS, schemaProblem } from './json-schema.js';
+import { wellFormed } from './message.js';
+import { NO_ARGUMENTS, schemaProblem, wellFormedJson } from './json-schema.js';
 import type {
   JsonSchema,
   JsonToolDeclaration,
@@ -78,7 +79,7 @@ export function tool(
   const retry = { ...DEFAULT_RETRY, ...declaration.retry };
   return {
     name,
-    description,
+    description: wellFormed(description),
     ...parametersOf(name, declaration.parameters),
     effect,
     run,
@@ -141,7 +142,7 @@ function checked(name: string, schema: JsonSchema): JsonSchema {
   if (problem !== undefined) {
     throw invalid(`The parameters of the tool "${name}" cannot be used. ${problem}`);
   }
-  return schema;
+  return wellFormedJson(schema);
 }
 
 function oneOf<T extends string>(name: string, field: string, all: readonly T[], value: T): T {

@@ -158,6 +158,11 @@ export const FAILURES = {
     retry: false,
     remedy: 'A `once` tool was cut off in the middle: check by hand whether its effect happened.',
   },
+  'Tool.Crashed': {
+    retry: false,
+    remedy:
+      'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
+  },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {

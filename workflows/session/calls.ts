@@ -32,6 +32,9 @@ export const PATIENT = {
   maximumInterval: 15_000,
 } as const;
 
+/** How long an attempt may wait until the result of a tool that has run is written, ms. */
+const RECORD_MS = 600_000;
+
 const DEFAULT_HEARTBEAT_MS = 5_000;
 /** Temporal's UI shows a summary of up to 200 bytes. */
 const SUMMARY_UNITS = 190;
@@ -100,15 +103,15 @@ export function runTool(
 /** What a tool's activity has in common, wherever it runs. */
 export function toolOptions(call: PlannedCall) {
   return {
-    // The tool's own deadline comes first; this one is for a worker that is gone.
-    startToCloseTimeout: call.timeoutMs + 5_000,
+    // The tool's own deadline comes first, and heartbeats tell of a worker that is gone. The rest
+    // is for a result that waits for the store.
+    startToCloseTimeout: call.timeoutMs + RECORD_MS,
     retry: {
       initialInterval: call.retryMs,
       backoffCoefficient: 2,
       maximumInterval: 30_000,
-      // One more than the tool is run: a `once` tool that was cut off is not run again, but
-      // someone has to say so.
-      maximumAttempts: call.attempts + 1,
+      // Without end: the activity counts the tries of the tool, so that an outage of the store
+      // and a worker that shuts down use up none.
     },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: clip(`${call.name}${call.args === undefined ? '' : ` ${call.args}`}`, SUMMARY_UNITS),
