@@ -5,9 +5,15 @@
  */
 
 // Sessions
-export { AgentRuntime, type ConnectOptions, type StartOptions } from './client/agent-runtime.js';
+export {
+  AgentRuntime,
+  type ConnectOptions,
+  type SessionFilter,
+  type StartOptions,
+} from './client/agent-runtime.js';
 export type { EventsOptions } from './client/event-stream.js';
-export { Session, type OutgoingMessage } from './client/session.js';
+export type { OutgoingMessage } from './client/outgoing-message.js';
+export { Session } from './client/session.js';
 export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
 export type { AttemptRow, SessionRecord } from './store/session-catalogue.js';
 export {
@@ -31,6 +37,7 @@ export {
 // What happens in them
 export { AgentStateMachine, type AgentMove, type AgentState } from './contracts/state.js';
 export type {
+  ItemOrigin,
   LiveDelta,
   LiveToolProgress,
   SessionEvent,

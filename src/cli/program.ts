@@ -3,7 +3,7 @@
  * loaded when it is called: most need no Temporal worker and no database.
  */
 import { Command } from 'commander';
-import { isSessionName, noSessionName } from '../contracts/ids.js';
+import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type Context } from './context.js';
 import type { TalkOptions } from './talk.js';
 
@@ -175,5 +175,5 @@ function addMcp(program: Command, runner: Runner): void {
 
 function sessionName(value: string): string {
   if (isSessionName(value)) return value;
-  throw new UsageError(noSessionName(value));
+  throw new UsageError(invalidSessionName(value));
 }

@@ -7,8 +7,9 @@ import type { AgentRuntime } from '../client/agent-runtime.js';
 import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
+import { isTurnEnd } from '../contracts/turn-end.js';
 import { UsageError, type Context } from './context.js';
-import { TurnFollower, type TurnEnd } from './follow.js';
+import { TurnFollower, type WaitEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
 import type { Outlet } from './prompt.js';
 import { ConversationView } from './render/conversation.js';
@@ -26,7 +27,7 @@ const REOPEN_MS = 2_000;
 /** Somebody who waits for a turn to end. */
 interface Waiting {
   readonly follower: TurnFollower;
-  readonly resolve: (end: TurnEnd) => void;
+  readonly resolve: (end: WaitEnd) => void;
   readonly reject: (error: unknown) => void;
 }
 
@@ -119,7 +120,7 @@ export class Talk {
   }
 
   /** Sends a message and shows everything up to the end of its turn. */
-  async say(text: string): Promise<TurnEnd> {
+  async say(text: string): Promise<WaitEnd> {
     const message = { id: randomUUID(), text };
     this.#own.add(message.id);
     return this.#interruptible(async () => {
@@ -134,7 +135,7 @@ export class Talk {
         this.#session = session;
         this.#start = undefined;
         this.watch();
-        return await end;
+        return await unlessGone(session, end);
       } finally {
         forget();
       }
@@ -142,7 +143,7 @@ export class Talk {
   }
 
   /** Shows the turn that is under way, up to its end; nothing where there is none any more. */
-  async listen(): Promise<TurnEnd> {
+  async listen(): Promise<WaitEnd> {
     return this.#interruptible(async () => {
       const status = await unlessAborted(
         this.#leaving.signal,
@@ -151,7 +152,7 @@ export class Talk {
       if (status?.state !== 'running') return { outcome: 'left' };
       const { end, forget } = this.#follow(new TurnFollower());
       this.watch();
-      return end.finally(forget);
+      return unlessGone(this.#session!, end).finally(forget);
     });
   }
 
@@ -204,7 +205,7 @@ export class Talk {
     if (!terminal.json && !unseen) this.#outlet.write(this.#view.show(item));
     if (item.type === 'turn.started') this.#turnUnderWay = true;
     const ended = item.type === 'session.ended';
-    if (ended || /^turn\.(?:completed|interrupted|failed)$/.test(item.type)) {
+    if (ended || isTurnEnd(item)) {
       this.#turnUnderWay = false;
       if (!terminal.json) this.#outlet.write(this.#view.end());
     }
@@ -215,9 +216,9 @@ export class Talk {
     if (ended) this.#over.abort();
   }
 
-  #follow(follower: TurnFollower): { end: Promise<TurnEnd>; forget: () => void } {
+  #follow(follower: TurnFollower): { end: Promise<WaitEnd>; forget: () => void } {
     let forget = () => {};
-    const end = new Promise<TurnEnd>((resolve, reject) => {
+    const end = new Promise<WaitEnd>((resolve, reject) => {
       const waiting = { follower, resolve, reject };
       this.#waiting.add(waiting);
       forget = () => this.#waiting.delete(waiting);
@@ -228,7 +229,7 @@ export class Talk {
   }
 
   /** The first Ctrl-C interrupts the turn; one more, while that is awaited, leaves. */
-  async #interruptible(turn: () => Promise<TurnEnd>): Promise<TurnEnd> {
+  async #interruptible(turn: () => Promise<WaitEnd>): Promise<WaitEnd> {
     const { interrupts, terminal } = this.#context;
     let asked = false;
     const release = interrupts.take((signal) => {
@@ -262,5 +263,18 @@ export class Talk {
       this.#outlet.write([
         { to: 'note', text: terminal.asTyped(failureText(report, terminal.noteStyle)) },
       ]);
+  }
+}
+
+/** `end`, or the failure of a session whose workflow is gone, so that no end can come. */
+async function unlessGone(session: Session, end: Promise<WaitEnd>): Promise<WaitEnd> {
+  const stop = new AbortController();
+  const gone = new Promise<never>((_, reject) => {
+    void session.untilGone(stop.signal).then((failure) => failure && reject(failure));
+  });
+  try {
+    return await Promise.race([end, gone]);
+  } finally {
+    stop.abort();
   }
 }

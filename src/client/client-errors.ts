@@ -13,6 +13,11 @@ const FAILED_PRECONDITION = 9;
 /** Temporal's words for a workflow task that has failed: before the update came, or with it. */
 const STUCK = /Workflow Task in failed state|unexpected workflow task failure/i;
 
+/** Whether Temporal knows no such workflow, or none that is open. */
+export function isWorkflowNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError;
+}
+
 export function toClientError(error: unknown, session: string): unknown {
   if (error instanceof PerduraError) return error;
   if (error instanceof WorkflowUpdateFailedError) {
@@ -27,7 +32,7 @@ export function toClientError(error: unknown, session: string): unknown {
       return new PerduraError('Session.Closed', `Session ${session} has ended.`, { cause: error });
     }
   }
-  if (error instanceof WorkflowNotFoundError) {
+  if (isWorkflowNotFound(error)) {
     return new PerduraError('Session.NotFound', `There is no open session ${session}.`, {
       cause: error,
     });

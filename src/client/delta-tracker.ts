@@ -3,6 +3,7 @@
  * another attempt has superseded or the store has told already. Pure.
  */
 import type { LiveDelta, SessionEvent, StepPlace, Superseded } from '../contracts/events.js';
+import { isTurnEnd } from '../contracts/turn-end.js';
 
 interface Speaking extends StepPlace {
   attempt: number;
@@ -40,20 +41,12 @@ export class DeltaTracker {
 
   /** Takes note of a durable event; answers what the reader must be told before it. */
   event(event: SessionEvent): Superseded[] {
-    switch (event.type) {
-      case 'step.started':
-        return compare(event, this.#done) <= 0 ? [] : this.#begin(event);
-      case 'step.completed':
-        this.#finish(event);
-        return [];
-      case 'turn.completed':
-      case 'turn.failed':
-      case 'turn.interrupted':
-        this.#finish({ turn: event.turn, step: Number.MAX_SAFE_INTEGER });
-        return [];
-      default:
-        return [];
+    if (event.type === 'step.started') {
+      return compare(event, this.#done) <= 0 ? [] : this.#begin(event);
     }
+    if (event.type === 'step.completed') this.#finish(event);
+    if (isTurnEnd(event)) this.#finish({ turn: event.turn, step: Number.MAX_SAFE_INTEGER });
+    return [];
   }
 
   #begin({ turn, step, attempt }: StepPlace & { attempt: number }): Superseded[] {

@@ -3,7 +3,7 @@
  * store decides: a lost notification delays an event by at most {@link POLL_MS} and never
  * loses it, since what is read is "everything after the last number".
  */
-import type { LiveMessage, StreamItem } from '../contracts/events.js';
+import type { LiveMessage, SessionItem } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { LiveBus } from '../live/bus.js';
 import type { Database } from '../store/database.js';
@@ -30,13 +30,13 @@ export async function* streamEvents(
   bus: LiveBus,
   key: SessionKey,
   { after = 0, live = true, signal }: EventsOptions = {},
-): AsyncGenerator<StreamItem, void, undefined> {
+): AsyncGenerator<SessionItem, void, undefined> {
   const tracker = new DeltaTracker();
   /** Number of the last event that was read: at first the one before the reader's own last one. */
   let read = Math.max(0, after - 1);
   /** The last event that was read is the end of the session. */
   let over = false;
-  const readNew = async function* (): AsyncGenerator<StreamItem> {
+  const readNew = async function* (): AsyncGenerator<SessionItem> {
     for (;;) {
       const events = await readEvents(database, key.tenant, key.session, {
         after: read,

@@ -164,8 +164,22 @@ export interface Superseded extends StepPlace {
   readonly by: number;
 }
 
+/** What happens in one session, as its reader puts it together. */
+export type SessionItem = SessionEvent | LiveDelta | LiveToolProgress | Superseded;
+
+/** Whose an item is. Added on the reader's side: it is neither stored nor sent on the bus. */
+export interface ItemOrigin {
+  /** Name of the session that the item is about. */
+  readonly session: string;
+  /**
+   * The names from the session whose stream it is, which is left out, down to `session`: empty
+   * for the stream's own items, `['child', 'grandchild']` for those of a grandchild.
+   */
+  readonly path: readonly string[];
+}
+
 /** What `session.events()` yields. */
-export type StreamItem = SessionEvent | LiveDelta | LiveToolProgress | Superseded;
+export type StreamItem = SessionItem & ItemOrigin;
 
 /** What travels on the live bus of a session. */
 export type LiveMessage =

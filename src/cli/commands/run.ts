@@ -1,6 +1,6 @@
 /** `perdura run "…"`: one answer, streamed. */
 import { EXIT, type Context } from '../context.js';
-import type { TurnEnd } from '../follow.js';
+import type { WaitEnd } from '../follow.js';
 import { messageText } from '../message-text.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
 import { comeBackText, lookAgainText } from '../render/hints.js';
@@ -36,7 +36,7 @@ export async function run(
 function sayWhere(
   { terminal }: Context,
   session: string | undefined,
-  { outcome }: TurnEnd,
+  { outcome }: WaitEnd,
   open: OpenRuntime,
 ): void {
   if (session === undefined) {
@@ -52,7 +52,7 @@ function sayWhere(
   }
 }
 
-function exitCodeOf({ outcome }: TurnEnd): number {
+function exitCodeOf({ outcome }: WaitEnd): number {
   if (outcome === 'completed') return EXIT.ok;
   return outcome === 'left' || outcome === 'interrupted' ? EXIT.interrupted : EXIT.failed;
 }

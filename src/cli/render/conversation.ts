@@ -2,7 +2,7 @@
  * What happens in a session as a terminal shows it while it happens. Takes items of
  * `session.events()`, answers what is to be written; writes nothing itself.
  */
-import type { LiveDelta, SessionEvent, StepPlace, StreamItem } from '../../contracts/events.js';
+import type { LiveDelta, SessionEvent, StepPlace, SessionItem } from '../../contracts/events.js';
 import { clean, StreamCleaner } from './clean.js';
 import { eventNotes } from './event-notes.js';
 import { Screen, type Piece } from './screen.js';
@@ -46,7 +46,7 @@ export class ConversationView {
   }
 
   /** What to write for an item, in order. */
-  show(item: StreamItem): readonly Piece[] {
+  show(item: SessionItem): readonly Piece[] {
     const { progress, style, width } = this.#options;
     if (item.type === 'delta') this.#delta(item);
     else if (item.type === 'superseded') this.#attempt(item, item.by);
