@@ -2,7 +2,7 @@
 import type { Settings } from '../config/environment.js';
 import type { Terminal } from './terminal.js';
 
-export interface Context {
+export interface CommandContext {
   readonly settings: Settings;
   readonly terminal: Terminal;
   readonly interrupts: Interrupts;

@@ -1,12 +1,12 @@
 /** The text of a message: from the arguments, or from standard input. */
-import { UsageError, type Context } from './context.js';
+import { UsageError, type CommandContext } from './context.js';
 
 /** More than any message may have; the agent's own limit is checked where it is accepted. */
 const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 
 /** Words of the command line as one text; standard input where there are none, or "-". */
 export async function messageText(
-  { terminal }: Context,
+  { terminal }: CommandContext,
   words: readonly string[],
 ): Promise<string> {
   const { stdin } = terminal.streams;

@@ -7,7 +7,7 @@ import { PerduraError } from '../contracts/failures.js';
 import type { DevStack } from '../stack/dev.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { readTemporalProfile } from '../config/temporal-profile.js';
-import type { Context } from './context.js';
+import type { CommandContext } from './context.js';
 
 export interface OpenRuntime {
   readonly runtime: AgentRuntime;
@@ -18,7 +18,7 @@ export interface OpenRuntime {
 
 /** For commands that look at what is there. Rejects where nothing runs, saying what to start. */
 export async function withRuntime<T>(
-  { settings }: Context,
+  { settings }: CommandContext,
   use: (runtime: AgentRuntime) => Promise<T>,
 ): Promise<T> {
   const told = settings.databaseUrl ?? (await readRunningStack(settings));
@@ -32,7 +32,7 @@ export async function withRuntime<T>(
 }
 
 /** For commands that need an answer: where nothing runs, a stack is started for them. */
-export async function openRuntime(context: Context): Promise<OpenRuntime> {
+export async function openRuntime(context: CommandContext): Promise<OpenRuntime> {
   const { settings, terminal } = context;
   const running = await readRunningStack(settings);
   if (running ?? readTemporalProfile(settings)) {
@@ -64,7 +64,7 @@ export async function openRuntime(context: Context): Promise<OpenRuntime> {
 export const OFFLINE =
   'No OPENAI_API_KEY: a scripted offline model answers, not a real one. Set the key for real answers.';
 
-async function startStack({ settings, terminal }: Context): Promise<DevStack> {
+async function startStack({ settings, terminal }: CommandContext): Promise<DevStack> {
   const { startDevStack } = await import('../stack/dev.js');
   const stack = await startDevStack({
     settings,

@@ -4,11 +4,15 @@
  */
 import { Command } from 'commander';
 import { isSessionName, invalidSessionName } from '../contracts/ids.js';
-import { UsageError, type Context } from './context.js';
+import { UsageError, type CommandContext } from './context.js';
+import type { ListOptions } from './commands/look.js';
 import type { TalkOptions } from './talk.js';
 
 /** What a command answers: its exit code. */
-export type Runner = (json: boolean, run: (context: Context) => Promise<number>) => Promise<void>;
+export type Runner = (
+  json: boolean,
+  run: (context: CommandContext) => Promise<number>,
+) => Promise<void>;
 
 interface Json {
   readonly json?: boolean;
@@ -82,7 +86,7 @@ function addTalk(command: Add, runner: Runner): void {
 }
 
 function addSessions(command: Add, runner: Runner): void {
-  const steering = () => import('./commands/steer.js');
+  const control = () => import('./commands/control.js');
   command('send', 'hand a message over, without waiting for the answer')
     .argument('<session>', 'name of the session', sessionName)
     .argument(
@@ -93,14 +97,15 @@ function addSessions(command: Add, runner: Runner): void {
     .option('--from <name>', 'who says it, as the agent and other readers see it')
     .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).send(context, session, words, options),
+        (await control()).send(context, session, words, options),
       ),
     );
   command('sessions', 'list sessions, the latest first')
     .option('--limit <count>', 'how many', '20')
     .option('--state <state>', 'only these: idle, running, paused, error, ended')
     .option('--agent <name>', 'only those of this agent')
-    .action((options: Json & { limit: string; state?: string; agent?: string }) =>
+    .option('--check', 'ask Temporal first which of them still run, and correct the list')
+    .action((options: Json & ListOptions) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/look.js')).sessions(context, options),
       ),
@@ -118,7 +123,7 @@ function addSessions(command: Add, runner: Runner): void {
     .option('--reason <text>', 'kept with the turn')
     .action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).interrupt(context, session, options),
+        (await control()).interrupt(context, session, options),
       ),
     );
   for (const [verb, description] of [
@@ -134,7 +139,7 @@ function addSessions(command: Add, runner: Runner): void {
     if (verb === 'end') added.option('--reason <text>', 'kept with the session');
     added.action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).steer(context, verb, session, options),
+        (await control()).signal(context, verb, session, options),
       ),
     );
   }

@@ -8,7 +8,7 @@ import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import { isTurnEnd } from '../contracts/turn-end.js';
-import { UsageError, type Context } from './context.js';
+import { UsageError, type CommandContext } from './context.js';
 import { TurnFollower, type WaitEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
 import type { Outlet } from './prompt.js';
@@ -32,7 +32,7 @@ interface Waiting {
 }
 
 export class Talk {
-  readonly #context: Context;
+  readonly #context: CommandContext;
   readonly #runtime: AgentRuntime;
   readonly #options: TalkOptions;
   readonly #outlet: Outlet;
@@ -52,7 +52,12 @@ export class Talk {
   #troubled = false;
 
   /** @param outlet where everything is written. Default: the terminal. */
-  constructor(context: Context, runtime: AgentRuntime, options: TalkOptions, outlet?: Outlet) {
+  constructor(
+    context: CommandContext,
+    runtime: AgentRuntime,
+    options: TalkOptions,
+    outlet?: Outlet,
+  ) {
     const { terminal } = context;
     const { stdout, stderr } = terminal.streams;
     this.#context = context;

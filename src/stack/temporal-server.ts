@@ -16,8 +16,6 @@ export type TemporalKind = 'external' | LocalTemporalKind;
 
 export interface ResolveTemporalOptions {
   readonly settings: Settings;
-  /** Kinds to try, in order. Default: all, or the one in `PERDURA_TEMPORAL`. */
-  readonly kinds?: readonly TemporalKind[];
   /** Registered with a server that is started: name to type (`Keyword`, `Int`, …). */
   readonly searchAttributes?: Readonly<Record<string, string>>;
   /** Told what takes long ("downloading …"). Must not throw. */
@@ -49,7 +47,7 @@ const ALL: readonly TemporalKind[] = ['external', 'cli', 'download', 'java-test-
  */
 export async function resolveTemporal(options: ResolveTemporalOptions): Promise<ResolvedTemporal> {
   const { temporalKind } = options.settings;
-  const kinds = options.kinds ?? (temporalKind ? [temporalKind] : ALL);
+  const kinds = temporalKind ? [temporalKind] : ALL;
   const reasons: string[] = [];
   for (const kind of kinds) {
     const found = await WAYS[kind](options);

@@ -1,6 +1,6 @@
 /** `perdura chat`: a conversation at the terminal, which can be left and taken up again. */
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, UsageError, type Context } from '../context.js';
+import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
 import { createPrompt } from '../prompt.js';
 import { reportOf } from '../render/failure.js';
@@ -22,7 +22,7 @@ const HELP_TEXT =
  * session that somebody ends is left, whoever did it.
  */
 export async function chat(
-  context: Context,
+  context: CommandContext,
   name: string | undefined,
   options: TalkOptions,
 ): Promise<number> {
@@ -62,7 +62,7 @@ export async function chat(
 }
 
 /** The last messages of a session that there is already, and the turn that it is in. */
-async function comeBack(context: Context, talk: Talk): Promise<void> {
+async function comeBack(context: CommandContext, talk: Talk): Promise<void> {
   const { terminal } = context;
   const known = await talk.resume();
   if (!known) return;
@@ -85,7 +85,7 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
 }
 
 /** A failure of one message ends no conversation; the end of the session does. */
-async function say({ terminal }: Context, talk: Talk, text: string) {
+async function say({ terminal }: CommandContext, talk: Talk, text: string) {
   try {
     const { outcome } = await talk.say(text);
     return outcome;
@@ -95,7 +95,7 @@ async function say({ terminal }: Context, talk: Talk, text: string) {
   }
 }
 
-function sayGoodbye({ terminal }: Context, talk: Talk, open: OpenRuntime): void {
+function sayGoodbye({ terminal }: CommandContext, talk: Talk, open: OpenRuntime): void {
   const name = talk.session?.id;
   if (name === undefined || terminal.json) return;
   if (talk.over.aborted) terminal.note(`The session has ended. Read it with: perdura show ${name}`);

@@ -1,6 +1,6 @@
 /** `perdura dev`: a whole stack until Ctrl-C. */
 import { loadConfig } from '../../config/load-config.js';
-import { EXIT, UsageError, type Context } from '../context.js';
+import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { OFFLINE } from '../open-runtime.js';
 import { Screen } from '../render/screen.js';
 import { clean, oneLine } from '../render/clean.js';
@@ -10,7 +10,7 @@ export interface DevCommandOptions {
   readonly workers: string;
 }
 
-export async function dev(context: Context, options: DevCommandOptions): Promise<number> {
+export async function dev(context: CommandContext, options: DevCommandOptions): Promise<number> {
   const { settings, terminal, interrupts } = context;
   if (!/^\d{1,2}$/.test(options.workers)) {
     throw new UsageError(`--workers is "${options.workers}": use a whole number from 0 to 99.`);

@@ -5,13 +5,13 @@ import { loadConfig } from '../../config/load-config.js';
 import type { Settings } from '../../config/environment.js';
 import { createLogger } from '../../config/logger.js';
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { blockedText, mcpStatusText } from '../render/mcp.js';
 import { plural } from '../render/units.js';
 import { whereThingsAre } from './worker.js';
 
 /** Exit code 1 when a server does not answer. Connects to each, as a worker does. */
-export async function mcpStatus(context: Context): Promise<number> {
+export async function mcpStatus(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const settings = await whereThingsAre(context.settings);
   return withServers(settings, ['*'], (manager) => {
@@ -29,7 +29,7 @@ export async function mcpStatus(context: Context): Promise<number> {
 
 /** Accepts what a server offers now: all that is held back, or the tools that are named. */
 export async function mcpAccept(
-  context: Context,
+  context: CommandContext,
   name: string,
   tools: readonly string[],
   { yes = false }: { yes?: boolean | undefined },

@@ -1,5 +1,5 @@
 /** `perdura run "…"`: one answer, streamed. */
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import type { WaitEnd } from '../follow.js';
 import { messageText } from '../message-text.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
@@ -8,7 +8,7 @@ import { Talk, type TalkOptions } from '../talk.js';
 
 /** Answers the exit code. */
 export async function run(
-  context: Context,
+  context: CommandContext,
   words: readonly string[],
   options: TalkOptions,
 ): Promise<number> {
@@ -34,7 +34,7 @@ export async function run(
 
 /** Into a pipe only where the answer is not complete: scripts want no advice. */
 function sayWhere(
-  { terminal }: Context,
+  { terminal }: CommandContext,
   session: string | undefined,
   { outcome }: WaitEnd,
   open: OpenRuntime,

@@ -3,11 +3,11 @@ import { PerduraError } from '../../contracts/failures.js';
 import { settingsFor } from '../../stack/dev-environment.js';
 import { readRunningStack } from '../../stack/dev-lock.js';
 import type { Settings } from '../../config/environment.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { plural } from '../render/units.js';
 
 /** Runs until SIGTERM or Ctrl-C; joins the `perdura dev` of this folder where nothing is named. */
-export async function worker(context: Context): Promise<number> {
+export async function worker(context: CommandContext): Promise<number> {
   const { terminal, interrupts } = context;
   const settings = await whereThingsAre(context.settings);
   // It has signal handlers of its own, which let running work end; a second one does not wait.
@@ -32,7 +32,7 @@ export async function worker(context: Context): Promise<number> {
 }
 
 /** Brings the database to the schema of this version. */
-export async function migrate(context: Context): Promise<number> {
+export async function migrate(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const { databaseUrl } = await whereThingsAre(context.settings);
   if (databaseUrl === undefined) {
