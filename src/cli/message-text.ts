@@ -12,7 +12,7 @@ export async function messageText(
   const { stdin } = terminal.streams;
   const fromInput = words.length === 0 || (words.length === 1 && words[0] === '-');
   if (fromInput && stdin.isTTY) {
-    throw new UsageError('The message is missing: write it in quotes, or pipe it in.');
+    throw new UsageError('The message is missing. Write it in quotes, or pipe it in.');
   }
   const text = fromInput ? await readAll(stdin) : words.join(' ');
   if (text.trim() === '') throw new UsageError('The message is empty.');
@@ -32,7 +32,7 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
     throw new UsageError(
-      'Standard input is no text in UTF-8: convert it, or put it in a file that a tool can read.',
+      'Standard input is not UTF-8 text. Convert it, or put it in a file that a tool can read.',
     );
   }
 }

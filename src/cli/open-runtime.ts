@@ -60,9 +60,9 @@ export async function openRuntime(context: CommandContext): Promise<OpenRuntime>
   }
 }
 
-/** Said wherever the scripted model answers, so that nobody takes it for a real one. */
+/** Printed wherever the scripted model answers, so that it is not mistaken for a real one. */
 export const OFFLINE =
-  'No OPENAI_API_KEY: a scripted offline model answers, not a real one. Set the key for real answers.';
+  'OPENAI_API_KEY is not set. A scripted offline model answers, not a real one. Set the key for real answers.';
 
 async function startStack({ settings, terminal }: CommandContext): Promise<DevStack> {
   const { startDevStack } = await import('../stack/dev.js');
@@ -70,12 +70,12 @@ async function startStack({ settings, terminal }: CommandContext): Promise<DevSt
     settings,
     onBegin: () =>
       terminal.note(
-        'Nothing runs here: starting a stack for this command alone (`perdura dev` keeps one running).',
+        'Nothing runs here. Starting a stack for this command alone (`perdura dev` keeps one running).',
       ),
   });
   if (stack.offlineModel) terminal.note(OFFLINE);
   if (stack.temporal.kind === 'java-test-server') {
-    terminal.note('Its Temporal keeps sessions in memory: they end with this command.');
+    terminal.note('Its Temporal keeps sessions in memory. They end with this command.');
   }
   return stack;
 }
@@ -94,6 +94,6 @@ function opened(runtime: AgentRuntime, stack?: DevStack): OpenRuntime {
 function nothingRuns(dataDir: string): PerduraError {
   return new PerduraError(
     'Stack.Unavailable',
-    `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set: start \`perdura dev\` in another terminal, or name a Temporal server and a database.`,
+    `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set. Start \`perdura dev\` in another terminal, or set TEMPORAL_ADDRESS and DATABASE_URL.`,
   );
 }

@@ -8,7 +8,7 @@ const SAY_AFTER_MS = 5_000;
 export async function patient<T>({ terminal }: CommandContext, promise: Promise<T>): Promise<T> {
   const timer = setTimeout(() => {
     terminal.note(
-      'No worker has answered yet; still waiting. Is one running? (`perdura dev`, or `perdura worker`)',
+      'No worker has answered yet. Still waiting. Is one running? (`perdura dev`, or `perdura worker`)',
     );
   }, SAY_AFTER_MS);
   try {

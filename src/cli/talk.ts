@@ -108,7 +108,7 @@ export class Talk {
     }
     if (agent !== undefined && agent !== record.agent) {
       throw new UsageError(
-        `Session ${name} belongs to the agent "${record.agent}": leave out --agent, or choose another --session.`,
+        `Session ${name} belongs to the agent "${record.agent}". Leave out --agent, or choose another --session.`,
       );
     }
     this.#session = session;

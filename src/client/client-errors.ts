@@ -41,14 +41,14 @@ export function toClientError(error: unknown, session: string): unknown {
   if (code === RESOURCE_EXHAUSTED) {
     return new PerduraError(
       'Session.TooManyUpdates',
-      `Temporal takes no more for session ${session} now: ${messageOf(error)}.`,
+      `Temporal accepts no more calls for session ${session} at the moment: ${messageOf(error)}.`,
       { cause: error },
     );
   }
   if (code === FAILED_PRECONDITION && STUCK.test(messageOf(error))) {
     return new PerduraError(
       'Session.Stuck',
-      `Session ${session} takes nothing now: its workflow task fails at each attempt.`,
+      `Session ${session} is stuck: its workflow task fails at each attempt.`,
       { cause: error },
     );
   }

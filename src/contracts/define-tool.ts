@@ -41,7 +41,7 @@ export function isToolName(name: string): boolean {
  *       execute: ({ city }) => lookUp(city),
  *     });
  *
- * Throws `Config.Invalid` with what is wrong, in which tool, and how to mend it. A `once` tool
+ * Throws `Config.Invalid` with what is wrong, in which tool, and how to correct it. A `once` tool
  * has one attempt, whatever `retry` says.
  */
 export function tool<S extends z.ZodObject>(declaration: ZodToolDeclaration<S>): Tool;
@@ -50,16 +50,16 @@ export function tool(declaration: JsonToolDeclaration | ZodToolDeclaration<z.Zod
   const { name, description, execute } = declaration;
   if (typeof name !== 'string' || !isToolName(name)) {
     throw invalid(
-      `A tool is named ${JSON.stringify(name)}: use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
+      `${JSON.stringify(name)} is not a valid tool name. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
     );
   }
   if (typeof description !== 'string' || description.trim() === '') {
     throw invalid(
-      `The tool "${name}" has no description: write one, the model chooses tools by it.`,
+      `The tool "${name}" has no description. Write one: the model chooses tools by it.`,
     );
   }
   if (typeof execute !== 'function') {
-    throw invalid(`The tool "${name}" has no "execute": give it a function (args, context) => ….`);
+    throw invalid(`The tool "${name}" has no "execute". Add a function (args, context) => ….`);
   }
   const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
   const effect = oneOf(name, 'effect', EFFECTS, declaration.effect ?? 'once');
@@ -91,7 +91,7 @@ function parametersOf(
   if (!isZod(parameters)) {
     if (typeof parameters === 'object' && parameters !== null && '_def' in parameters) {
       throw invalid(
-        `The parameters of the tool "${name}" are a zod 3 schema: import zod 4, or pass JSON Schema.`,
+        `The parameters of the tool "${name}" are a zod 3 schema. Import zod 4, or pass JSON Schema.`,
       );
     }
     return { parameters: checked(name, parameters) };
@@ -104,7 +104,7 @@ function parametersOf(
   } catch (error) {
     throw new PerduraError(
       'Config.Invalid',
-      `The parameters of the tool "${name}" cannot be written as JSON Schema (${messageOf(error)}): use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
+      `The parameters of the tool "${name}" cannot be converted to JSON Schema (${messageOf(error)}). Use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
       { cause: error },
     );
   }
@@ -119,7 +119,7 @@ function isZod(parameters: JsonSchema | z.ZodObject): parameters is z.ZodObject 
 function checked(name: string, schema: JsonSchema): JsonSchema {
   const problem = schemaProblem(schema);
   if (problem !== undefined) {
-    throw invalid(`The parameters of the tool "${name}" cannot be used. ${problem}`);
+    throw invalid(`The parameters of the tool "${name}" are not valid. ${problem}`);
   }
   return schema;
 }
@@ -127,14 +127,14 @@ function checked(name: string, schema: JsonSchema): JsonSchema {
 function oneOf<T extends string>(name: string, field: string, all: readonly T[], value: T): T {
   if (all.includes(value)) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${JSON.stringify(value)}: use one of ${all.join(', ')}.`,
+    `The tool "${name}" has an invalid ${field}: ${JSON.stringify(value)}. Use one of ${all.join(', ')}.`,
   );
 }
 
 function atLeast(name: string, field: string, least: number, value: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${String(value)}: use a whole number, at least ${least}.`,
+    `The tool "${name}" has an invalid ${field}: ${String(value)}. Use a whole number, at least ${least}.`,
   );
 }
 

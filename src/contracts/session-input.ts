@@ -1,4 +1,4 @@
-/** What a session is started with, by whoever types it. Pure: the workflow reads its input with it. */
+/** Reads the input of a session, which people also type by hand. Pure: the workflow uses it. */
 import type { SessionInput } from './session.js';
 
 const FIELDS: readonly string[] = [
@@ -12,8 +12,8 @@ const FIELDS: readonly string[] = [
 const EXAMPLE = '{ "agent": "assistant", "message": "hello" }';
 
 /**
- * Accepts the input as documented, plain text as a first message, and nothing at all. What it
- * cannot use is named in `problems`: a session that runs is of more use than one that fails.
+ * Accepts the documented input, plain text as a first message, and no input. What it cannot use is
+ * listed in `problems`: a session that runs is more useful than one that fails.
  */
 export function readSessionInput(given: unknown): {
   readonly input: SessionInput;
@@ -22,13 +22,13 @@ export function readSessionInput(given: unknown): {
   if (given === undefined || given === null) return { input: {}, problems: [] };
   if (typeof given === 'string') return { input: { message: given }, problems: [] };
   if (typeof given !== 'object' || Array.isArray(given)) {
-    const problem = `The input is ${JSON.stringify(given).slice(0, 100)}: use text, or ${EXAMPLE}.`;
+    const shown = JSON.stringify(given).slice(0, 100);
+    const problem = `The input ${shown} is not an object or a text. Use text, or ${EXAMPLE}.`;
     return { input: {}, problems: [problem] };
   }
   const unknown = Object.keys(given).filter((name) => !FIELDS.includes(name));
   const problems = unknown.map(
-    (name) =>
-      `The input has a field ${JSON.stringify(name.slice(0, 100))}, which is none: use ${EXAMPLE}.`,
+    (name) => `Unknown field ${JSON.stringify(name.slice(0, 100))} in the input. Use ${EXAMPLE}.`,
   );
   return { input: given, problems };
 }

@@ -62,7 +62,7 @@ export async function startJavaTestServer(options: JavaTestServerOptions): Promi
     throw new PerduraError(
       'Stack.Unavailable',
       `Temporal's test server did not start (${failure ?? 'no port'}) on port ${options.port ?? 'any'}: ` +
-        `${server.lastOutput() || 'it printed nothing'}\nIf the port is taken, leave it out or name another.`,
+        `${server.lastOutput() || 'it printed nothing'}\nIf the port is in use, choose another.`,
     );
   }
   return {

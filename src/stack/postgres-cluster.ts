@@ -98,7 +98,7 @@ export async function makeCluster(
     const { stderr } = error as { stderr?: string };
     throw new PerduraError(
       'Stack.Unavailable',
-      `PostgreSQL could not make its files in ${folder}: ${stderr?.trim() || String(error)}\n` +
+      `PostgreSQL could not create its files in ${folder}: ${stderr?.trim() || String(error)}\n` +
         'Check that the disk has room and the folder can be written, or set DATABASE_URL.',
       { cause: error },
     );

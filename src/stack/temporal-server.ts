@@ -56,7 +56,7 @@ export async function resolveTemporal(options: ResolveTemporalOptions): Promise<
   }
   throw new PerduraError(
     'Stack.Unavailable',
-    `No Temporal server can be had:\n${reasons.join('\n')}\nInstall the Temporal CLI ` +
+    `No Temporal server is available:\n${reasons.join('\n')}\nInstall the Temporal CLI ` +
       '(https://docs.temporal.io/cli), or Java 11 and Maven, or set TEMPORAL_ADDRESS.',
   );
 }
@@ -135,7 +135,9 @@ async function runCli(
     ...localProfile(server.address, settings.temporalNamespace),
     kind,
     describe: `Temporal development server at ${server.address}, UI ${server.uiUrl}`,
-    cannot: ['serve production: one process, SQLite, and everyone on this machine may use it'],
+    cannot: [
+      'serve production: it is one process with SQLite, and every user of this machine may use it',
+    ],
     uiUrl: server.uiUrl,
     ended: server.ended,
     stop: server.stop,

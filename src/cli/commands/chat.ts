@@ -15,7 +15,7 @@ const SHOWN_AGAIN = 6;
 const QUIT = '/quit';
 const HELP = '/help';
 const HELP_TEXT =
-  'Ctrl-C interrupts the agent, Ctrl-D or /quit leaves; the session stays. Everything else is a message.';
+  'Ctrl-C interrupts the agent. Ctrl-D or /quit leaves, and the session stays. Everything else is a message.';
 
 /**
  * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. A
@@ -28,7 +28,7 @@ export async function chat(
 ): Promise<number> {
   const { terminal } = context;
   if (name !== undefined && options.session !== undefined && name !== options.session) {
-    throw new UsageError(`Two sessions are named, ${name} and ${options.session}: leave one out.`);
+    throw new UsageError(`Two sessions are given, ${name} and ${options.session}. Leave one out.`);
   }
   const session = name ?? options.session;
   const open = await openRuntime(context);
@@ -73,7 +73,7 @@ async function comeBack(context: CommandContext, talk: Talk): Promise<void> {
     terminal.print(historyText(messages, SHOWN_AGAIN, terminal.style));
   }
   if (record.state === 'paused') {
-    terminal.note(`The session is paused: messages wait until \`perdura resume ${session.id}\`.`);
+    terminal.note(`The session is paused. Messages wait until \`perdura resume ${session.id}\`.`);
   }
   if (record.state !== 'running') return;
   try {

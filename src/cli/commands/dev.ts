@@ -13,7 +13,7 @@ export interface DevCommandOptions {
 export async function dev(context: CommandContext, options: DevCommandOptions): Promise<number> {
   const { settings, terminal, interrupts } = context;
   if (!/^\d{1,2}$/.test(options.workers)) {
-    throw new UsageError(`--workers is "${options.workers}": use a whole number from 0 to 99.`);
+    throw new UsageError(`--workers is "${options.workers}". Use a whole number from 0 to 99.`);
   }
   // First, because a worker that cannot read it would only die again and again.
   const { agents, file } = await loadConfig(settings);
@@ -26,7 +26,7 @@ export async function dev(context: CommandContext, options: DevCommandOptions): 
     stopWanted();
     // The parts end with this process in any case: see guarded-process.ts.
     if (++asked > 1) process.exit(EXIT.interrupted);
-    terminal.note('Stopping. Ctrl-C again does not wait for running work.');
+    terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
   // While it starts, one line that changes; afterwards what is told is news.
   const screen = new Screen();

@@ -28,11 +28,11 @@ export async function sessions(context: CommandContext, options: ListOptions): P
   const { terminal } = context;
   const { limit, state: word, agent } = options;
   if (!/^[1-9]\d{0,3}$/.test(limit)) {
-    throw new UsageError(`--limit is "${limit}": use a whole number from 1 to 9999.`);
+    throw new UsageError(`--limit is "${limit}". Use a whole number from 1 to 9999.`);
   }
   const state = word !== undefined && Object.hasOwn(STATES, word) ? STATES[word] : undefined;
   if (word !== undefined && state === undefined) {
-    throw new UsageError(`--state is "${word}": use one of idle, running, paused, error, ended.`);
+    throw new UsageError(`--state is "${word}". Use one of idle, running, paused, error, ended.`);
   }
   const filter = {
     limit: Number(limit),
@@ -62,7 +62,7 @@ export async function show(
     if (!record) {
       throw new PerduraError(
         'Session.NotFound',
-        `There is no session ${name} in tenant ${runtime.tenant}; \`perdura sessions\` lists them.`,
+        `There is no session ${name} in tenant ${runtime.tenant}. \`perdura sessions\` lists them.`,
       );
     }
     const timeline = await session.timeline();

@@ -41,7 +41,7 @@ function sayWhere(
 ): void {
   if (session === undefined) {
     terminal.note(
-      'The message may have been taken all the same: `perdura sessions` lists it then.',
+      'The message may have been accepted. If so, `perdura sessions` lists its session.',
     );
   } else if (outcome === 'completed') {
     if (terminal.interactive && !open.ephemeral) terminal.note(comeBackText(session, open));

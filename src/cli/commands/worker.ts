@@ -14,7 +14,7 @@ export async function worker(context: CommandContext): Promise<number> {
   let asked = 0;
   const release = interrupts.take(() => {
     if (++asked > 1) process.exit(EXIT.interrupted);
-    terminal.note('Stopping. Ctrl-C again does not wait for running work.');
+    terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
   try {
     const { runWorker } = await import('../../../worker/main.js');
@@ -38,7 +38,7 @@ export async function migrate(context: CommandContext): Promise<number> {
   if (databaseUrl === undefined) {
     throw new PerduraError(
       'Config.Invalid',
-      'DATABASE_URL is not set: set it to postgres://user:password@host:port/database. (`perdura dev` migrates its own database by itself.)',
+      'DATABASE_URL is not set. Set it to postgres://user:password@host:port/database. (`perdura dev` migrates its own database.)',
     );
   }
   const { migrate: bringUp, pendingMigrations } = await import('../../store/migrate.js');

@@ -28,7 +28,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     case 'tool.completed':
       return [toolResultText(event, style)];
     case 'context.compacted':
-      return [style.dim('(older messages were put into a summary)')];
+      return [style.dim('(older messages were summarised)')];
     case 'turn.completed':
       if (event.finish === 'length') {
         return [style.yellow('(cut off: the answer reached maxTokens)')];
@@ -49,7 +49,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
 
 /** A server whose tools an agent did not have. */
 export function unavailableText({ server, reason }: UnavailableServer): string {
-  return `without the tools of MCP server ${oneLine(server, 40)}: ${oneLine(reason, 200)}`;
+  return `MCP server ${oneLine(server, 40)} is unavailable, continuing without its tools: ${oneLine(reason, 200)}`;
 }
 
 function withReason(what: string, { reason }: { readonly reason?: string }): string {

@@ -18,7 +18,8 @@ export function mcpStatusText(servers: readonly McpServerStatus[], style: Style)
       for (const warning of warnings) lines.push(`  ${style.yellow(oneLine(warning, 300))}`);
       for (const tool of blocked) lines.push(blockedText(tool, style));
       const acceptable = blocked.some(({ reason }) => reason !== 'unusable');
-      if (acceptable) lines.push(`  Reviewed them? perdura mcp accept ${server.server}`);
+      if (acceptable)
+        lines.push(`  After a review, accept them with: perdura mcp accept ${server.server}`);
       return `${lines.join('\n')}\n`;
     })
     .join('');
