@@ -1,4 +1,4 @@
-/** Follows a session until a turn ends. Pure: it is handed the items, and reads none itself. */
+/** Follows a session until a turn ends. Pure: it takes items, and reads no stream. */
 import type { SessionItem } from '../contracts/events.js';
 import { isTurnEnd, turnEndOf, type TurnEnd } from '../contracts/turn-end.js';
 

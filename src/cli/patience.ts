@@ -33,7 +33,7 @@ export async function unlessAborted<T>(
     return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener('abort', abort);
-    // Nobody waits for it any more.
+    // A later rejection has no other handler.
     promise.catch(() => undefined);
   }
 }

@@ -11,7 +11,7 @@ const PASTE_MS = 30;
 /** Where pieces of a conversation go. */
 export interface Outlet {
   write(pieces: readonly Piece[]): void;
-  /** Somebody is being asked: what is written stands above the line being typed. */
+  /** The prompt is open: what is written appears above the line being typed. */
   readonly asking: boolean;
 }
 

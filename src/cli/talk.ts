@@ -1,6 +1,6 @@
 /**
  * One conversation as `run` and `chat` hold it: sends messages, shows everything that happens
- * in the session, whoever began it, and turns Ctrl-C into an interruption of the turn.
+ * in the session, also by others, and turns Ctrl-C into an interruption of the turn.
  */
 import { randomUUID } from 'node:crypto';
 import type { AgentRuntime } from '../client/agent-runtime.js';
@@ -21,10 +21,10 @@ export interface TalkOptions {
   readonly reasoning?: boolean | undefined;
 }
 
-/** After a failure of the stream, while nobody waits for an answer. ms. */
+/** Pause after a failure of the stream while no answer is awaited, ms. */
 const REOPEN_MS = 2_000;
 
-/** Somebody who waits for a turn to end. */
+/** A wait for the end of a turn. */
 interface Waiting {
   readonly follower: TurnFollower;
   readonly resolve: (end: WaitEnd) => void;
@@ -42,7 +42,7 @@ export class Talk {
   readonly #view: ConversationView;
   readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
-  /** What the session is to be started with, while there is none. */
+  /** Options of a session that is not started yet. */
   #start: { agent?: string; session?: string } | undefined;
   #stream: AsyncGenerator<StreamItem> | undefined;
   /** Number of the last event that was shown. */
@@ -147,7 +147,7 @@ export class Talk {
     });
   }
 
-  /** Shows the turn that is under way, up to its end; nothing where there is none any more. */
+  /** Shows the running turn up to its end; nothing when no turn runs any more. */
   async listen(): Promise<WaitEnd> {
     return this.#interruptible(async () => {
       const status = await unlessAborted(
@@ -161,7 +161,7 @@ export class Talk {
     });
   }
 
-  /** Interrupts the turn that somebody else has begun; false when none is under way. */
+  /** Interrupts a turn that someone else has started; false when no turn runs. */
   interruptOthers(): boolean {
     if (!this.#turnUnderWay || !this.#session) return false;
     this.#interrupt(this.#session);
@@ -184,7 +184,7 @@ export class Talk {
     return this.#session!;
   }
 
-  /** The one reader of the stream: shows each item, then tells whoever waits for it. */
+  /** The one reader of the stream: shows each item, then passes it to those who wait. */
   async #read(stream: AsyncGenerator<StreamItem>): Promise<void> {
     try {
       for await (const item of stream) this.#take(item);
@@ -228,7 +228,7 @@ export class Talk {
       this.#waiting.add(waiting);
       forget = () => this.#waiting.delete(waiting);
     });
-    // Nobody may have come to wait for it yet.
+    // It may be rejected before it is awaited.
     end.catch(() => undefined);
     return { end, forget };
   }
@@ -259,7 +259,7 @@ export class Talk {
     });
   }
 
-  /** A failure of what nobody waits for. */
+  /** Shows a failure of something that is not awaited. */
   #tell(error: unknown): void {
     const { terminal } = this.#context;
     const report = reportOf(error);

@@ -134,8 +134,8 @@ export class AgentRuntime implements AsyncDisposable {
     const session = this.#session(key);
     const workflow = new SessionWorkflow(this.#connections, key);
     await startSession(workflow, this.taskQueue, input, message).catch(async (error: unknown) => {
-      // Temporal starts the workflow before that can refuse the message. Nobody asked for a session
-      // without one, and nobody knows its name.
+      // Temporal starts the workflow before the workflow can refuse the message. The caller did not
+      // ask for a session without one, and does not know its name.
       const refused = error instanceof PerduraError && error.type.startsWith('Message.');
       if (refused && options.session === undefined) {
         await session.end(error.message).catch(() => undefined);

@@ -52,7 +52,7 @@ export function toClientError(error: unknown, session: string): unknown {
       { cause: error },
     );
   }
-  // Nobody but its own deadline cancels a call of ours, and which code it gives depends on
+  // Only its own deadline cancels one of our calls, and the code that it gives depends on
   // whether the SDK's retry or gRPC itself sees it first.
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === CANCELLED) {
     return new PerduraError(

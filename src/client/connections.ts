@@ -77,7 +77,7 @@ export class Connections {
   }
 }
 
-/** What a reader is told whose runtime was closed. */
+/** What a reader's stream ends with when its runtime is closed. */
 export function closedRuntime(): PerduraError {
   return new PerduraError(
     'Session.Closed',

@@ -1,4 +1,4 @@
-/** A message as a caller hands it over, and as the update `send` takes it. */
+/** A message as a caller writes it, and as the update `send` takes it. */
 import { randomUUID } from 'node:crypto';
 import { PerduraError } from '../contracts/failures.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../contracts/message.js';

@@ -150,7 +150,7 @@ export class Session {
   /**
    * What happens in the session: durable events, numbered, and live deltas between them.
    * Resumes with the number of the last event seen; deltas that the reader has are not
-   * repeated, those of a superseded attempt are announced. It goes on until the session has
+   * repeated, those of a superseded attempt are announced. The stream continues until the session has
    * ended, the signal is aborted, or the runtime is closed.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
@@ -203,8 +203,8 @@ export class Session {
           handle.query<SessionStatus>(HANDLERS.status),
         ),
       );
-    // A question to a run that continues as new at this moment may find nobody (Temporal's test
-    // server never answers it); asked again it goes to the next run.
+    // A question to a run that continues as new at this moment may find no run (Temporal's test
+    // server never answers it); a second question reaches the next run.
     return ask().catch((error: unknown) => {
       if (!(error instanceof PerduraError) || error.type !== 'Temporal.Unavailable') throw error;
       return ask();

@@ -14,7 +14,7 @@ import type { SessionWorkflow } from './session-workflow.js';
 
 /**
  * Starts the session, or takes the one that runs. With a message both happen in one call to
- * Temporal (update-with-start), so that nobody meets an empty session. Rejects with
+ * Temporal (update-with-start), so that no caller meets an empty session. Rejects with
  * `Session.Closed` when a session of this name has ended. A name whose workflow failed (its agent
  * was mistyped) is free.
  */

@@ -10,7 +10,7 @@ export interface TimelineTool {
   readonly callId: string;
   readonly name: string;
   readonly arguments: string;
-  /** Attempts that are known; 0 while the call has not begun. */
+  /** Known attempts; 0 while the call has not started. */
   attempts: number;
   result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
 }

@@ -1,6 +1,7 @@
 /**
- * Notices, while a caller waits for an answer, that the workflow that would give it is gone. Temporal
- * tells no one when a workflow is terminated, so it is asked, seldom, and only during the wait.
+ * Notices, while a caller waits for an answer, that the workflow that would give it is gone. A
+ * terminated workflow runs no code and writes no event, so Temporal is asked, seldom, and only
+ * during the wait.
  */
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { PerduraError } from '../contracts/failures.js';
@@ -21,7 +22,7 @@ export async function untilGone(
     const pause = CHECK_MS * (1 + Math.random());
     const waited = await sleep(pause, true, { signal, ref: false }).catch(() => false);
     if (!waited) return undefined;
-    // While Temporal or the store is away nothing is known, and the wait goes on.
+    // While Temporal or the store does not answer, nothing is known and the wait continues.
     const found = await workflow.presence().catch(() => undefined);
     if (found?.is === 'ended' || found?.is === 'failed') return found.failure;
     unknown = found?.is === 'unknown' ? unknown + 1 : 0;

@@ -73,7 +73,7 @@ async function runModule(file: string, settings: Settings): Promise<unknown> {
   throw invalid(`${file} has no default export. Write "export default defineConfig({ … })".`);
 }
 
-/** Errors of ours (a wrong `tool(…)`) keep their type and get the file. */
+/** A PerduraError (an invalid `tool(…)`) keeps its type and gets the file. */
 function failure(file: string, error: unknown): PerduraError {
   const said = error instanceof Error ? error.message : String(error);
   const message = said.replace(/\s+/g, ' ').trim();

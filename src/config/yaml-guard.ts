@@ -75,7 +75,7 @@ function addLines(lines: LineCounter, source: string): void {
 }
 
 function* syntaxProblems(document: Document.Parsed, at: (offset: number) => string) {
-  // A warning is a tag that nobody knows, such as "!!js/function": never what was meant.
+  // A warning is an unknown tag, such as "!!js/function": never what was meant.
   for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
     yield { where: at(pos[0]), text: SYNTAX[code] ?? `${message}.`.replace(/\.\.$/, '.') };
   }

@@ -5,7 +5,7 @@
  *     session.started
  *     ├─ message.accepted            a message is in the transcript
  *     ├─ turn.started
- *     │  ├─ mcp.unavailable          the turn goes on without the tools of these servers
+ *     │  ├─ mcp.unavailable          the turn continues without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
  *     │  │  ├─ delta …               live: text, reasoning
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
@@ -187,7 +187,7 @@ export type LiveMessage =
   | LiveToolProgress
   /** Durable events up to `n` are in the store: look there. */
   | { readonly type: 'wake'; readonly n: number }
-  /** A reader came late: whoever speaks publishes what it has said so far. */
+  /** A reader came late: the running attempt publishes its text so far again. */
   | { readonly type: 'sync' }
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
   | { readonly type: 'interrupt'; readonly turn: number };

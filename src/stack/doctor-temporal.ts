@@ -20,7 +20,7 @@ export async function checkTemporal(settings: Settings): Promise<Check[]> {
       detail: `${version || 'a server'} at ${address}, namespace ${namespace}`,
     },
   ];
-  // It answered somebody without a key or a certificate.
+  // It answered a client without a key or a certificate.
   if (!authenticated) {
     checks.push({
       name: 'Temporal access',

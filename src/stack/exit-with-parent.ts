@@ -1,4 +1,4 @@
-/** The other end of process-supervisor.ts: what a child of ours does about its parent. */
+/** The other end of process-supervisor.ts: how a child ends with its parent. */
 
 /**
  * Ends this process when its parent is gone, after `shutDown` or `graceMs`

@@ -38,7 +38,7 @@ export async function withLock<T>(
 }
 
 async function take(path: string): Promise<boolean> {
-  // Written aside and linked into place: nobody ever reads half a lock.
+  // Written aside and linked into place: no reader sees half a lock.
   const own = `${path}.${randomUUID()}`;
   const file = await open(own, 'wx', 0o600);
   try {

@@ -23,7 +23,7 @@ export interface Account {
   readonly gid: number;
 }
 
-/** Undefined: run as ourselves. Throws `Stack.Unavailable` when root has nobody to run it as. */
+/** Undefined: run as ourselves. Throws `Stack.Unavailable` when root has no account to run it as. */
 export function postgresAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {

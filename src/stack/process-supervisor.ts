@@ -1,8 +1,8 @@
 /**
- * Runs a Node process of ours (a worker, the offline model) apart from this one, and starts
+ * Runs one of our Node processes (a worker, the offline model) apart from this one, and starts
  * it again when it dies. The child has an IPC channel; it says that it is ready with
  * `process.send({ type: 'ready' })` and calls `exitWithParent`, so that it never
- * outlives us. Somebody else's programs are run by guarded-process.ts.
+ * outlives us. Third-party programs are run by guarded-process.ts.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';

@@ -8,7 +8,7 @@ import { comeBackText } from '../render/hints.js';
 import { historyText } from '../render/history.js';
 import { Talk, type TalkOptions } from '../talk.js';
 
-/** Messages that are shown again to somebody who comes back. */
+/** Messages that are shown again to a user who returns. */
 const SHOWN_AGAIN = 6;
 
 /** Messages that are none: `/quit` leaves, as the end of the input does. */
@@ -18,8 +18,8 @@ const HELP_TEXT =
   'Ctrl-C interrupts the agent. Ctrl-D or /quit leaves, and the session stays. Everything else is a message.';
 
 /**
- * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. A
- * session that somebody ends is left, whoever did it.
+ * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. The
+ * chat also ends when someone ends the session.
  */
 export async function chat(
   context: CommandContext,
@@ -32,7 +32,7 @@ export async function chat(
   }
   const session = name ?? options.session;
   const open = await openRuntime(context);
-  // Each needs the other: whoever types may interrupt, and what happens stands above his line.
+  // Each needs the other: the prompt may interrupt, and the talk writes above the prompt's line.
   const prompt = createPrompt(context, () => talk.interruptOthers());
   const talk = new Talk(context, open.runtime, { ...options, session }, prompt);
   let failed = false;

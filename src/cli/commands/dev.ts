@@ -28,7 +28,7 @@ export async function dev(context: CommandContext, options: DevCommandOptions): 
     if (++asked > 1) process.exit(EXIT.interrupted);
     terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
-  // While it starts, one line that changes; afterwards what is told is news.
+  // While it starts, one line that changes; afterwards each message has its own line.
   const screen = new Screen();
   const changing = terminal.streams.stderr.isTTY === true;
   let starting = true;
@@ -51,7 +51,7 @@ export async function dev(context: CommandContext, options: DevCommandOptions): 
     screen.erase();
     terminal.write(screen.take());
     try {
-      // Ctrl-C came while it started: there is nobody to talk to.
+      // Ctrl-C came while it started: no summary is needed.
       if (asked > 0) return EXIT.ok;
       const { temporal, database, workers, offlineModel } = stack;
       const summary = {

@@ -1,4 +1,4 @@
-/** `perdura doctor`: what is there, what is missing, how to mend it. */
+/** `perdura doctor`: what is there, what is missing, how to fix it. */
 import { loadConfig } from '../../config/load-config.js';
 import { createLogger } from '../../config/logger.js';
 import type { ResolvedConfig } from '../../contracts/config.js';
@@ -8,7 +8,7 @@ import { EXIT, type CommandContext } from '../context.js';
 import { checksText } from '../render/checks.js';
 import { plural } from '../render/units.js';
 
-/** Exit code 1 when something has to be mended; warnings are not. */
+/** Exit code 1 when a check fails; a warning does not count. */
 export async function doctor(context: CommandContext): Promise<number> {
   const { settings, terminal } = context;
   const { runDoctor } = await import('../../stack/doctor.js');

@@ -1,4 +1,4 @@
-/** Lines about what happens besides the words of the answer. Pure. */
+/** Lines about events other than the text of the answer. Pure. */
 import type { SessionEvent, UnavailableServer } from '../../contracts/events.js';
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';

@@ -1,4 +1,4 @@
-/** MCP servers and the tools that are held back, for whoever reviews them. Pure. */
+/** MCP servers and the tools that are held back, for their review. Pure. */
 import type { McpServerStatus } from '../../mcp/server-link.js';
 import type { BlockedTool } from '../../mcp/tool-catalogue.js';
 import { clean, oneLine } from './clean.js';
@@ -25,7 +25,7 @@ export function mcpStatusText(servers: readonly McpServerStatus[], style: Style)
     .join('');
 }
 
-/** A tool with all that a model would be told: that is what is accepted. */
+/** A tool with everything that a model would see of it, since that is what is accepted. */
 export function blockedText(
   { tool, reason, detail, description }: BlockedTool,
   style: Style,

@@ -40,7 +40,7 @@ export function timelineText(
   return `${lines.join('\n')}\n`;
 }
 
-/** What was done to the session: whichever state a pause gives way to, it was resumed. */
+/** The change as a word: any state after a pause means that the session was resumed. */
 function changeText(state: AgentState): string {
   return state === 'paused' || state === 'terminated' ? stateText(state, PLAIN) : 'resumed';
 }
