@@ -182,6 +182,34 @@ describe('an MCP server that cannot be used', () => {
   });
 });
 
+describe('a session that is terminated in Temporal', () => {
+  const terminate = (name: string) =>
+    h.runtime.temporal.workflow.getHandle(h.runtime.session(name).workflowId).terminate();
+
+  it('run, in the middle of its answer → says so, exit code 1', { timeout: 60_000 }, async () => {
+    const name = newName();
+    h.model.enqueue(endless);
+    const cli = start(['run', 'count', '-s', name]).close();
+    await inTheMiddle(name);
+    await terminate(name);
+    const { code, err } = await cli.ended;
+    expect(code).toBe(1);
+    expect(err).toContain('its workflow was terminated');
+    expect((await perdura('show', name)).out).toMatch(/ended: its workflow was terminated\n$/);
+  });
+
+  it('sessions → idle as before; sessions --check → ended', async () => {
+    const name = newName();
+    h.model.enqueue('hello');
+    await (await h.runtime.start({ session: name })).ask('hi');
+    await terminate(name);
+    const stateIn = ({ out }: Ended) =>
+      (JSON.parse(out) as SessionRecord[]).find(({ session }) => session === name)?.state;
+    expect(stateIn(await perdura('sessions', '--json'))).toBe('idle');
+    expect(stateIn(await perdura('sessions', '--json', '--check'))).toBe('terminated');
+  });
+});
+
 describe('perdura interrupt, pause, resume, end', () => {
   it('interrupt → the turn ends; in no turn → says so', async () => {
     const name = newName();
