@@ -9,8 +9,9 @@ import type {
   SpillInput,
 } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../../src/contracts/message.js';
+import { PerduraError } from '../../src/contracts/failures.js';
 import type { Answer } from '../../src/contracts/session.js';
-import { PerduraError, type FailureType } from '../../src/contracts/failures.js';
+import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import { findMessage, findTurnEnd } from '../../src/store/event-log.js';
 import { giveUpAttempts, stageSpending, totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
@@ -227,19 +228,7 @@ export async function readAnswer(
     turn: taken.turn,
     after: taken.n,
   });
-  switch (end?.type) {
-    case 'turn.completed':
-      return { turn: end.turn, text: end.text, finish: end.finish, usage: end.usage };
-    case 'turn.failed':
-      throw new PerduraError(end.failure.type as FailureType, end.failure.message);
-    case 'turn.interrupted':
-      throw new PerduraError(
-        'Turn.Interrupted',
-        `Turn ${end.turn} was interrupted${end.reason ? `: ${end.reason}` : ''}.`,
-      );
-    default:
-      return null;
-  }
+  return end && isTurnEnd(end) ? answerOf(turnEndOf(end)) : null;
 }
 
 export async function publishInterrupt(

@@ -45,7 +45,7 @@ export function isToolName(name: string): boolean {
  *       execute: ({ city }) => lookUp(city),
  *     });
  *
- * Throws `Config.Invalid` with what is wrong, in which tool, and how to mend it. A `once` tool
+ * Throws `Config.Invalid` with what is wrong, in which tool, and how to correct it. A `once` tool
  * has one attempt, whatever `retry` says.
  */
 export function tool<S extends z.ZodObject>(declaration: ZodToolDeclaration<S>): Tool;
@@ -58,22 +58,22 @@ export function tool(
   const execute = 'execute' in declaration ? declaration.execute : undefined;
   if (typeof name !== 'string' || !isToolName(name)) {
     throw invalid(
-      `A tool is named ${JSON.stringify(name)}: use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
+      `${JSON.stringify(name)} is not a valid tool name. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
     );
   }
   if (typeof description !== 'string' || description.trim() === '') {
     throw invalid(
-      `The tool "${name}" has no description: write one, the model chooses tools by it.`,
+      `The tool "${name}" has no description. Write one: the model chooses tools by it.`,
     );
   }
   const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
   if (run === 'workflow' && execute !== undefined) {
     throw invalid(
-      `The tool "${name}" has run "workflow" and an "execute": a call of it waits until somebody answers it, so leave "execute" out.`,
+      `The tool "${name}" has run "workflow" and an "execute". A call of it waits until somebody answers it: leave "execute" out.`,
     );
   }
   if (run !== 'workflow' && typeof execute !== 'function') {
-    throw invalid(`The tool "${name}" has no "execute": give it a function (args, context) => ….`);
+    throw invalid(`The tool "${name}" has no "execute". Add a function (args, context) => ….`);
   }
   const effect = oneOf(name, 'effect', EFFECTS, declaration.effect ?? 'once');
   const retry = { ...DEFAULT_RETRY, ...declaration.retry };
@@ -112,7 +112,7 @@ function parametersOf(
   if (!isZod(parameters)) {
     if (typeof parameters === 'object' && parameters !== null && '_def' in parameters) {
       throw invalid(
-        `The parameters of the tool "${name}" are a zod 3 schema: import zod 4, or pass JSON Schema.`,
+        `The parameters of the tool "${name}" are a zod 3 schema. Import zod 4, or pass JSON Schema.`,
       );
     }
     return { parameters: checked(name, parameters) };
@@ -125,7 +125,7 @@ function parametersOf(
   } catch (error) {
     throw new PerduraError(
       'Config.Invalid',
-      `The parameters of the tool "${name}" cannot be written as JSON Schema (${messageOf(error)}): use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
+      `The parameters of the tool "${name}" cannot be converted to JSON Schema (${messageOf(error)}). Use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
       { cause: error },
     );
   }
@@ -140,7 +140,7 @@ function isZod(parameters: JsonSchema | z.ZodObject): parameters is z.ZodObject 
 function checked(name: string, schema: JsonSchema): JsonSchema {
   const problem = schemaProblem(schema);
   if (problem !== undefined) {
-    throw invalid(`The parameters of the tool "${name}" cannot be used. ${problem}`);
+    throw invalid(`The parameters of the tool "${name}" are not valid. ${problem}`);
   }
   return wellFormedJson(schema);
 }
@@ -148,14 +148,14 @@ function checked(name: string, schema: JsonSchema): JsonSchema {
 function oneOf<T extends string>(name: string, field: string, all: readonly T[], value: T): T {
   if (all.includes(value)) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${JSON.stringify(value)}: use one of ${all.join(', ')}.`,
+    `The tool "${name}" has an invalid ${field}: ${JSON.stringify(value)}. Use one of ${all.join(', ')}.`,
   );
 }
 
 function atLeast(name: string, field: string, least: number, value: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${String(value)}: use a whole number, at least ${least}.`,
+    `The tool "${name}" has an invalid ${field}: ${String(value)}. Use a whole number, at least ${least}.`,
   );
 }
 

@@ -20,7 +20,7 @@ const REF_KEYWORDS = ['$ref', '$dynamicRef', '$recursiveRef'] as const;
 export function schemaProblem(schema: unknown): string | undefined {
   if (!isRecord(schema)) return 'The schema is not a JSON object.';
   if (schema['type'] !== 'object') {
-    return 'The schema must describe an object: add "type": "object" at its top.';
+    return 'The schema must describe an object. Add "type": "object" at its top.';
   }
   try {
     const size = expandedSize(schema, schema, '', 0, new Map());
@@ -77,7 +77,7 @@ function expandedSize(
 function refTarget(ref: string, root: object, path: string): unknown {
   if (!ref.startsWith('#')) {
     throw new SchemaProblem(
-      `The schema refers to "${ref.slice(0, 200)}" at ${path}: only references into the schema itself ("#/…") are followed.`,
+      `The schema refers to "${ref.slice(0, 200)}" at ${path}. Only references into the schema itself ("#/…") are followed.`,
     );
   }
   // An anchor ("#name") is found by the validator; it costs no more than the node it names.
@@ -87,7 +87,7 @@ function refTarget(ref: string, root: object, path: string): unknown {
     const key = decodePointer(token);
     if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) {
       throw new SchemaProblem(
-        `The schema refers to "${ref.slice(0, 200)}" at ${path}, which it does not have.`,
+        `The schema refers to "${ref.slice(0, 200)}" at ${path}, which does not exist.`,
       );
     }
     target = (target as Record<string, unknown>)[key];

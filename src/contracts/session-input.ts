@@ -34,8 +34,8 @@ export interface CheckedInput {
 }
 
 /**
- * Accepts the input as documented, plain text as a first message, and nothing at all. What it
- * cannot use is named in `problems`: a session that runs is of more use than one that fails.
+ * Accepts the documented input, plain text as a first message, and no input. What it cannot use is
+ * listed in `problems`: a session that runs is more useful than one that fails.
  */
 export function readSessionInput(given: unknown): {
   readonly input: CheckedInput;

@@ -26,7 +26,7 @@ export type AgentMove =
 
 /**
  * From a state, by a move, to a state; what is not listed is illegal.
- * A paused agent may be in the middle of a turn: `resume` says where it goes on.
+ * A paused agent may be in the middle of a turn: `resume` decides where it continues.
  */
 const MOVES: Readonly<Record<AgentState, Readonly<Partial<Record<AgentMove, AgentState>>>>> = {
   idle: { begin: 'running', pause: 'paused', terminate: 'terminated' },
@@ -78,7 +78,7 @@ export class AgentStateMachine {
   }
 }
 
-/** Whether someone has told the session to go no further. */
+/** Whether the session was paused or ended, so that it must not take another step. */
 export function standsStill(state: AgentState): boolean {
   return state === 'paused' || state === 'terminated';
 }

@@ -1,5 +1,5 @@
 /**
- * What a tool is: its declaration, what it is handed, what it may return. The registry and
+ * What a tool is: its declaration, its context, what it may return. The registry and
  * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
@@ -41,7 +41,7 @@ export interface ToolContext {
   /** Aborted when the turn is interrupted, the deadline passes, or the worker shuts down. */
   readonly signal: AbortSignal;
   readonly log: ToolLogger;
-  /** Shows progress to whoever watches; lost when nobody does. */
+  /** Shows progress to live readers; lost when there are none. */
   progress(message: string, fraction?: number): void;
 }
 
@@ -57,7 +57,7 @@ export type RawContentPart =
   | { readonly type: 'image'; readonly mediaType: string; readonly data: string }
   | Extract<ContentPart, { type: 'resource' }>;
 
-/** Content parts, as a tool hands them back when text is not enough. */
+/** Content parts, which a tool returns when text is not enough. */
 export class ToolContent {
   readonly parts: readonly RawContentPart[];
   /** The tool says itself that it failed (MCP's `isError`). */
@@ -86,7 +86,7 @@ export interface Tool {
   readonly parse?: (args: unknown) => unknown;
   /** Where the tool came from: the code of the application, or an MCP server. */
   readonly source: { readonly kind: 'code' } | { readonly kind: 'mcp'; readonly server: string };
-  /** Returns the output, or throws: either way the model is told. */
+  /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 

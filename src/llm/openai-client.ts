@@ -3,7 +3,7 @@
  * endpoint. The package makes requests and reads error bodies; streams, deadlines and
  * failures are our own. No retry happens here: Temporal retries.
  */
-import OpenAI from 'openai';
+import type OpenAI from 'openai';
 import type {
   LLMClient,
   ModelCallOptions,
@@ -31,21 +31,9 @@ const NO_TIMEOUT_MS = 2 ** 31 - 1;
  * `fetch` does). Reads no environment: what the `openai` package would take from there is set.
  */
 export function createLLMClient(provider: Provider): LLMClient {
-  const client = new OpenAI({
-    baseURL: provider.baseUrl,
-    // Local endpoints want none, but the package insists.
-    apiKey: provider.apiKey || 'none',
-    adminAPIKey: null,
-    organization: null,
-    project: null,
-    webhookSecret: null,
-    maxRetries: 0,
-    timeout: NO_TIMEOUT_MS,
-    // It would print parts of prompts and answers.
-    logLevel: 'off',
-    ...(provider.stallTimeoutMs > FETCH_SILENCE_MS ? { fetch: patientFetch() } : {}),
-    ...(provider.headers === undefined ? {} : { defaultHeaders: provider.headers }),
-  });
+  const loading = openClient(provider);
+  // A failure to load it is reported by the first call.
+  loading.catch(() => undefined);
   const secrets = [provider.apiKey, ...Object.values(provider.headers ?? {})];
   const price: Price = (model, usage) => priceMicros(model, usage, provider);
 
@@ -54,8 +42,8 @@ export function createLLMClient(provider: Provider): LLMClient {
     options: ModelCallOptions,
   ): Promise<ModelResponse> => {
     const place = { baseUrl: provider.baseUrl, model: request.model, secrets };
-    const post = (path: string, body: Uint8Array) => (signal: AbortSignal) =>
-      client
+    const post = (path: string, body: Uint8Array) => async (signal: AbortSignal) =>
+      (await loading)
         .post(path, { body, headers: { 'content-type': 'application/json' }, stream: true, signal })
         .asResponse();
     // The bodies are made out here: a mistake in making them is no failure of the provider.
@@ -98,4 +86,24 @@ function refusesReasoning(error: unknown): boolean {
     error.type === 'Model.BadRequest' &&
     /reasoning|encrypted/i.test(error.message)
   );
+}
+
+/** Loads the package with the first client: `createLLMClient` is exported by the package root. */
+async function openClient(provider: Provider): Promise<OpenAI> {
+  const { default: OpenAI } = await import('openai');
+  return new OpenAI({
+    baseURL: provider.baseUrl,
+    // Local endpoints want none, but the package insists.
+    apiKey: provider.apiKey || 'none',
+    adminAPIKey: null,
+    organization: null,
+    project: null,
+    webhookSecret: null,
+    maxRetries: 0,
+    timeout: NO_TIMEOUT_MS,
+    // It would print parts of prompts and answers.
+    logLevel: 'off',
+    ...(provider.stallTimeoutMs > FETCH_SILENCE_MS ? { fetch: patientFetch() } : {}),
+    ...(provider.headers === undefined ? {} : { defaultHeaders: provider.headers }),
+  });
 }

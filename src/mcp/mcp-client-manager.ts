@@ -9,7 +9,6 @@ import type { McpPins, McpServer } from '../contracts/mcp.js';
 import type { Tool, ToolLogger } from '../contracts/tool.js';
 import type { McpConnect } from './mcp-connection.js';
 import { deadlinesOf, isServerName, serverOf } from './mcp-tools.js';
-import { connectWithSdk } from './sdk-connection.js';
 import { McpServerLink, type McpServerStatus } from './server-link.js';
 
 export interface MCPClientManagerOptions {
@@ -20,6 +19,10 @@ export interface MCPClientManagerOptions {
   /** How connections are opened. Default the SDK, stdio and Streamable HTTP. */
   readonly connect?: McpConnect;
 }
+
+/** Loads the SDK with the first connection: the package root exports this file. */
+const connectWithSdk: McpConnect = async (...args) =>
+  (await import('./sdk-connection.js')).connectWithSdk(...args);
 
 export class MCPClientManager {
   readonly #links = new Map<string, McpServerLink>();

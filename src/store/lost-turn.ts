@@ -1,12 +1,20 @@
 /** The turn that a session was in when its workflow was lost. */
 import { sql } from 'kysely';
+import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Database } from './database.js';
 import { findTurnEnd } from './event-log.js';
 import type { NewEvent } from './transcript-store.js';
 
-/** The end of the turn that was under way when the session's workflow was lost, where one was. */
-export async function lostTurn(database: Database, key: SessionKey): Promise<NewEvent[]> {
+/**
+ * The end of the turn that was under way when the session's workflow was lost, where one was: an
+ * interruption, or the given failure.
+ */
+export async function lostTurn(
+  database: Database,
+  key: SessionKey,
+  failure?: FailureInfo,
+): Promise<NewEvent[]> {
   const { tenant, session } = key;
   const begun = await database.db
     .selectFrom('perdura.events')
@@ -19,15 +27,13 @@ export async function lostTurn(database: Database, key: SessionKey): Promise<New
   if (!begun) return [];
   const { turn } = begun;
   if (await findTurnEnd(database, tenant, session, { turn, after: Number(begun.n) })) return [];
+  const usage = await usageOf(database, key, turn);
   return [
     {
       key: `t${turn}.end`,
-      body: {
-        type: 'turn.interrupted',
-        turn,
-        reason: 'its workflow was lost',
-        usage: await usageOf(database, key, turn),
-      },
+      body: failure
+        ? { type: 'turn.failed', turn, failure, usage }
+        : { type: 'turn.interrupted', turn, reason: 'its workflow was lost', usage },
     },
   ];
 }

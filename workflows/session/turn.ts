@@ -230,10 +230,15 @@ export class Turn {
   /** Replaces old turns by a summary in what the model sees. */
   async #compact(): Promise<void> {
     const { state, settings, agent } = this.#around;
+    const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
+    const place = this.place();
+    this.cutOff = place.stage;
     const done = await modelCalls(settings, `${this.#summary()} · compaction`).compact({
-      ...this.place(),
+      ...place,
       agent,
+      left,
     });
+    this.cutOff = undefined;
     if (!done.compacted) {
       throw new TurnFailed(
         'Model.ContextOverflow',

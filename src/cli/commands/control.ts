@@ -1,15 +1,15 @@
-/** `perdura send`, `interrupt`, `pause`, `resume`, `end`: what one says to a session. */
+/** `perdura send`, `interrupt`, `pause`, `resume`, `end`: messages and commands to a session. */
 import type { Session } from '../../client/session.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { messageText } from '../message-text.js';
 import { withRuntime } from '../open-runtime.js';
 import { patient } from '../patience.js';
 import { answerText } from '../render/hints.js';
 import { plural } from '../render/units.js';
 
-/** Hands a message over; does not wait for the answer. `id` makes a repetition harmless. */
+/** Sends a message and does not wait for the answer. `id` makes a repetition harmless. */
 export async function send(
-  context: Context,
+  context: CommandContext,
   name: string,
   words: readonly string[],
   { id, from }: { id?: string | undefined; from?: string | undefined },
@@ -26,7 +26,7 @@ export async function send(
   const ahead = receipt.ahead > 0 ? `, behind ${plural(receipt.ahead, 'other message')}` : '';
   terminal.print(
     receipt.duplicate
-      ? `Message ${receipt.id} was accepted before: nothing was added.\n`
+      ? `Message ${receipt.id} was already accepted; nothing was added.\n`
       : `Accepted: message ${receipt.id}${ahead}.\n`,
   );
   if (!terminal.json) terminal.note(answerText(name));
@@ -34,7 +34,7 @@ export async function send(
 }
 
 export async function interrupt(
-  context: Context,
+  context: CommandContext,
   name: string,
   { reason }: { reason?: string | undefined },
 ): Promise<number> {
@@ -43,15 +43,15 @@ export async function interrupt(
   terminal.printJson({ session: name, ...receipt });
   terminal.print(
     receipt.interrupted
-      ? `Turn ${receipt.turn} of ${name} is interrupted.\n`
-      : `${name} is in no turn: nothing to interrupt.\n`,
+      ? `Turn ${receipt.turn} of ${name} was interrupted.\n`
+      : `No turn of ${name} is running: nothing to interrupt.\n`,
   );
   return EXIT.ok;
 }
 
-/** The three that are signals: Temporal has taken them when this resolves. */
-export async function steer(
-  context: Context,
+/** The three commands that are signals: Temporal has accepted the signal when this resolves. */
+export async function signal(
+  context: CommandContext,
   verb: 'pause' | 'resume' | 'end',
   name: string,
   { reason }: { reason?: string | undefined } = {},
@@ -61,19 +61,19 @@ export async function steer(
     verb === 'end' ? session.end(reason) : session[verb](),
   );
   terminal.printJson({ session: name, done: verb });
-  terminal.print(terminal.asTyped(`${TOLD[verb](name)}\n`));
+  terminal.print(terminal.asTyped(`${DONE[verb](name)}\n`));
   return EXIT.ok;
 }
 
-const TOLD = {
+const DONE = {
   pause: (name: string) =>
-    `${name} pauses before its next step; messages wait. Go on: perdura resume ${name}`,
-  resume: (name: string) => `${name} goes on.`,
-  end: (name: string) => `${name} has been told to end; its transcript stays.`,
+    `${name} pauses before its next step; messages wait. Resume it with: perdura resume ${name}`,
+  resume: (name: string) => `${name} is resumed.`,
+  end: (name: string) => `${name} is ending; its transcript stays.`,
 } as const;
 
 function withSession<T>(
-  context: Context,
+  context: CommandContext,
   name: string,
   use: (session: Session) => Promise<T>,
 ): Promise<T> {
