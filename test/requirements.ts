@@ -33,6 +33,7 @@ const at = {
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
+  pairs: 'test/integration/faults/pairs.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
@@ -138,7 +139,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F2: {
     what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F3: {
     what: 'killed between parallel tools: only what is unfinished runs again',
@@ -150,7 +151,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F5: {
     what: 'SIGTERM: finishes or hands over within the grace time',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F7: {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
@@ -233,7 +234,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F20: {
     what: 'cancel in the middle of a tool or a stream: reaches it, what was said is kept',
-    shownBy: { [at.interrupt]: ['F20 interrupt:'] },
+    shownBy: { [at.interrupt]: ['F20 interrupt:'], [at.pairs]: ['F20 F25 pair:'] },
   },
   F21: {
     what: 'an activity timed out and still running: fenced',
@@ -244,6 +245,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
+      [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
     },
   },
   F26: {
