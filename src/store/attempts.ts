@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Usage } from '../contracts/message.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 
 /** One attempt, as the transcript's writer has entered it. */
 export interface AttemptPlace extends SessionKey {
@@ -56,9 +56,5 @@ export async function giveUpAttempts(
         input_tokens = input_tokens + bill.input, output_tokens = output_tokens + bill.output,
         cached_tokens = cached_tokens + bill.cached, cost_micros = cost_micros + bill.cost
       from bill
-      where tenant = ${tenant} and session = ${session} and bill.attempts > 0`
-    .execute(db)
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+      where tenant = ${tenant} and session = ${session} and bill.attempts > 0`.execute(db);
 }

@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { PerduraError } from '../contracts/failures.js';
 import type { InboxMessage } from '../contracts/message.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { toJson } from './json.js';
 
 /** An artifact, whole. */
@@ -40,8 +40,7 @@ export class ArtifactStore {
         content,
       })
       .onConflict((oc) => oc.doNothing())
-      .execute()
-      .catch(rethrow);
+      .execute();
     return id;
   }
 
@@ -53,8 +52,7 @@ export class ArtifactStore {
       .where('tenant', '=', owner.tenant)
       .where('session', '=', owner.session)
       .where('artifact', '=', id)
-      .executeTakeFirst()
-      .catch(rethrow);
+      .executeTakeFirst();
     if (!row) {
       throw new PerduraError('Artifact.NotFound', `There is no artifact "${id}" in this session.`);
     }
@@ -89,8 +87,7 @@ export class SpillStore {
       .insertInto('perdura.spills')
       .values({ ...owner, spill, messages: content })
       .onConflict((oc) => oc.doNothing())
-      .execute()
-      .catch(rethrow);
+      .execute();
     return spill;
   }
 
@@ -101,12 +98,7 @@ export class SpillStore {
       .where('tenant', '=', owner.tenant)
       .where('session', '=', owner.session)
       .where('spill', '=', spill)
-      .executeTakeFirstOrThrow()
-      .catch(rethrow);
+      .executeTakeFirstOrThrow();
     return row.messages as InboxMessage[];
   }
-}
-
-function rethrow(error: unknown): never {
-  throw storeError(error);
 }

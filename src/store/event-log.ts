@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
 import type { TranscriptMessage } from '../contracts/message.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 
 /** Events of one session after number `after`, oldest first, at most `limit`. */
 export async function readEvents(
@@ -12,17 +12,19 @@ export async function readEvents(
   { after = 0, limit = 500 }: { after?: number; limit?: number } = {},
 ): Promise<SessionEvent[]> {
   // Named, so that it is planned once per connection: readers ask it with every event.
-  const { rows } = await pool
-    .query<{ n: string; type: string; body: object; at: Date; message: TranscriptMessage | null }>({
-      name: 'perdura-events',
-      text: `select e.n, e.type, e.body, e.at, m.body as message from perdura.events e
+  const { rows } = await pool.query<{
+    n: string;
+    type: string;
+    body: object;
+    at: Date;
+    message: TranscriptMessage | null;
+  }>({
+    name: 'perdura-events',
+    text: `select e.n, e.type, e.body, e.at, m.body as message from perdura.events e
         left join perdura.messages m on m.row_id = e.message_row
         where e.tenant = $1 and e.session = $2 and e.n > $3 order by e.n limit $4`,
-      values: [tenant, session, after, limit],
-    })
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    values: [tenant, session, after, limit],
+  });
   return rows.map(
     (row) =>
       ({
@@ -68,10 +70,7 @@ export async function findMessage(
     .where('m.message_id', '=', messageId)
     .where('m.superseded_at', 'is', null)
     .select(['e.n', 'm.turn'])
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   return row && { n: Number(row.n), turn: row.turn };
 }
 
@@ -91,10 +90,7 @@ export async function findTurnEnd(
     .where(sql<number>`(body->>'turn')::int`, '=', turn)
     .orderBy('n')
     .select('n')
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   if (!row) return undefined;
   const [event] = await readEvents(database, tenant, session, {
     after: Number(row.n) - 1,

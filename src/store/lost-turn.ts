@@ -1,7 +1,7 @@
 /** The turn that a session was in when its workflow was lost. */
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { findTurnEnd } from './event-log.js';
 import type { NewEvent } from './transcript-store.js';
 
@@ -15,10 +15,7 @@ export async function lostTurn(database: Database, key: SessionKey): Promise<New
     .where('type', '=', 'turn.started')
     .orderBy('n', 'desc')
     .select(['n', sql<number>`(body->>'turn')::int`.as('turn')])
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   if (!begun) return [];
   const { turn } = begun;
   if (await findTurnEnd(database, tenant, session, { turn, after: Number(begun.n) })) return [];
@@ -48,10 +45,7 @@ async function usageOf({ db }: Database, { tenant, session }: SessionKey, turn: 
       eb.fn.sum('reasoning_tokens').as('reasoning'),
       eb.fn.sum('cost_micros').as('costMicros'),
     ])
-    .executeTakeFirstOrThrow()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirstOrThrow();
   const of = (sum: string | number | bigint | null) => Number(sum ?? 0);
   return {
     input: of(bill.input),

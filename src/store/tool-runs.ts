@@ -1,6 +1,6 @@
 /** Which tool calls with an effect were begun, and which of them ended. */
 import { sql } from 'kysely';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 
 export interface ToolRunStart {
   readonly tenant: string;
@@ -28,11 +28,7 @@ export async function beginToolRun(
       values (${run.tenant}, ${run.session}, ${run.key}, ${run.name}, ${run.effect},
         ${run.attempt}, ${run.turn}, ${run.step}, 'running')
       on conflict (tenant, session, key) do update set attempt = excluded.attempt
-      returning r.outcome, (xmax = 0) as first`
-    .execute(db)
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+      returning r.outcome, (xmax = 0) as first`.execute(db);
   const row = rows[0]!;
   if (row.first) return 'first';
   return row.outcome === 'running' ? 'running' : 'done';

@@ -1,7 +1,7 @@
 /**
  * The transcript: appended to by activities, read by activities and readers. What may be
- * written when is decided by `perdura.append` in the database (see the first migration);
- * this file only speaks to it.
+ * written when is decided by `perdura.append` in the database (`functions/append.sql`); this file only
+ * speaks to it.
  */
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
@@ -10,7 +10,7 @@ import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionEventBody } from '../contracts/events.js';
 import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
 import { PerduraError } from '../contracts/failures.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { toJson } from './json.js';
 
 /** Who writes, and from where in the session's life. */
@@ -87,7 +87,7 @@ export interface Append {
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;
-  /** Channel that readers listen on. */
+  /** Channel that readers listen on: they are notified after the commit. */
   readonly channel: string;
 }
 
@@ -96,10 +96,14 @@ export interface Appended {
   readonly generation: number;
   readonly epoch: number;
   readonly lastEvent: number;
+  /** Events that this write has added. */
+  readonly newEvents: number;
   /** What was there already, at places that this append (or its probe) names. */
   readonly existing: readonly { seq: number; body: TranscriptMessage; usage: Usage | null }[];
   /** Ids of messages that the transcript had already. */
   readonly duplicates: readonly string[];
+  /** Ids that it has with another text; for each, an event `message.refused` was written. */
+  readonly conflicts: readonly string[];
   /** Attempts of this step that the model failed, so far. */
   readonly failures: number;
   /** Of the failed attempts of this step the newest with a text that the next one must know. */
@@ -113,7 +117,7 @@ export class TranscriptStore {
   readonly #database: Database;
   readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
 
-  /** `onAppend` hears of every append, for readers that PostgreSQL's notification misses. */
+  /** `onAppend` hears of every append, for readers in this process on a bus of their own. */
   constructor(database: Database, onAppend?: (key: SessionKey, lastEvent: number) => void) {
     this.#database = database;
     this.#onAppend = onAppend;
@@ -125,7 +129,7 @@ export class TranscriptStore {
    * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
   async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
-    const { events, ...rest } = append;
+    const { events, channel, ...rest } = append;
     const parameter = toJson({
       ...writer,
       ...rest,
@@ -143,7 +147,10 @@ export class TranscriptStore {
         `Stage ${writer.stage ?? 'none'} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
       );
     }
-    this.#onAppend?.(writer, result.lastEvent);
+    if (result.newEvents > 0) {
+      this.#database.wakeUps.wake(channel, result.lastEvent);
+      this.#onAppend?.(writer, result.lastEvent);
+    }
     return result;
   }
 
@@ -188,9 +195,7 @@ export class TranscriptStore {
       select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
         where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
-        order by m.seq`
-      .execute(this.#database.db)
-      .catch(rethrow);
+        order by m.seq`.execute(this.#database.db);
     return rows.map(({ body, usage, at, ...row }) => ({
       ...row,
       message: body,
@@ -211,14 +216,12 @@ export class TranscriptStore {
           and t.epoch = m.epoch
         where m.tenant = ${tenant} and m.transcript = ${transcript} and m.stage = ${stage}
           and m.seq > ${after} and m.superseded_at is null
-        order by m.seq`
-      .execute(this.#database.db)
-      .catch(rethrow);
+        order by m.seq`.execute(this.#database.db);
     return rows;
   }
 
   async #call<T>(name: string, parameter: string, onSent?: () => void): Promise<T> {
-    const client = await this.#database.pool.connect().catch(rethrow);
+    const client = await this.#database.pool.connect();
     let failed = true;
     try {
       // A named statement is planned once per connection: this is the hot path.
@@ -231,8 +234,6 @@ export class TranscriptStore {
       const { rows } = await answer;
       failed = false;
       return rows[0]!.r;
-    } catch (error) {
-      return rethrow(error);
     } finally {
       // As the pool itself does: after an error nobody knows in what state a connection is.
       client.release(failed);
@@ -254,8 +255,4 @@ function lean(body: SessionEventBody): SessionEventBody {
     default:
       return body;
   }
-}
-
-function rethrow(error: unknown): never {
-  throw storeError(error);
 }

@@ -16,7 +16,7 @@ export interface Mutation {
 
 const MESSAGES = 'test/integration/faults/messages.test.ts';
 const LATE = 'test/integration/faults/late-attempts.test.ts';
-const SCHEMA = 'src/store/migrations/0001-sessions.ts';
+const APPEND = 'src/store/functions/append.sql';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the dedup of the queue': {
@@ -27,9 +27,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     quick: true,
   },
   'the dedup of the store': {
-    file: SCHEMA,
-    needle: "and message_id = m->>'messageId' and superseded_at is null) then",
-    replacement: "and message_id = 'never' and superseded_at is null) then",
+    file: APPEND,
+    needle: "and message_id = m->>'messageId' and superseded_at is null;",
+    replacement: "and message_id = 'never' and superseded_at is null;",
     caughtBy: { file: MESSAGES, title: 'F7 message: an id that the workflow has forgotten' },
   },
   'the drain of the queue at the end': {
@@ -52,14 +52,14 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
   },
   'the fence of stages': {
-    file: SCHEMA,
-    needle: 'elsif v_stage < t.stage then\n    v_fenced := true;',
-    replacement: 'elsif v_stage < t.stage then\n    v_fenced := false;',
+    file: APPEND,
+    needle: 'elsif v_stage < t.stage then\n      v_fenced := true;',
+    replacement: 'elsif v_stage < t.stage then\n      v_fenced := false;',
     caughtBy: { file: LATE, title: 'F21 attempt: writes after the step is over' },
     quick: true,
   },
   'the fence of runs': {
-    file: SCHEMA,
+    file: APPEND,
     needle: 'v_fenced := found;',
     replacement: 'v_fenced := false;',
     caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
