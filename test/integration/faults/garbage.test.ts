@@ -78,7 +78,11 @@ describe('garbage', () => {
       taskQueue: name,
     });
     client = new Client({
-      connection: await Connection.connect({ address: inject('temporalAddress') }),
+      connection: await Connection.connect({
+        address: inject('temporalAddress'),
+        // A history of megabytes comes in one message.
+        channelArgs: { 'grpc.max_receive_message_length': 64 * 1024 * 1024 },
+      }),
       dataConverter: { payloadCodecs: [rawCodec] },
     });
   });
