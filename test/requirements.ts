@@ -21,6 +21,7 @@ const at = {
   database: 'test/integration/faults/database-down.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
+  garbage: 'test/integration/faults/garbage.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -257,4 +258,8 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: { [at.stuck]: ['F29 workflow task:'] },
   },
   F30: { what: 'cache of 2 workflows: the same results', shownBy: { [at.history]: ['F30 cache'] } },
+  S3: {
+    what: 'crafted ids, texts, values and inputs: taken or refused, workers live, sessions go on',
+    shownBy: { [at.garbage]: ['garbage: %s in a message', 'garbage: a carried state', 'garbage:'] },
+  },
 };

@@ -23,6 +23,8 @@ const TOOLS: readonly AttackedTool[] = EFFECTS.flatMap((effect) =>
 export type Stop =
   { readonly gate: GateName } | { readonly at: 'request' | 'reply'; readonly writes: RegExp };
 
+export type Fault = 'kill' | 'stop' | 'outage' | 'silence';
+
 export interface Place {
   readonly what: string;
   readonly stop: Stop;
@@ -30,6 +32,8 @@ export interface Place {
   readonly reachedBy: (tool: AttackedTool) => boolean;
   /** The tool's output does not fit a message. */
   readonly long?: true;
+  /** Left to the full sweep: what they do here they do at another place too. */
+  readonly rarely?: readonly Fault[];
 }
 
 const hasEffect = ({ effect }: AttackedTool): boolean => effect !== 'read';
@@ -41,6 +45,7 @@ export const PLACES = {
     what: 'before its begin is on record',
     stop: { at: 'request', writes: /"tool\.started"/ },
     reachedBy: hasEffect,
+    rarely: ['stop'],
   },
   begun: {
     what: 'after its begin, before its effect',
@@ -57,6 +62,7 @@ export const PLACES = {
     stop: { at: 'request', writes: /^(?=[^]*artifacts)(?=[^]*insert into)/ },
     reachedBy: hasEffect,
     long: true,
+    rarely: ['stop', 'silence'],
   },
   resultLost: {
     what: 'before the write of its result arrives',
@@ -67,20 +73,21 @@ export const PLACES = {
     what: 'after its result is written, before Temporal knows',
     stop: { at: 'reply', writes: /"tool\.completed"/ },
     reachedBy: any,
+    rarely: ['stop'],
   },
   answerLost: {
     what: 'before the answer that calls it is written',
     stop: { at: 'request', writes: /"step\.completed"/ },
     reachedBy: isLocal,
+    rarely: ['stop'],
   },
   answerWritten: {
     what: 'after the answer that calls it is written, before the worker knows',
     stop: { at: 'reply', writes: /"step\.completed"/ },
     reachedBy: isLocal,
+    rarely: ['stop', 'silence'],
   },
 } as const satisfies Record<string, Place>;
-
-export type Fault = 'kill' | 'stop' | 'outage' | 'silence';
 
 export const FAULTS: Readonly<Record<Fault, string>> = {
   kill: 'worker killed',
@@ -100,14 +107,18 @@ export interface Batch {
 /** An interrupt at a place where the tool runs must reach it; elsewhere it must do no harm. */
 const INTERRUPTED_AT: readonly Place[] = [PLACES.begun, PLACES.effected, PLACES.resultLost];
 
-/** Every fault at every place, for all tools at once; with `alone`, also for each by itself. */
-export function batches({ alone }: { readonly alone: boolean }): Batch[] {
+/**
+ * The faults of each place, for all tools at once. With `all`, also the rare ones, and each tool
+ * by itself.
+ */
+export function batches({ all }: { readonly all: boolean }): Batch[] {
   return Object.values<Place>(PLACES).flatMap((place) => {
     const reached = TOOLS.filter(place.reachedBy);
-    const groups = alone ? [reached, ...reached.map((tool) => [tool])] : [reached];
+    const groups = all ? [reached, ...reached.map((tool) => [tool])] : [reached];
     return groups.flatMap((tools) =>
       Object.keys(FAULTS).flatMap((key): Batch[] => {
         const fault = key as Fault;
+        if (!all && place.rarely?.includes(fault)) return [];
         const away = fault === 'outage' || fault === 'silence';
         const both = away && INTERRUPTED_AT.includes(place);
         return (both ? [false, true] : [false]).map((interrupted) => ({

@@ -38,7 +38,7 @@ import { workerProcessEnvironment } from '../../support/worker-process.js';
 const SEED = Number(process.env.PERDURA_PAIRS_SEED ?? randomBytes(3).readUIntBE(0, 3));
 const ALL = process.env.PERDURA_PAIRS === 'all';
 const random = seeded(SEED);
-const chosen = shuffled(batches({ alone: ALL }), random).map(
+const chosen = shuffled(batches({ all: ALL }), random).map(
   (batch) => [titleOf(batch), batch] as const,
 );
 /** In so many ms an interrupt has reached the tool or the model, whatever is away. */
@@ -215,7 +215,7 @@ describe('fault pairs', () => {
         if (fault === 'silence') return;
         // Long enough for a tool's three attempts to be used up.
         await eventually(() => proxy.refused > 3);
-        await new Promise((resolve) => setTimeout(resolve, 1_500 + random() * 1_500));
+        await new Promise((resolve) => setTimeout(resolve, 1_000 + random() * 1_000));
         proxy.pass();
     }
   }
