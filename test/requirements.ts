@@ -22,6 +22,7 @@ const at = {
   doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
+  garbage: 'test/integration/faults/garbage.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -35,6 +36,7 @@ const at = {
   models: 'test/integration/faults/model-errors.test.ts',
   modelLimits: 'test/integration/faults/model-limits.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
+  pairs: 'test/integration/faults/pairs.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   silentDatabase: 'test/integration/faults/silent-database.test.ts',
@@ -141,7 +143,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F2: {
     what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F3: {
     what: 'killed between parallel tools: only what is unfinished runs again',
@@ -153,7 +155,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F5: {
     what: 'SIGTERM: finishes or hands over within the grace time',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F7: {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
@@ -244,7 +246,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F20: {
     what: 'cancel in the middle of a tool or a stream: reaches it, what was said is kept',
-    shownBy: { [at.interrupt]: ['F20 interrupt:'] },
+    shownBy: { [at.interrupt]: ['F20 interrupt:'], [at.pairs]: ['F20 F25 pair:'] },
   },
   F21: {
     what: 'an activity timed out and still running: fenced',
@@ -255,7 +257,11 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
+<<<<<<< HEAD
       [at.silentDatabase]: ['F25 database: every connection goes silent'],
+=======
+      [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
+>>>>>>> wt-faults
     },
   },
   F26: {
@@ -267,4 +273,8 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: { [at.stuck]: ['F29 workflow task:'] },
   },
   F30: { what: 'cache of 2 workflows: the same results', shownBy: { [at.history]: ['F30 cache'] } },
+  S3: {
+    what: 'crafted ids, texts, values and inputs: taken or refused, workers live, sessions go on',
+    shownBy: { [at.garbage]: ['garbage: %s in a message', 'garbage: a carried state', 'garbage:'] },
+  },
 };

@@ -16,6 +16,9 @@ export interface Mutation {
 
 const MESSAGES = 'test/integration/faults/messages.test.ts';
 const LATE = 'test/integration/faults/late-attempts.test.ts';
+const FOREIGN = 'test/integration/session/foreign-client.test.ts';
+const OUTAGE = 'test/integration/faults/tool-outage.test.ts';
+const LIMITS = 'test/integration/faults/model-limits.test.ts';
 const APPEND = 'src/store/functions/append.sql';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
@@ -63,5 +66,26 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     needle: 'v_fenced := found;',
     replacement: 'v_fenced := false;',
     caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
+  },
+  'well-formed text at the door': {
+    file: 'src/contracts/message.ts',
+    needle: String.raw`return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');`,
+    replacement: String.raw`return text.replace(/\u0000/gu, '\uFFFD');`,
+    caughtBy: { file: FOREIGN, title: 'text: NUL and halves of pairs' },
+    quick: true,
+  },
+  'OUTCOME_UNKNOWN for a `once` tool that may have run': {
+    file: 'src/tools/tool-executor.ts',
+    needle: "if (tool.effect === 'once' && (options.mayHaveRun ?? parts.attempt > 1)) {",
+    replacement: "if (tool.effect === 'once' && tool.name === '' && options.mayHaveRun) {",
+    caughtBy: { file: OUTAGE, title: 'store and worker go away after its effect' },
+    quick: true,
+  },
+  'the deadline of a model call': {
+    file: 'src/llm/model-call.ts',
+    needle: 'signal: AbortSignal.any([signal, deadline.signal]),',
+    replacement: 'signal,',
+    caughtBy: { file: LIMITS, title: 'F14 deadline: the model streams past it' },
+    quick: true,
   },
 };
