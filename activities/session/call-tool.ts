@@ -12,7 +12,8 @@ import type { Tool } from '../../src/contracts/tool.js';
 import { wellFormed } from '../../src/contracts/message.js';
 import { findToolRun } from '../../src/store/tool-runs.js';
 import { clipText, thrownMessage } from '../../src/tools/text.js';
-import { givenUp } from '../../src/tools/tool-outcomes.js';
+import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
+import { normaliseOutput } from '../../src/tools/tool-output.js';
 import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
@@ -96,7 +97,7 @@ export class ToolCallRun {
     const agent = this.#deps.agents.get(this.#input.agent);
     const { call, messageId } = await this.#findCall();
     if (failure) return this.#giveUp(call, messageId, failure);
-    if (given !== undefined) return this.#give(call, messageId, given);
+    if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
     const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
     const prepared = await this.prepare(call, messageId, tools);
     return 'row' in prepared ? this.write(prepared) : prepared;
@@ -143,26 +144,23 @@ export class ToolCallRun {
 
   /** The attempts are used up. What began and has no result may have taken effect. */
   async #giveUp(call: ToolCall, messageId: string, failure: FailureInfo): Promise<CallToolResult> {
-    const { runner, database, agents } = this.#deps;
+    const { runner, database } = this.#deps;
     const { key: session, signal } = this.#execution;
     const key = this.#keyOf(messageId);
     const run = await runner.wait(signal, () => findToolRun(database, { ...session, key }));
     const open =
       run?.outcome === 'running' || (run?.outcome === 'waiting' && run.effect !== 'once');
     const outcome = givenUp(call.name, failure, open ? run.effect : undefined);
-    const { limits } = agents.get(this.#input.agent);
-    const request = { ...this.#request(call, key), limits };
-    const result = await runner.bound(request, { ...outcome, ms: 0 });
-    return this.write(this.#recordOf(call).prepared(key, result));
+    return this.#conclude(call, messageId, outcome);
   }
 
-  /** Somebody has given the result of a call that waited. Nothing runs. */
-  async #give(call: ToolCall, messageId: string, given: string): Promise<CallToolResult> {
+  /** Writes what is known without running anything. */
+  async #conclude(call: ToolCall, messageId: string, outcome: Outcome): Promise<CallToolResult> {
     const { runner, agents } = this.#deps;
     const key = this.#keyOf(messageId);
     const { limits } = agents.get(this.#input.agent);
-    const parts = [{ type: 'text', text: given }] as const;
-    const result = await runner.bound({ ...this.#request(call, key), limits }, { parts, ms: 0 });
+    const request = { ...this.#request(call, key), limits };
+    const result = await runner.bound(request, { ...outcome, ms: 0 });
     return this.write(this.#recordOf(call).prepared(key, result));
   }
 
