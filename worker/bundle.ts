@@ -10,7 +10,10 @@ import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worke
 export const BUNDLE_PATH = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
 
 /** The entry of the sandbox, from which bundles are made. */
-export const WORKFLOWS_PATH = fileURLToPath(new URL('../workflows/index.js', import.meta.url));
+export const WORKFLOWS_PATH = sourceOf('../workflows/index');
+
+/** How payloads become values in the sandbox; a bundle has it built in. */
+const PAYLOAD_CONVERTER_PATH = sourceOf('../workflows/payload-converter');
 
 /** The bundle of this build, or one made now (seconds). */
 export async function workflowBundle(): Promise<WorkflowBundleOption> {
@@ -19,13 +22,17 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
 }
 
 export async function buildBundle(
-  workflowsPath: string = WORKFLOWS_PATH.replace(
-    /\.js$/,
-    existsSync(WORKFLOWS_PATH) ? '.js' : '.ts',
-  ),
+  workflowsPath: string = WORKFLOWS_PATH,
 ): Promise<{ code: string }> {
   return bundleWorkflowCode({
     workflowsPath,
+    payloadConverterPath: PAYLOAD_CONVERTER_PATH,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
   });
+}
+
+/** The compiled module beside this one, or its source where nothing is compiled. */
+function sourceOf(module: string): string {
+  const compiled = fileURLToPath(new URL(`${module}.js`, import.meta.url));
+  return existsSync(compiled) ? compiled : compiled.replace(/\.js$/, '.ts');
 }

@@ -174,13 +174,15 @@ export async function recordState(
     messages,
     events: [
       ...events,
-      {
-        key: state === 'terminated' ? 'ended' : input.key,
-        body:
-          state === 'terminated'
-            ? { type: 'session.ended', ...why }
-            : { type: 'session.state', state, ...why },
-      },
+      ...(state === 'terminated'
+        ? [{ key: 'ended', body: { type: 'session.ended', ...why } } as const]
+        : (input.said ?? [state]).map(
+            (said, i) =>
+              ({
+                key: i === 0 ? input.key : `${input.key}.${i}`,
+                body: { type: 'session.state', state: said, ...why },
+              }) as const,
+          )),
     ],
     updates: { state, ...reached, force: true },
   });

@@ -200,6 +200,11 @@ export interface RecordStateInput {
   readonly reason?: string;
   /** Absent while the session goes on: a pause belongs to no step, so no step fences it. */
   readonly place?: { readonly stage: number; readonly head: number };
+  /**
+   * Pauses and resumptions that become events, in their order; none for a mere correction of the
+   * catalogue. Absent: `state` becomes one.
+   */
+  readonly said?: readonly AgentState[];
   /** Messages that were accepted and get no turn any more, because the session ends. */
   readonly inbox?: readonly InboxItem[];
 }

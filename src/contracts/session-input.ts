@@ -97,7 +97,8 @@ export function readCarried(given: unknown): CarriedState | undefined {
     typeof midTurn === 'boolean' &&
     (open === undefined || isOpenTurn(open)) &&
     // A turn is carried in the middle of it, or not at all.
-    (open === undefined || midTurn) &&
+    (open !== undefined) === midTurn &&
+    (state === 'running' ? midTurn : state === 'paused' || !midTurn) &&
     Array.isArray(inbox) &&
     inbox.every(isInboxItem) &&
     Array.isArray(seen) &&

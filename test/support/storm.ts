@@ -124,9 +124,7 @@ export class Storm {
         histories += 1;
         await Worker.runReplayHistory({ workflowBundle }, history, session.workflowId).catch(
           async (error: unknown) => {
-            // Kept, because nobody sees the same storm twice.
-            const file = join(tmpdir(), `perdura-storm-${runId}.json`);
-            await writeFile(file, JSON.stringify(historyToJSON(history)));
+            const file = await keep(runId, history);
             failures.push(`${session.workflowId}, ${file}: ${(error as Error).message}`);
           },
         );
@@ -242,7 +240,21 @@ export class StormSession {
         STUCK_MS + 10_000,
       );
     });
-    await Promise.race([done, stuck]).finally(() => clearTimeout(timer));
+    await Promise.race([done, stuck])
+      .catch(async (error: unknown) => {
+        const files = await this.keepHistories();
+        const status = await session.status().catch((reason: unknown) => String(reason));
+        throw new Error(
+          `${String(error)} ${JSON.stringify({ status, record: await session.record(), ending: this.ending, files })}`,
+        );
+      })
+      .finally(() => clearTimeout(timer));
+  }
+
+  /** Keeps what has happened, because nobody sees the same storm twice. */
+  async keepHistories(): Promise<string[]> {
+    const runs = await runsOf(this.#runtime, this.session.workflowId);
+    return Promise.all(runs.map(({ runId, history }) => keep(runId, history)));
   }
 
   /** Messages that the transcript lacks although their sender was told they are accepted, and those it has twice. */
@@ -331,6 +343,13 @@ function typeOf(error: unknown): string {
     cause?: { type?: string; message?: string; details?: string };
   };
   return [type, message, cause?.type, cause?.message, cause?.details].filter(Boolean).join(' · ');
+}
+
+/** Writes a history where it can be replayed from. Answers with the file. */
+async function keep(runId: string, history: History): Promise<string> {
+  const file = join(tmpdir(), `perdura-storm-${runId}.json`);
+  await writeFile(file, JSON.stringify(historyToJSON(history)));
+  return file;
 }
 
 /** The histories of all runs of a workflow, oldest first. */

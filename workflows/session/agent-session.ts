@@ -272,6 +272,7 @@ class SessionLoop {
       await CancellationScope.nonCancellable(() => this.#endTurnEarly(turn, failure));
       if (cancelled && !this.#control.interruption) throw error;
     } finally {
+      this.#run.journal.turnOver();
       this.#desk.clear();
       this.#reception.turnOver();
       this.#control.turnOver();

@@ -54,11 +54,11 @@ export class Control {
   async pause(move: 'pause' | 'resume'): Promise<void> {
     this.#run.signals += 1;
     if (!this.#run.settings && (await this.#run.opened)) return;
-    const { machine, turn } = this.#run.state;
+    const { machine } = this.#run.state;
     if (!machine.can(move)) return;
-    const state = machine.apply(move);
+    machine.apply(move);
     this.#run.show();
-    await this.#run.journal.state(state, turn);
+    await this.#run.journal.stateChanged();
   }
 
   async terminate(reason: unknown): Promise<void> {

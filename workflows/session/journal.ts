@@ -1,6 +1,6 @@
 /**
  * What is noted beside the turn: pauses, and signals that were refused. One write after another,
- * or the catalogue would show the wrong state. Whoever notes does not wait.
+ * or the catalogue would show the wrong state. A sender does not wait for it.
  */
 import { uuid4 } from '@temporalio/workflow';
 import type { RecordStateInput, RefusedSignal } from '../../src/contracts/activities.js';
@@ -8,29 +8,52 @@ import type { AgentState } from '../../src/contracts/state.js';
 import type { ShortCalls } from './calls.js';
 import { until } from './waiting.js';
 
-/** Refusals that one write takes. More than a flood leaves them to the log. */
+/** Refusals that one write takes. More than a flood of them is left to the log. */
 const REFUSALS_A_WRITE = 20;
 const MOST_REFUSALS = 200;
 
+/** The session as it is at this moment. */
+export type CurrentState = () => { readonly state: AgentState; readonly turn: number };
+
 export class Journal {
   readonly #calls: Pick<ShortCalls, 'recordState' | 'recordRefusals'>;
+  readonly #current: CurrentState;
   readonly #warn: (text: string) => void;
-  readonly #states: RecordStateInput[] = [];
   readonly #refusals: RefusedSignal[] = [];
+  /** Pauses and resumptions that no event tells yet, in their order. */
+  #said: AgentState[] = [];
+  /** The catalogue may have another state than the session. */
+  #changed = false;
+  /** A state was written beside the turn, which may come after what the turn itself writes. */
+  #besideTurn = false;
   #writing = false;
 
   constructor(
     calls: Pick<ShortCalls, 'recordState' | 'recordRefusals'>,
+    current: CurrentState,
     warn: (text: string) => void,
   ) {
     this.#calls = calls;
+    this.#current = current;
     this.#warn = warn;
   }
 
-  /** Notes a change of state that no other activity notes. Resolves when it is written. */
-  async state(state: AgentState, turn: number): Promise<void> {
-    this.#states.push({ key: uuid4(), state, turn });
+  /** Somebody has paused or resumed the session. Resolves when that is written. */
+  async stateChanged(): Promise<void> {
+    this.#said.push(this.#current().state);
+    this.#changed = true;
     await this.#write();
+  }
+
+  /**
+   * A turn is over, and its last activity has written so. A pause that was written at the same time
+   * may have come behind it: then the state is written once more.
+   */
+  turnOver(): void {
+    if (!this.#besideTurn && !this.#writing) return;
+    this.#besideTurn = false;
+    this.#changed = true;
+    void this.#write();
   }
 
   refused(refusal: RefusedSignal): void {
@@ -47,21 +70,73 @@ export class Journal {
     if (this.#writing) return this.written();
     this.#writing = true;
     try {
-      for (;;) {
-        const state = this.#states.shift();
-        if (state) await this.#calls.recordState(state);
-        else if (this.#refusals.length > 0) {
+      while (this.#changed || this.#refusals.length > 0) {
+        if (this.#changed) await this.#writeState();
+        else {
           const refused = this.#refusals.splice(0, REFUSALS_A_WRITE);
           await this.#calls.recordRefusals({ key: uuid4(), refused });
-        } else return;
+        }
       }
     } catch (error) {
       // An error of a signal handler would end the workflow; the end of it is noted by itself.
-      this.#states.length = 0;
+      this.#said = [];
+      this.#changed = false;
       this.#refusals.length = 0;
       this.#warn(`A change of state could not be recorded: ${String(error)}`);
     } finally {
       this.#writing = false;
     }
   }
+
+  /** An event for each change, and for the catalogue what is true when the write begins. */
+  async #writeState(): Promise<void> {
+    const said = this.#said;
+    this.#said = [];
+    this.#changed = false;
+    const { state, turn } = this.#current();
+    await this.#calls.recordState({ key: uuid4(), state, turn, said });
+    // A turn has begun or ended meanwhile, or ends later: its own write may come before this one.
+    const { state: now } = this.#current();
+    this.#besideTurn = now === 'running' || now === 'paused';
+    if (now !== state) this.#changed = true;
+  }
+}
+
+/** As versions before 0.2 noted states: each one, in the order in which it came. */
+export class LegacyJournal {
+  readonly #record: (input: RecordStateInput) => Promise<unknown>;
+  readonly #current: CurrentState;
+  readonly #warn: (text: string) => void;
+  #noted: Promise<void> = Promise.resolve();
+
+  constructor(
+    record: (input: RecordStateInput) => Promise<unknown>,
+    current: CurrentState,
+    warn: (text: string) => void,
+  ) {
+    this.#record = record;
+    this.#current = current;
+    this.#warn = warn;
+  }
+
+  async stateChanged(): Promise<void> {
+    const { state, turn } = this.#current();
+    this.#noted = this.#noted.then(async () => {
+      try {
+        await this.#record({ key: uuid4(), state, turn });
+      } catch (error) {
+        this.#warn(`A change of state could not be recorded: ${String(error)}`);
+      }
+    });
+    await this.#noted;
+  }
+
+  /** Handlers wait for what they have noted. */
+  written(): Promise<void> {
+    return Promise.resolve();
+  }
+
+  turnOver(): void {}
+
+  refused(): void {}
 }

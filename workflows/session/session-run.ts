@@ -20,7 +20,7 @@ import { wellFormed } from '../../src/contracts/text.js';
 import type { Refusal } from '../door.js';
 import { regularCalls, type ShortCalls } from './calls.js';
 import { Details } from './details.js';
-import { Journal } from './journal.js';
+import { Journal, LegacyJournal } from './journal.js';
 import { localCalls } from './legacy-calls.js';
 import { SessionState } from './session-state.js';
 
@@ -40,7 +40,7 @@ export class SessionRun {
   readonly legacy = !patched(REGULAR_CALLS);
   readonly calls: ShortCalls = this.legacy ? localCalls : regularCalls;
   /** Changes of state and refusals, on their way to the store. */
-  readonly journal: Journal;
+  readonly journal: Journal | LegacyJournal;
   /** The agent's limits and the worker's settings; `undefined` until the session is open. */
   settings: SessionSettings | undefined;
   /** Set once the session is to end: nothing is accepted any more. */
@@ -67,7 +67,11 @@ export class SessionRun {
     this.title = title;
     this.state = new SessionState(carried);
     this.details = new Details(this.key, this.agent, this.title);
-    this.journal = new Journal(this.calls, (text) => this.notice(text));
+    const current = () => ({ state: this.state.machine.state, turn: this.state.turn });
+    const warn = (text: string) => this.notice(text);
+    this.journal = this.legacy
+      ? new LegacyJournal((input) => this.calls.recordState(input), current, warn)
+      : new Journal(this.calls, current, warn);
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
   }
 
@@ -137,6 +141,6 @@ export class SessionRun {
   /** A signal was refused: the log, the details page and the durable events say why. */
   refuse(reason: string, id?: string): void {
     this.notice(`Refused: ${reason}`);
-    if (!this.legacy) this.journal.refused({ reason, ...(id === undefined ? {} : { id }) });
+    this.journal.refused({ reason, ...(id === undefined ? {} : { id }) });
   }
 }
