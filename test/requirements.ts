@@ -19,6 +19,7 @@ const at = {
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
+  doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   garbage: 'test/integration/faults/garbage.test.ts',
@@ -33,10 +34,12 @@ const at = {
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
+  modelLimits: 'test/integration/faults/model-limits.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
   pairs: 'test/integration/faults/pairs.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
+  silentDatabase: 'test/integration/faults/silent-database.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
   spills: 'test/integration/store/spills.test.ts',
   states: 'test/unit/contracts/agent-state-machine.test.ts',
@@ -158,6 +161,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
     shownBy: {
       [at.messages]: ['F7 message: the same id sent twice', 'F7 message: the same id after'],
+      [at.doors]: ['F7 message: an id again with another text'],
     },
   },
   F8: {
@@ -198,15 +202,22 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F14: {
     what: 'the model hangs, or its stream is cut: final text once, superseded told',
-    shownBy: { [at.models]: ['F14 model:'] },
+    shownBy: { [at.models]: ['F14 model:'], [at.modelLimits]: ['F14 deadline:', 'F14 stream:'] },
   },
   F15: {
     what: 'malformed tool JSON, unknown tool, wrong arguments: told, bounded repairs',
     shownBy: { [at.toolCalls]: ['F15 tool call: malformed JSON', 'F15 tool call: wrong again'] },
   },
   F16: {
-    what: 'context overflow: compacted once, then a typed error',
-    shownBy: { [at.context]: ['F16 context: the provider says', 'F16 context: overflows even'] },
+    what: 'context overflow: compacted once, then a typed error; a useless summary is not taken',
+    shownBy: {
+      [at.context]: [
+        'F16 context: the provider says',
+        'F16 context: overflows even',
+        'F16 context: the summary is',
+        'F16 context: no attempt gives a summary',
+      ],
+    },
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',
@@ -247,6 +258,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
       [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
+      [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
   },
   F26: {

@@ -21,6 +21,7 @@ import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
 import { checkAnswers, checkReady } from '../store/readiness.js';
+import { ReaderHub } from './reader-hub.js';
 import { Session, withId, type OutgoingMessage } from './session.js';
 import { startSession } from './start-session.js';
 
@@ -58,6 +59,7 @@ export class AgentRuntime implements AsyncDisposable {
   readonly #client: Client;
   readonly #database: Database;
   readonly #bus: LiveBus;
+  readonly #hub: ReaderHub;
   readonly #closed = new AbortController();
   readonly #owned: { connection: boolean; bus: boolean };
 
@@ -74,6 +76,7 @@ export class AgentRuntime implements AsyncDisposable {
     this.#client = parts.client;
     this.#database = parts.database;
     this.#bus = parts.bus;
+    this.#hub = new ReaderHub(parts.database, parts.bus);
     this.#owned = parts.owned;
     // Every stream that is read listens to it, and there may be thousands.
     setMaxListeners(0, this.#closed.signal);
@@ -214,7 +217,7 @@ export class AgentRuntime implements AsyncDisposable {
       client: this.#client,
       taskQueue: this.taskQueue,
       database: this.#database,
-      bus: this.#bus,
+      hub: this.#hub,
       key,
       closed: this.#closed.signal,
     };

@@ -12,20 +12,21 @@ import {
   type SessionStatus,
 } from '../contracts/session.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES, type StoredMessage } from '../contracts/message.js';
-import type { LiveBus } from '../live/bus.js';
 import type { Database } from '../store/database.js';
 import { findMessage } from '../store/event-log.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
 import { TranscriptStore } from '../store/transcript-store.js';
 import { toClientError } from './client-errors.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
+import type { ReaderHub } from './reader-hub.js';
 import { startSession, updateIdOf, type IdentifiedMessage, type Starter } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
 
 /** What a session is made with. */
 export interface SessionParts extends Starter {
   readonly database: Database;
-  readonly bus: LiveBus;
+  /** Of the process: every stream shares it. */
+  readonly hub: ReaderHub;
   readonly key: SessionKey;
   /** Aborted when the runtime is closed. */
   readonly closed: AbortSignal;
@@ -147,9 +148,9 @@ export class Session {
    * ended, the signal is aborted, or the runtime is closed.
    */
   events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
-    const { database, bus, key, closed } = this.#parts;
+    const { hub, key, closed } = this.#parts;
     const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
-    return streamEvents(database, bus, key, { ...options, signal });
+    return streamEvents(hub, key, { ...options, signal });
   }
 
   /** The messages of the session, oldest first. */

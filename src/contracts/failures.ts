@@ -30,6 +30,10 @@ export const FAILURES = {
     retry: true,
     remedy: 'The model sent nothing for too long; raise `stallTimeoutMs` for a slow model.',
   },
+  'Model.DeadlineExceeded': {
+    retry: true,
+    remedy: 'The call took longer than `modelTimeoutMs`; raise it, or lower `maxTokens`.',
+  },
   'Model.Unauthorized': {
     retry: false,
     remedy:
@@ -55,6 +59,11 @@ export const FAILURES = {
   'Model.InvalidOutput': {
     retry: false,
     remedy: 'The answer did not match `responseFormat` after all repairs; simplify the schema.',
+  },
+  'Model.NoSummary': {
+    retry: true,
+    remedy:
+      'The model wrote no usable summary, so the earlier messages are kept; set a larger `contextWindow` or `maxTokens`, or choose another model.',
   },
   'Turn.RepairsExhausted': {
     retry: false,
@@ -102,6 +111,18 @@ export const FAILURES = {
     retry: false,
     remedy: 'Send plain text, or { "text": "…", "id": "optional" }.',
   },
+  'Message.Conflict': {
+    retry: false,
+    remedy: 'Give each message an id of its own; the same id means the same message.',
+  },
+  'Request.Invalid': {
+    retry: false,
+    remedy: 'Call the handler with the arguments that the message names.',
+  },
+  'Call.NotOpen': {
+    retry: false,
+    remedy: 'Look at `status().waiting`: it lists the calls that wait for an answer, by key.',
+  },
   'Message.TooLarge': {
     retry: false,
     remedy: 'Send a shorter message, or put the text in a file that a tool can read.',
@@ -137,6 +158,11 @@ export const FAILURES = {
     retry: false,
     remedy: 'A `once` tool was cut off in the middle: check by hand whether its effect happened.',
   },
+  'Tool.Crashed': {
+    retry: false,
+    remedy:
+      'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
+  },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
@@ -159,6 +185,11 @@ export const FAILURES = {
   'Worker.Shutdown': {
     retry: true,
     remedy: 'The worker was stopped; another one goes on with the step.',
+  },
+  'Worker.Lost': {
+    retry: true,
+    remedy:
+      'A worker died or lost Temporal in the middle of a call; look at its log for crashes and a blocked event loop.',
   },
   'Store.Unavailable': {
     retry: true,

@@ -91,6 +91,7 @@ export class SpillStore {
     return spill;
   }
 
+  /** Rejects with `Store.Fenced` when it was deleted: what it held was taken by a later step. */
   async get(owner: { tenant: string; session: string }, spill: string): Promise<InboxMessage[]> {
     const row = await this.#database.db
       .selectFrom('perdura.spills')
@@ -98,7 +99,29 @@ export class SpillStore {
       .where('tenant', '=', owner.tenant)
       .where('session', '=', owner.session)
       .where('spill', '=', spill)
-      .executeTakeFirstOrThrow();
+      .executeTakeFirst();
+    if (!row) {
+      throw new PerduraError(
+        'Store.Fenced',
+        `Batch ${spill} of session ${owner.session} was taken by a later step.`,
+      );
+    }
     return row.messages as InboxMessage[];
+  }
+
+  /**
+   * Deletes the session's batches but these. Called when no attempt of an earlier run can write any
+   * more. Not as soon as a batch is in the transcript: a run that is reset takes it again.
+   */
+  async keepOnly(
+    owner: { tenant: string; session: string },
+    spills: readonly string[],
+  ): Promise<void> {
+    let query = this.#database.db
+      .deleteFrom('perdura.spills')
+      .where('tenant', '=', owner.tenant)
+      .where('session', '=', owner.session);
+    if (spills.length > 0) query = query.where('spill', 'not in', spills);
+    await query.execute();
   }
 }

@@ -48,6 +48,8 @@ export class StoreClient extends pg.Client {
     this.#onSilence = config.onSilence;
     // Asked each time: TLS puts another stream in the place of the first.
     this.#stream = () => (this as unknown as { connection: { stream: never } }).connection.stream;
+    this.query = ((...args: unknown[]) => this.#query(args)) as typeof this.query;
+    this.end = ((...args: unknown[]) => this.#end(args)) as typeof this.end;
     // One that breaks while nobody waits for an answer must not end the process: the next statement
     // opens another connection, and reports what it meets.
     this.on('error', () => undefined);
@@ -58,15 +60,20 @@ export class StoreClient extends pg.Client {
     return this.#open > 0;
   }
 
+  /** Bytes that the server has sent so far. */
+  get bytesRead(): number {
+    return this.#stream().bytesRead;
+  }
+
   /** Gives the connection up, with all that waits on it. */
   abandon(reason: string): void {
     this.#stream().destroy(Object.assign(new Error(reason), { code: 'ETIMEDOUT' }));
   }
 
-  // `pg` declares seven ways to call it; the answer of each goes through here.
-  override query(...args: unknown[]): never {
+  /** `pg` declares seven ways to call `query`; the answer of each goes through here. */
+  #query(args: readonly unknown[]): unknown {
     const send = (...sent: unknown[]) =>
-      (super.query as (...sent: unknown[]) => unknown).apply(this, sent);
+      (pg.Client.prototype.query as (...sent: unknown[]) => unknown).apply(this, sent);
     const callback = args.at(-1);
     if (typeof callback === 'function') {
       this.#watch();
@@ -74,10 +81,10 @@ export class StoreClient extends pg.Client {
         this.#answered();
         (callback as Callback)(error && (storeError(error) as Error), ...rest);
       };
-      return send(...args.slice(0, -1), settled) as never;
+      return send(...args.slice(0, -1), settled);
     }
     const answer = send(...args);
-    if (!(answer instanceof Promise)) return answer as never;
+    if (!(answer instanceof Promise)) return answer;
     this.#watch();
     return answer.then(
       (result: unknown) => {
@@ -88,14 +95,14 @@ export class StoreClient extends pg.Client {
         this.#answered();
         throw storeError(error);
       },
-    ) as never;
+    );
   }
 
-  override end(...args: unknown[]): never {
+  #end(args: readonly unknown[]): unknown {
     // A goodbye that nobody hears must not keep the process.
     const timer = setTimeout(() => this.abandon('The connection did not close.'), SILENCE_MS);
     this.once('end', () => clearTimeout(timer));
-    return (super.end as (...sent: unknown[]) => unknown).apply(this, args) as never;
+    return (pg.Client.prototype.end as (...sent: unknown[]) => unknown).apply(this, [...args]);
   }
 
   #watch(): void {
@@ -111,9 +118,9 @@ export class StoreClient extends pg.Client {
 
   #arm(): void {
     if (this.#silenceMs <= 0) return;
-    const heard = this.#stream().bytesRead;
+    const heard = this.bytesRead;
     this.#timer = setTimeout(() => {
-      if (this.#stream().bytesRead !== heard) return this.#arm();
+      if (this.bytesRead !== heard) return this.#arm();
       this.abandon(`no answer within ${this.#silenceMs} ms`);
       this.#onSilence?.();
     }, this.#silenceMs);
@@ -140,30 +147,26 @@ export class StorePool extends pg.Pool {
       // Made with the pool's own options, whatever its type says.
       Client: StoreClient as unknown as new () => pg.ClientBase,
     });
+    this.connect = ((connected?: Connected) => this.#connect(connected)) as typeof this.connect;
+    this.query = ((...args: unknown[]) => this.#query(args)) as typeof this.query;
     this.on('error', () => undefined);
     this.on('connect', (client) => void this.#clients.add(client as unknown as StoreClient));
     this.on('remove', (client) => void this.#clients.delete(client as unknown as StoreClient));
   }
 
-  override connect(callback?: Connected): never {
-    const connect = super.connect as (connected?: Connected) => Promise<unknown>;
-    if (callback) {
-      return connect.call(this, (error, client, done) =>
-        callback(error && (storeError(error) as Error), client, done),
-      ) as never;
-    }
-    return connect.call(this).catch((error: unknown) => {
-      throw storeError(error);
-    }) as never;
+  #connect(callback?: Connected): unknown {
+    const connect = pg.Pool.prototype.connect as (connected?: Connected) => Promise<unknown>;
+    if (!callback) return connect.call(this).catch(rethrow);
+    return connect.call(this, (error, client, done) =>
+      callback(error && (storeError(error) as Error), client, done),
+    );
   }
 
-  // The pool reports a connection that broke before the statement does.
-  override query(...args: unknown[]): never {
-    const answer = (super.query as (...sent: unknown[]) => unknown).apply(this, args);
-    if (!(answer instanceof Promise)) return answer as never;
-    return answer.catch((error: unknown) => {
-      throw storeError(error);
-    }) as never;
+  /** The pool reports a connection that broke before the statement does. */
+  #query(args: readonly unknown[]): unknown {
+    const query = pg.Pool.prototype.query as (...sent: unknown[]) => unknown;
+    const answer = query.apply(this, [...args]);
+    return answer instanceof Promise ? answer.catch(rethrow) : answer;
   }
 
   /** Where one connection is dead, those that merely wait are likely to be. */
@@ -172,4 +175,8 @@ export class StorePool extends pg.Pool {
       if (!client.busy) client.abandon('another connection to the same server went silent');
     }
   }
+}
+
+function rethrow(error: unknown): never {
+  throw storeError(error);
 }

@@ -1,6 +1,7 @@
 /** Durable events, read back with the texts of the messages that they are about. */
 import { sql } from 'kysely';
 import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
+import type { SessionKey } from '../contracts/ids.js';
 import type { TranscriptMessage } from '../contracts/message.js';
 import type { Database } from './database.js';
 
@@ -47,6 +48,21 @@ function textOf(message: TranscriptMessage | null, type: string): object {
       ...(message.toolCalls && { toolCalls: message.toolCalls }),
     }),
   };
+}
+
+/** Number of the last event of each of these sessions; one without events may be left out. */
+export async function readLastEvents(
+  { pool }: Database,
+  keys: readonly SessionKey[],
+): Promise<{ key: SessionKey; n: number }[]> {
+  const { rows } = await pool.query<{ tenant: string; session: string; n: string }>({
+    name: 'perdura-last-events',
+    text: `select s.tenant, s.session, s.last_event as n
+      from unnest($1::text[], $2::text[]) as k(tenant, session)
+      join perdura.sessions s on s.tenant = k.tenant and s.session = k.session`,
+    values: [keys.map(({ tenant }) => tenant), keys.map(({ session }) => session)],
+  });
+  return rows.map(({ n, ...key }) => ({ key, n: Number(n) }));
 }
 
 /** Where the message with this id of the sender was accepted: the turn, and the event's number. */

@@ -3,10 +3,10 @@ import type { McpPins } from '../contracts/mcp.js';
 import { DEFAULT_TENANT } from '../contracts/ids.js';
 import type { Database } from './database.js';
 
-/** MCP servers belong to the operator, so pins are kept under the default tenant. */
-export function createMcpPins({ db }: Database, tenant = DEFAULT_TENANT): McpPins {
+/** MCP servers belong to the operator, whose pins are kept under the default tenant. */
+export function createMcpPins({ db }: Database): McpPins {
   return {
-    async load(server) {
+    async load(server, tenant = DEFAULT_TENANT) {
       const rows = await db
         .selectFrom('perdura.mcp_pins')
         .select(['tool', 'digest'])
@@ -15,7 +15,7 @@ export function createMcpPins({ db }: Database, tenant = DEFAULT_TENANT): McpPin
         .execute();
       return new Map(rows.map((row) => [row.tool, row.digest]));
     },
-    async pin(server, tool, digest) {
+    async pin(server, tool, digest, tenant = DEFAULT_TENANT) {
       await db
         .insertInto('perdura.mcp_pins')
         .values({ tenant, server, tool, digest })
@@ -30,7 +30,7 @@ export function createMcpPins({ db }: Database, tenant = DEFAULT_TENANT): McpPin
         .executeTakeFirstOrThrow();
       return row.digest;
     },
-    async accept(server, tool, digest) {
+    async accept(server, tool, digest, tenant = DEFAULT_TENANT) {
       await db
         .insertInto('perdura.mcp_pins')
         .values({ tenant, server, tool, digest })

@@ -12,6 +12,7 @@ import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/messa
 import { PerduraError } from '../contracts/failures.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
+import { wholeUsage } from './whole-usage.js';
 
 /** Who writes, and from where in the session's life. */
 export interface Writer {
@@ -112,6 +113,9 @@ export interface Appended {
   readonly state: AgentState;
 }
 
+/** Behind every place. */
+const END = 2_147_483_647;
+
 /** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore {
   readonly #database: Database;
@@ -129,14 +133,16 @@ export class TranscriptStore {
    * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
   async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
-    const { events, channel, ...rest } = append;
+    const { events, channel, messages, attempt, ...rest } = append;
     const parameter = toJson({
       ...writer,
       ...rest,
+      ...(messages && { messages: messages.map(withWholeUsage) }),
+      ...(attempt && { attempt: withWholeUsage(attempt) }),
       ...(events && {
         events: events.map(({ body, ...event }) => {
           const { type, ...fields } = lean(body);
-          return { ...event, type, body: fields };
+          return { ...event, type, body: withWholeUsage(fields as { readonly usage?: Usage }) };
         }),
       }),
     });
@@ -174,34 +180,32 @@ export class TranscriptStore {
   async read(
     tenant: string,
     transcript: string,
-    range: { after?: number; to?: number } = {},
+    { after = 0, to = END }: { after?: number; to?: number } = {},
   ): Promise<StoredMessage[]> {
-    const { after = 0, to = 2_147_483_647 } = range;
-    const { rows } = await sql<{
-      seq: number;
-      turn: number;
-      step: number;
-      attempt: number;
-      body: TranscriptMessage;
-      usage: Usage | null;
-      at: Date;
-    }>`
-      with recursive chain(transcript, upto) as (
-        select ${transcript}::text, ${to}::int
-        union all
-        select t.parent, least(chain.upto, t.parent_seq) from chain
-          join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
-          where t.parent is not null)
+    const { rows } = await sql<MessageRow>`
+      with recursive ${chain(tenant, transcript, to)}
       select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
         where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
         order by m.seq`.execute(this.#database.db);
-    return rows.map(({ body, usage, at, ...row }) => ({
-      ...row,
-      message: body,
-      ...(usage ? { usage } : {}),
-      at: at.toISOString(),
-    }));
+    return rows.map(toStored);
+  }
+
+  /**
+   * The messages up to `to` that a model may see: those behind what the newest summary covers, that
+   * summary among them. All of them where there is none.
+   */
+  async readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]> {
+    const { rows } = await sql<{ after: number }>`
+      with recursive ${chain(tenant, transcript, to)}
+      select (m.body->'covers'->>'to')::int as after from chain
+        cross join lateral (
+          select s.seq, s.body from perdura.messages s
+            where s.tenant = ${tenant} and s.transcript = chain.transcript and s.seq <= chain.upto
+              and s.superseded_at is null and s.body->>'role' = 'summary'
+            order by s.seq desc limit 1) m
+        order by m.seq desc limit 1`.execute(this.#database.db);
+    return this.read(tenant, transcript, { after: rows[0]?.after ?? 0, to });
   }
 
   /** What the run that has the transcript now wrote at one stage behind `after`, oldest first. */
@@ -239,6 +243,35 @@ export class TranscriptStore {
       client.release(failed);
     }
   }
+}
+
+interface MessageRow {
+  readonly seq: number;
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+  readonly body: TranscriptMessage;
+  readonly usage: Usage | null;
+  readonly at: Date;
+}
+
+function toStored({ body, usage, at, ...row }: MessageRow): StoredMessage {
+  return { ...row, message: body, ...(usage ? { usage } : {}), at: at.toISOString() };
+}
+
+/** A transcript and those that it was forked from, each up to the place where the fork is. */
+function chain(tenant: string, transcript: string, to: number) {
+  return sql`chain(transcript, upto) as (
+    select ${transcript}::text, ${to}::int
+    union all
+    select t.parent, least(chain.upto, t.parent_seq) from chain
+      join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
+      where t.parent is not null)`;
+}
+
+/** The one door for numbers of providers: see {@link wholeUsage}. */
+function withWholeUsage<T extends { readonly usage?: Usage }>(of: T): T {
+  return of.usage ? { ...of, usage: wholeUsage(of.usage) } : of;
 }
 
 /** Texts of messages are kept with the message; the event reads them from there. */

@@ -23,7 +23,7 @@ const APPEND = 'src/store/functions/append.sql';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the dedup of the queue': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'if (this.#seen.has(message.id)) return',
     replacement: 'if (this.#seen.has(message.id) && !message.id) return',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id sent twice' },
@@ -36,22 +36,22 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: MESSAGES, title: 'F7 message: an id that the workflow has forgotten' },
   },
   'the drain of the queue at the end': {
-    file: 'workflows/agent-session.ts',
+    file: 'workflows/session/agent-session.ts',
     needle: 'const inbox = state.drain();',
     replacement: 'const inbox = state.drain().slice(0, 0);',
     caughtBy: { file: MESSAGES, title: 'F9 message: asked, and the session ends before its turn' },
     quick: true,
   },
   'the queue that travels through continue-as-new': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'inbox: this.#inbox,',
     replacement: 'inbox: [],',
     caughtBy: { file: MESSAGES, title: 'F9 message: sent while the session continues as new' },
   },
   'the ids that travel through continue-as-new': {
-    file: 'workflows/session-state.ts',
-    needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
-    replacement: 'seen: [],',
+    file: 'workflows/session/session-state.ts',
+    needle: '.slice(-CARRIED_IDS)',
+    replacement: '.slice(0, 0)',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
   },
   'the fence of stages': {
@@ -68,9 +68,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
   },
   'well-formed text at the door': {
-    file: 'src/contracts/message.ts',
-    needle: String.raw`return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');`,
-    replacement: String.raw`return text.replace(/\u0000/gu, '\uFFFD');`,
+    file: 'src/contracts/text.ts',
+    needle: String.raw`const ILL_FORMED = /\u0000|\p{Surrogate}/gu;`,
+    replacement: String.raw`const ILL_FORMED = /\u0000/gu;`,
     caughtBy: { file: FOREIGN, title: 'text: NUL and halves of pairs' },
     quick: true,
   },

@@ -8,23 +8,27 @@ import {
   allHandlersFinished,
   CancellationScope,
   condition,
-  continueAsNew,
   isCancellation,
+  makeContinueAsNewFunc,
+  patched,
   sleep,
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { SessionSettings } from '../src/contracts/activities.js';
-import type { FailureInfo } from '../src/contracts/failures.js';
-import type { SessionInput, SessionResult } from '../src/contracts/session.js';
-import { readSessionInput } from '../src/contracts/session-input.js';
-import { local } from './calls.js';
+import type { SessionSettings } from '../../src/contracts/activities.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
+import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
+import { refusal } from '../door.js';
 import { Control } from './control.js';
+import { failureOf } from './failure-of.js';
 import { listen } from './listen.js';
+import { OpenCallDesk } from './open-calls.js';
 import { Reception } from './reception.js';
-import { refusal, SessionRun } from './session-run.js';
+import { SessionRun } from './session-run.js';
 import type { SessionState } from './session-state.js';
-import { failureOf, Turn, until } from './turn.js';
+import { Turn } from './turn.js';
+import { until } from './waiting.js';
 
 /**
  * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
@@ -32,6 +36,8 @@ import { failureOf, Turn, until } from './turn.js';
  * well below 4,096 events, at which Temporal itself suggests to continue as new.
  */
 const TURN_EVENTS = 600;
+/** In the history of a run with local activities that was live when a version without them came. */
+const LEAVE_LOCAL_CALLS = 'perdura-leave-local-calls';
 
 /**
  * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }`, with the message
@@ -53,43 +59,45 @@ export async function agentSession(given?: SessionInput | string | null): Promis
 }
 
 class SessionLoop {
-  readonly #input: SessionInput;
+  readonly #input: CheckedInput;
   readonly #problems: readonly string[];
   readonly #run: SessionRun;
   readonly #state: SessionState;
   readonly #reception: Reception;
   readonly #control: Control;
+  readonly #desk: OpenCallDesk;
 
-  constructor(input: SessionInput, problems: readonly string[]) {
+  constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
     this.#problems = problems;
     this.#run = new SessionRun(input);
     this.#state = this.#run.state;
     this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
+    this.#desk = new OpenCallDesk(this.#run);
   }
 
   listen(): void {
-    listen(this.#run, this.#reception, this.#control);
+    listen(this.#run, this.#reception, this.#control, this.#desk);
   }
 
   async live(): Promise<SessionResult> {
     const { carried } = this.#input;
-    const policy = await this.#open();
-    this.#run.policy = policy;
-    if (policy.resume) this.#state.resume(policy.resume.head, policy.resume.turn);
+    const settings = await this.#open();
+    this.#run.settings = settings;
+    if (settings.resume) this.#state.resume(settings.resume.head, settings.resume.turn);
     if (!carried) {
-      this.#reception.takeFirst(this.#input, this.#problems);
+      this.#reception.takeFirst(this.#input.messages, this.#problems);
       this.#run.introduce();
     }
     this.#run.answerOpened();
     this.#run.show();
-    while (!this.#run.ending) {
+    for (;;) {
+      // A turn that was carried here is closed before the session is.
+      if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
-      if (this.#run.ending) break;
-      // A carried turn that was interrupted ends here: no run is continued with it.
-      const stopping = this.#state.open !== undefined && this.#control.interruption !== undefined;
-      if (this.#run.full && !stopping) {
+      if (this.#run.ending && !this.#stopping) break;
+      if ((this.#run.full || this.#outdated()) && !this.#stopping) {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
         await this.#runTurn();
@@ -98,21 +106,35 @@ class SessionLoop {
     return this.close(this.#run.ending.reason);
   }
 
+  /** A carried turn that was interrupted ends in this run: no run is continued with it. */
+  get #stopping(): boolean {
+    return this.#state.open !== undefined && this.#control.interruption !== undefined;
+  }
+
+  /**
+   * Whether the run still makes local activities although this version has none. Recorded when it
+   * is first seen, at a boundary of a turn: until then the run replays as it was.
+   */
+  #outdated(): boolean {
+    return this.#run.legacy && patched(LEAVE_LOCAL_CALLS);
+  }
+
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
     const { title } = this.#run;
-    const { head, stage, turn } = this.#state;
+    const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
-        local.openSession({
+        this.#run.calls.openSession({
           agent: this.#run.agent,
           ...(title === undefined ? {} : { title }),
           ...(carried ? {} : { fresh: true }),
           head,
           stage,
           turn,
+          spills,
         }),
       );
     } catch (error) {
@@ -135,10 +157,11 @@ class SessionLoop {
     const state = this.#state;
     if (state.machine.can('terminate')) state.machine.apply('terminate');
     state.open = undefined;
+    if (!this.#run.legacy) await this.#run.journal.written();
     do {
       state.stage += 1;
       const inbox = state.drain();
-      const { head } = await local.recordState({
+      const { head } = await this.#run.calls.recordState({
         key: uuid4(),
         state: 'terminated',
         turn: state.turn,
@@ -192,21 +215,25 @@ class SessionLoop {
 
   async #runTurn(): Promise<void> {
     const state = this.#state;
-    const policy = this.#run.policy!;
+    const settings = this.#run.settings!;
     // A turn that continue-as-new carried over goes on; it has taken its messages.
     const carriedOn = state.open !== undefined;
     const { failure: before } = state;
     if (!carriedOn) state.begin(Date.now());
-    const inbox = carriedOn ? undefined : state.take(policy.unread);
+    const inbox = carriedOn ? undefined : state.take(settings.unread);
     const turn = new Turn(
       {
         state,
-        policy,
+        settings,
         agent: this.#run.agent,
+        calls: this.#run.calls,
+        legacy: this.#run.legacy,
+        desk: this.#desk,
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
-        historyFull: () => workflowInfo().historyLength > policy.historyLimit + TURN_EVENTS,
+        historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
         onTools: () => this.#control.heed(),
+        onWaiting: () => this.#run.show(),
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();
@@ -245,6 +272,7 @@ class SessionLoop {
       await CancellationScope.nonCancellable(() => this.#endTurnEarly(turn, failure));
       if (cancelled && !this.#control.interruption) throw error;
     } finally {
+      this.#desk.clear();
       this.#reception.turnOver();
       this.#control.turnOver();
       this.#run.show();
@@ -255,7 +283,7 @@ class SessionLoop {
   async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
     const state = this.#state;
     const reason = this.#control.interruption?.reason;
-    const { head, found } = await local.endTurn({
+    const { head, found } = await this.#run.calls.endTurn({
       ...turn.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
@@ -285,12 +313,15 @@ class SessionLoop {
       do {
         await this.#spill();
         await until(allHandlersFinished);
+        if (!this.#run.legacy) await this.#run.journal.written();
       } while (state.oversized().length > 0);
     } finally {
       this.#run.leaving = false;
     }
     if (this.#run.ending || this.#control.interruption) return;
-    await continueAsNew<typeof agentSession>({
+    // The memo is not passed on by itself.
+    const next = makeContinueAsNewFunc<typeof agentSession>({ memo: this.#run.memo });
+    await next({
       agent: this.#run.agent,
       ...(title === undefined ? {} : { title }),
       carried: state.carry(),
@@ -301,7 +332,9 @@ class SessionLoop {
   async #spill(): Promise<void> {
     const state = this.#state;
     for (let batches = state.oversized(); batches.length > 0; batches = state.oversized()) {
-      const kept = await Promise.all(batches.map((messages) => local.spill({ messages })));
+      const kept = await Promise.all(
+        batches.map((messages) => this.#run.calls.spill({ messages })),
+      );
       // All of them or none: the loop waits here, so nothing has left the queue.
       for (const [i, batch] of batches.entries()) state.spilled(batch, kept[i]!.spill);
       // Puts the batches on record in a task of their own. One that continues as new is refused

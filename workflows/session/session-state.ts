@@ -2,7 +2,7 @@
  * What a session remembers between its steps: its queue, the ids it has seen, its place in
  * the transcript. No Temporal in here, so that its rules can be tested by themselves.
  */
-import { AgentStateMachine } from '../src/contracts/state.js';
+import { AgentStateMachine } from '../../src/contracts/state.js';
 import {
   addUsage,
   NO_USAGE,
@@ -10,9 +10,9 @@ import {
   type InboxItem,
   type InboxMessage,
   type Usage,
-} from '../src/contracts/message.js';
-import type { FailureInfo } from '../src/contracts/failures.js';
-import type { CarriedState, OpenTurn, SendReceipt } from '../src/contracts/session.js';
+} from '../../src/contracts/message.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
 
 /** Ids that travel through continue-as-new. Older ones are recognised by the store. */
 const CARRIED_IDS = 500;
@@ -29,6 +29,14 @@ const IN_STORE = -1;
 /** A queue above this goes to the store before it is carried to the next run, bytes. */
 export const CARRIED_QUEUE_BYTES = 128 * 1024;
 
+/** A message that was accepted. */
+interface Seen {
+  /** 0 while it waits, or {@link IN_STORE}. */
+  readonly turn: number;
+  /** Of its text; unknown for what earlier versions carried. */
+  readonly digest: number | undefined;
+}
+
 export class SessionState {
   head: number;
   stage: number;
@@ -42,8 +50,8 @@ export class SessionState {
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
-  /** Id to turn, in the order of acceptance; 0 while the message waits, or {@link IN_STORE}. */
-  readonly #seen: Map<string, number>;
+  /** By id, in the order of acceptance. */
+  readonly #seen: Map<string, Seen>;
 
   constructor(carried?: CarriedState) {
     this.head = carried?.head ?? 0;
@@ -57,7 +65,7 @@ export class SessionState {
     this.wakeAt = carried?.wakeAt;
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
-    this.#seen = new Map(carried?.seen ?? []);
+    this.#seen = new Map((carried?.seen ?? []).map(([id, turn, digest]) => [id, { turn, digest }]));
   }
 
   /** Goes on where the transcript of an earlier life of the session ends. */
@@ -72,7 +80,7 @@ export class SessionState {
     const ahead = this.queued;
     this.#inbox.push(message);
     this.#queued += 1;
-    this.#seen.set(message.id, 0);
+    this.#seen.set(message.id, { turn: 0, digest: digestOf(message.text) });
     if (this.#seen.size > KNOWN_IDS) {
       const [oldest] = this.#seen.keys();
       this.#seen.delete(oldest!);
@@ -80,20 +88,31 @@ export class SessionState {
     return { id: message.id, duplicate: false, ahead };
   }
 
+  /** Whether the id was taken before by a message with another text. */
+  conflicts({ id, text }: InboxMessage): boolean {
+    const digest = this.#seen.get(id)?.digest;
+    return digest !== undefined && digest !== digestOf(text);
+  }
+
   /** Messages that wait for a turn. */
   get queued(): number {
     return this.#queued;
   }
 
+  /** Batches of the queue that are in the store. */
+  get spills(): string[] {
+    return this.#inbox.flatMap((item) => ('spill' in item ? [item.spill] : []));
+  }
+
   /** The turn of a message; 0 while it waits, `undefined` when only the store can tell. */
   turnOf(id: string): number | undefined {
-    const turn = this.#seen.get(id);
+    const turn = this.#seen.get(id)?.turn;
     return turn === IN_STORE ? undefined : turn;
   }
 
   /** These messages turned out to be in the transcript since an earlier turn. */
   repeated(ids: readonly string[]): void {
-    for (const id of ids) this.#seen.set(id, IN_STORE);
+    for (const id of ids) this.#moved(id, IN_STORE);
   }
 
   /** Takes the unread messages, in order, as many as one turn may have. */
@@ -121,7 +140,7 @@ export class SessionState {
     }
     this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
     this.#queued -= count;
-    for (const item of taken) if (!('spill' in item)) this.#seen.set(item.id, this.turn);
+    for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
     return taken;
   }
 
@@ -191,7 +210,12 @@ export class SessionState {
     rest.splice(at, 0, { spill, count: batch.length });
     this.#inbox = rest;
     // Whoever takes the batch sees no ids: the store will know the turn.
-    for (const id of ids) if (this.#seen.has(id)) this.#seen.set(id, IN_STORE);
+    for (const id of ids) if (this.#seen.has(id)) this.#moved(id, IN_STORE);
+  }
+
+  /** The turn of this message, or {@link IN_STORE}. */
+  #moved(id: string, turn: number): void {
+    this.#seen.set(id, { turn, digest: this.#seen.get(id)?.digest });
   }
 
   /** What the next run of the workflow needs. */
@@ -205,13 +229,22 @@ export class SessionState {
       midTurn: this.machine.midTurn,
       ...(this.open ? { open: this.open } : {}),
       inbox: this.#inbox,
-      seen: [...this.#seen].slice(-CARRIED_IDS),
+      seen: [...this.#seen]
+        .slice(-CARRIED_IDS)
+        .map(([id, { turn, digest }]) => (digest === undefined ? [id, turn] : [id, turn, digest])),
       usage: this.usage,
       ...(this.failure ? { failure: this.failure } : {}),
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
     };
   }
+}
+
+/** FNV-1a, 32 bits: tells another text from the same one, and protects nothing. */
+function digestOf(text: string): number {
+  let hash = 0x811c9dc5;
+  for (let i = 0; i < text.length; i++) hash = Math.imul(hash ^ text.charCodeAt(i), 0x01000193);
+  return hash >>> 0;
 }
 
 /** Messages behind items of a queue, spilled ones included. */

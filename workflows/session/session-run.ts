@@ -5,23 +5,30 @@
  * `agent-session.ts` knows both.
  */
 import {
-  ApplicationFailure,
+  log,
+  patched,
   setCurrentDetails,
   upsertMemo,
   upsertSearchAttributes,
   workflowInfo,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { SEARCH_ATTRIBUTES, type SessionSettings } from '../src/contracts/activities.js';
-import type { FailureType } from '../src/contracts/failures.js';
-import { sessionOf } from '../src/contracts/ids.js';
-import type { SessionInput } from '../src/contracts/session.js';
+import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
+import { sessionOf } from '../../src/contracts/ids.js';
+import type { CheckedInput } from '../../src/contracts/session-input.js';
+import { wellFormed } from '../../src/contracts/text.js';
+import type { Refusal } from '../door.js';
+import { regularCalls, type ShortCalls } from './calls.js';
 import { Details } from './details.js';
+import { Journal } from './journal.js';
+import { localCalls } from './legacy-calls.js';
 import { SessionState } from './session-state.js';
 
 /** Temporal allows 2,000 updates and 10,000 signals a run. */
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
+/** In the history of every run that has no local activities. */
+const REGULAR_CALLS = 'perdura-regular-calls';
 
 export class SessionRun {
   readonly key = sessionOf(workflowInfo().workflowId);
@@ -29,8 +36,13 @@ export class SessionRun {
   readonly title: string | undefined;
   readonly state: SessionState;
   readonly details: Details;
+  /** The run was begun with local activities, and is replayed with them. */
+  readonly legacy = !patched(REGULAR_CALLS);
+  readonly calls: ShortCalls = this.legacy ? localCalls : regularCalls;
+  /** Changes of state and refusals, on their way to the store. */
+  readonly journal: Journal;
   /** The agent's limits and the worker's settings; `undefined` until the session is open. */
-  policy: SessionSettings | undefined;
+  settings: SessionSettings | undefined;
   /** Set once the session is to end: nothing is accepted any more. */
   ending: { reason?: string } | undefined;
   /** Handled so far in this run. */
@@ -38,7 +50,7 @@ export class SessionRun {
   signals = 0;
   /**
    * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
-   * also none that begins now.
+   * also none that starts now.
    */
   leaving = false;
   /** The last write of the session is done. */
@@ -47,15 +59,15 @@ export class SessionRun {
    * Why the session cannot be, or `undefined` when it is open. Never rejects, nor is it
    * cancelled: an error of a signal handler would end the workflow.
    */
-  readonly opened: Promise<ApplicationFailure | undefined>;
-  #answerOpened: (refused?: ApplicationFailure) => void = () => undefined;
+  readonly opened: Promise<Refusal | undefined>;
+  #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent = 'assistant', title, carried }: SessionInput) {
-    // Whoever starts a workflow by hand may give anything; an error here would fail its task for ever.
-    this.agent = String(agent);
-    this.title = title === undefined ? undefined : String(title).slice(0, 200);
+  constructor({ agent, title, carried }: CheckedInput) {
+    this.agent = agent;
+    this.title = title;
     this.state = new SessionState(carried);
     this.details = new Details(this.key, this.agent, this.title);
+    this.journal = new Journal(this.calls, (text) => this.notice(text));
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
   }
 
@@ -68,14 +80,14 @@ export class SessionRun {
     const info = workflowInfo();
     return (
       info.continueAsNewSuggested ||
-      info.historyLength > this.policy!.historyLimit ||
+      info.historyLength > this.settings!.historyLimit ||
       this.updates > MANY_UPDATES ||
       this.signals > MANY_SIGNALS
     );
   }
 
   /** Lets in, or sends away, the handlers that came before the session was open. */
-  answerOpened(refused?: ApplicationFailure): void {
+  answerOpened(refused?: Refusal): void {
     this.#answerOpened(refused);
   }
 
@@ -88,14 +100,19 @@ export class SessionRun {
     if (refused) throw refused;
   }
 
-  /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */
-  introduce(): void {
-    upsertMemo({
+  /** What the Temporal UI and its list show of a session without its history. */
+  get memo(): Record<string, string> {
+    return {
       agent: this.agent,
       ...this.key,
       ...(this.title === undefined ? {} : { title: this.title }),
-    });
-    if (!this.policy?.searchAttributes) return;
+    };
+  }
+
+  /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */
+  introduce(): void {
+    upsertMemo(this.memo);
+    if (!this.settings?.searchAttributes) return;
     upsertSearchAttributes([
       {
         key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD'),
@@ -107,15 +124,19 @@ export class SessionRun {
 
   /** Brings the page in the Temporal UI up to date. */
   show(): void {
-    setCurrentDetails(this.details.page(this.state));
+    setCurrentDetails(wellFormed(this.details.page(this.state)));
   }
-}
 
-/** What a caller is told. */
-export function refusal(type: FailureType | (string & {}), message: string): ApplicationFailure {
-  return ApplicationFailure.create({
-    type,
-    message,
-    nonRetryable: type !== 'Session.ContinuedAsNew',
-  });
+  /** Something that its sender cannot be told, because signals have no answer. */
+  notice(text: string): void {
+    log.warn(text, { ...this.key });
+    this.details.notice(text);
+    this.show();
+  }
+
+  /** A signal was refused: the log, the details page and the durable events say why. */
+  refuse(reason: string, id?: string): void {
+    this.notice(`Refused: ${reason}`);
+    if (!this.legacy) this.journal.refused({ reason, ...(id === undefined ? {} : { id }) });
+  }
 }

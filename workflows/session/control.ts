@@ -1,23 +1,22 @@
 /**
  * What stops a session: interrupt (the turn), pause (before the next step), terminate (for good).
- * Here the turn under way is told to stop; that it has stopped is written by the loop.
+ * Here the turn under way is stopped; that it has stopped is written by the loop.
  */
-import { CancellationScope, condition, log, uuid4 } from '@temporalio/workflow';
-import type { InterruptReceipt } from '../src/contracts/session.js';
-import { local } from './calls.js';
+import { CancellationScope, condition } from '@temporalio/workflow';
+import type { InterruptReceipt } from '../../src/contracts/session.js';
+import { notifying } from './calls.js';
 import type { SessionRun } from './session-run.js';
-import { until, type Turn } from './turn.js';
+import type { Turn } from './turn.js';
+import { until } from './waiting.js';
 
-/** In so many ms what was told to stop has stopped. */
-const HEARD_MS = 1_000;
+/** Deadline for a call to stop after a notification, ms. In histories of earlier versions only. */
+const LEGACY_HEARD_MS = 1_000;
 
 export class Control {
   /** The turn under way, or the one that continue-as-new carried here, is to stop. */
   interruption: { reason?: string } | undefined;
   readonly #run: SessionRun;
   #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
-  /** Changes of state are noted one after another, or the catalogue would show the wrong one. */
-  #noted: Promise<void> = Promise.resolve();
 
   constructor(run: SessionRun) {
     this.#run = run;
@@ -35,14 +34,14 @@ export class Control {
     this.interruption = undefined;
   }
 
-  /** Cancels the turn if it was told to stop: nothing of it begins after this. */
+  /** Cancels the turn if it was interrupted: nothing of it starts after this. */
   heed(): void {
     if (this.interruption) this.#current?.scope.cancel();
   }
 
   async interrupt(reason: string | undefined): Promise<InterruptReceipt> {
     this.#run.updates += 1;
-    if (!this.#run.policy) await this.#run.ready();
+    if (!this.#run.settings) await this.#run.ready();
     const { state } = this.#run;
     const { turn } = state;
     if (!state.open) return { interrupted: false, turn };
@@ -54,20 +53,12 @@ export class Control {
 
   async pause(move: 'pause' | 'resume'): Promise<void> {
     this.#run.signals += 1;
-    if (!this.#run.policy && (await this.#run.opened)) return;
+    if (!this.#run.settings && (await this.#run.opened)) return;
     const { machine, turn } = this.#run.state;
     if (!machine.can(move)) return;
     const state = machine.apply(move);
     this.#run.show();
-    this.#noted = this.#noted.then(async () => {
-      try {
-        await local.recordState({ key: uuid4(), state, turn });
-      } catch (error) {
-        // An error of a signal handler would end the workflow; the end of it is noted by itself.
-        log.warn('state not recorded', { ...this.#run.key, state, error });
-      }
-    });
-    await this.#noted;
+    await this.#run.journal.state(state, turn);
   }
 
   async terminate(reason: unknown): Promise<void> {
@@ -80,19 +71,33 @@ export class Control {
   }
 
   /**
-   * Stops what the turn is doing. A model call or a tool hears of it at once over the bus;
-   * Temporal's cancellation would reach it with its next heartbeat, and comes second, for what
-   * has not begun. Not both together: the call would end while the command to cancel it is on
-   * its way, and Temporal's test server never recovers from that.
+   * Stops what the turn is doing: Temporal's cancellation goes out with this task, whatever becomes
+   * of the notification. The notification follows, because a model call or a tool hears of it at
+   * once, and of the cancellation with its next heartbeat. In this order the command to cancel is
+   * in the history before the call can end because of it: Temporal's test server never recovers
+   * from the other order.
    */
-  #stopTurn(): Promise<void> {
+  async #stopTurn(): Promise<void> {
+    const current = this.#current;
+    if (!current) return;
+    if (this.#run.legacy) return this.#stopLegacyTurn(current);
+    const { listening } = current.turn;
+    current.scope.cancel();
+    if (!listening) return;
+    await CancellationScope.nonCancellable(() =>
+      notifying.publishInterrupt({ turn: this.#run.state.turn }).catch(() => undefined),
+    );
+  }
+
+  /** As versions before 0.2 did: the notification first. */
+  #stopLegacyTurn(current: { readonly turn: Turn; readonly scope: CancellationScope }) {
     return CancellationScope.nonCancellable(async () => {
-      const current = this.#current;
-      if (!current) return;
       const over = () => this.#current !== current;
       if (current.turn.listening) {
-        await local.publishInterrupt({ turn: this.#run.state.turn }).catch(() => undefined);
-        await condition(() => over() || !current.turn.listening, HEARD_MS);
+        await this.#run.calls
+          .publishInterrupt({ turn: this.#run.state.turn })
+          .catch(() => undefined);
+        await condition(() => over() || !current.turn.listening, LEGACY_HEARD_MS);
       }
       if (!over()) current.scope.cancel();
     });

@@ -3,11 +3,12 @@ import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
   type SendReceipt,
   type SessionStatus,
   type TranscriptHead,
-} from '../src/contracts/session.js';
+} from '../../src/contracts/session.js';
 
 /** Takes a message (text or `{ text, id?, from? }`); answers when it is accepted. */
 export const sendUpdate = defineUpdate<SendReceipt, [unknown]>(HANDLERS.send);
@@ -17,6 +18,8 @@ export const askUpdate = defineUpdate<Answer, [unknown]>(HANDLERS.ask);
 export const interruptUpdate = defineUpdate<InterruptReceipt, [{ reason?: string }?]>(
   HANDLERS.interrupt,
 );
+/** Gives the result of a tool call that waits for it (`run: 'workflow'`). */
+export const answerUpdate = defineUpdate<{ call: string }, [CallAnswer]>(HANDLERS.answer);
 /** Like `send`, without an answer: for any language and for the Temporal UI. */
 export const messageSignal = defineSignal<[unknown]>(HANDLERS.message);
 /** Holds the agent before its next step; messages are still accepted. */

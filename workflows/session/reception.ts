@@ -2,18 +2,21 @@
  * How messages come in: what is refused, what is accepted into the queue, and what a sender who
  * asks is answered. Turns are run elsewhere; here it is only heard how they ended.
  */
-import { ApplicationFailure, log, uuid4 } from '@temporalio/workflow';
-import type { FailureInfo } from '../src/contracts/failures.js';
+import { uuid4 } from '@temporalio/workflow';
+import type { FailureInfo } from '../../src/contracts/failures.js';
 import {
   jsonBytes,
   MOST_MESSAGE_JSON_BYTES,
   parseInbound,
   utf8Bytes,
-} from '../src/contracts/message.js';
-import type { Answer, SendReceipt, SessionInput } from '../src/contracts/session.js';
-import { regular } from './calls.js';
-import { refusal, type SessionRun } from './session-run.js';
-import { failureOf, until } from './turn.js';
+} from '../../src/contracts/message.js';
+import { clip } from '../../src/contracts/text.js';
+import type { Answer, SendReceipt } from '../../src/contracts/session.js';
+import { isRefusal, refusal } from '../door.js';
+import { regularCalls } from './calls.js';
+import { failureOf } from './failure-of.js';
+import type { SessionRun } from './session-run.js';
+import { until } from './waiting.js';
 
 /** How a turn ended, for those who asked. */
 export type Ending = {
@@ -36,26 +39,24 @@ export class Reception {
   }
 
   /** The messages that the session was started with, and what of its input was of no use. */
-  takeFirst({ message, messages = [] }: SessionInput, problems: readonly string[]): void {
-    for (const problem of problems) this.#notice(problem);
-    const more: readonly unknown[] = Array.isArray(messages) ? messages : [messages];
-    for (const first of [...(message === undefined ? [] : [message]), ...more]) {
-      try {
-        this.#accept(first);
-      } catch (error) {
-        if (!(error instanceof ApplicationFailure)) throw error;
-        this.#refuse(error.message);
-      }
-    }
+  takeFirst(messages: readonly unknown[], problems: readonly string[]): void {
+    for (const problem of problems) this.#run.refuse(problem);
+    for (const first of messages) this.#acceptSignalled(first, false);
   }
 
-  /** Throws what a sender is told when a message is refused. Synchronous: it validates updates. */
-  check(input: unknown): { text: string; id?: string; from?: string } {
-    if (this.#run.ending) throw refusal('Session.Closed', 'The session has ended.');
+  /**
+   * Throws what a sender is told when a message is refused. Synchronous: it validates updates.
+   * `late`: the session was told to end before the message came.
+   */
+  check(
+    input: unknown,
+    late = this.#run.ending !== undefined,
+  ): { text: string; id?: string; from?: string } {
+    if (late) throw refusal('Session.Closed', 'The session has ended.');
     const parsed = parseInbound(input);
     if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
     const bytes = utf8Bytes(parsed.text);
-    const most = this.#run.policy?.limits.maxMessageBytes;
+    const most = this.#run.settings?.limits.maxMessageBytes;
     if (most !== undefined && bytes > most) {
       throw refusal(
         'Message.TooLarge',
@@ -71,7 +72,8 @@ export class Reception {
     return parsed;
   }
 
-  /** As {@link check}, for who wants an answer: of a run that is leaving none will come. */
+  /** As {@link check}, for senders that want an answer: no answer can come from a run that is
+   * continuing as new. */
   checkAsked(input: unknown): void {
     this.check(input);
     if (this.#run.leaving) throw leaving();
@@ -79,14 +81,16 @@ export class Reception {
 
   async send(input: unknown): Promise<SendReceipt> {
     this.#run.updates += 1;
-    if (!this.#run.policy) await this.#run.ready();
-    return this.#accept(input);
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) await this.#run.ready();
+    return this.#accept(input, late);
   }
 
   async ask(input: unknown): Promise<Answer> {
     this.#run.updates += 1;
-    if (!this.#run.policy) await this.#run.ready();
-    const { id } = this.#accept(input);
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) await this.#run.ready();
+    const { id } = this.#accept(input, late);
     this.#asking += 1;
     try {
       for (;;) {
@@ -108,13 +112,13 @@ export class Reception {
   /** A message that gets no answer. */
   async signal(input: unknown): Promise<void> {
     this.#run.signals += 1;
-    try {
-      if (!this.#run.policy) await this.#run.ready();
-      this.#accept(input);
-    } catch (error) {
-      if (!(error instanceof ApplicationFailure)) throw error;
-      this.#refuse(error.message);
+    // By the order of arrival: one that came before the end is kept, also when both came early.
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) {
+      const refused = await this.#run.opened;
+      if (refused) return this.#run.notice(refused.message);
     }
+    this.#acceptSignalled(input, late);
   }
 
   /** Keeps how the turn under way ends, for those who asked; they hear of it at {@link turnOver}. */
@@ -134,9 +138,26 @@ export class Reception {
     await until(() => this.#asking === 0);
   }
 
-  #accept(input: unknown): SendReceipt {
-    const { text, id = uuid4(), from } = this.check(input);
-    return this.#run.state.accept({ id, text, ...(from === undefined ? {} : { from }) });
+  #accept(input: unknown, late: boolean): SendReceipt {
+    const { text, id = uuid4(), from } = this.check(input, late);
+    const message = { id, text, ...(from === undefined ? {} : { from }) };
+    if (this.#run.state.conflicts(message)) {
+      throw refusal(
+        'Message.Conflict',
+        `A message with the id "${id}" was accepted before, with another text; this one was not added.`,
+      );
+    }
+    return this.#run.state.accept(message);
+  }
+
+  /** A signal has no answer: what is wrong with its message is noted. */
+  #acceptSignalled(input: unknown, late: boolean): void {
+    try {
+      this.#accept(input, late);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#run.refuse(error.message, idOf(input));
+    }
   }
 
   /** The answer of the turn that took the message, if that is over. Throws why there is none. */
@@ -148,25 +169,20 @@ export class Reception {
     if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
     if (ending?.answer && ending.whole) return ending.answer;
     try {
-      return await regular.readAnswer({ id });
+      return await regularCalls.readAnswer({ id });
     } catch (error) {
       const failure = failureOf(error);
       throw failure ? refusal(failure.type, failure.message) : error;
     }
   }
-
-  /** A signal has no answer: the log and the details say why the message was not taken. */
-  #refuse(reason: string): void {
-    this.#notice(`A message was refused: ${reason}`);
-  }
-
-  #notice(text: string): void {
-    log.warn(text, { ...this.#run.key });
-    this.#run.details.notice(text);
-    this.#run.show();
-  }
 }
 
-function leaving(): ApplicationFailure {
+function idOf(input: unknown): string | undefined {
+  const id: unknown =
+    typeof input === 'object' ? (input as { id?: unknown } | null)?.id : undefined;
+  return typeof id === 'string' ? clip(id, 128) : undefined;
+}
+
+function leaving() {
   return refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
 }

@@ -2,9 +2,9 @@
  * What the Temporal UI shows of a session under "current details": a page of Markdown. Much of it
  * was written by a model, a tool or a sender, so it is put in as text that formats nothing.
  */
-import type { CallModelResult } from '../src/contracts/activities.js';
-import type { SessionKey } from '../src/contracts/ids.js';
-import type { Usage } from '../src/contracts/message.js';
+import type { CallModelResult } from '../../src/contracts/activities.js';
+import type { SessionKey } from '../../src/contracts/ids.js';
+import type { Usage } from '../../src/contracts/message.js';
 import type { SessionState } from './session-state.js';
 
 const STEPS_SHOWN = 8;
