@@ -176,7 +176,11 @@ describe('garbage', () => {
                 return found.length >= refused && found;
               });
               expect(reasons).toHaveLength(refused);
-              expect((await metadataOf(handle)).currentDetails).toMatch(/refused/i);
+              const { runs } = await handle.query<{ runs: number }>(HANDLERS.status);
+              // The page of a new run does not repeat what an earlier one was told.
+              if (runs === 1) {
+                expect((await metadataOf(handle)).currentDetails).toMatch(/refused/i);
+              }
             }
             const transcript = await (await runtime.find(handle.workflowId)).transcript();
             for (const text of userTexts(transcript)) {
