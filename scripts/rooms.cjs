@@ -30,7 +30,8 @@ const ROOMS = [
   },
   {
     room: 'activities',
-    holds: 'what every activity needs: its place in the session, its failures, what is injected',
+    holds:
+      'what every activity needs: its place, its failures, what is injected; calls of no session',
     rooms: ['activities/session', 'src/contracts', 'src/live', 'src/store', 'src/tools'],
     packages: ['@temporalio/activity', '@temporalio/common'],
     node: true,

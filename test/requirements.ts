@@ -257,8 +257,8 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
-      [at.silentDatabase]: ['F25 database: every connection goes silent'],
       [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
+      [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
   },
   F26: {

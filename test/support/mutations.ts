@@ -50,8 +50,8 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   },
   'the ids that travel through continue-as-new': {
     file: 'workflows/session/session-state.ts',
-    needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
-    replacement: 'seen: [],',
+    needle: '.slice(-CARRIED_IDS)',
+    replacement: '.slice(0, 0)',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
   },
   'the fence of stages': {
@@ -68,9 +68,9 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
   },
   'well-formed text at the door': {
-    file: 'src/contracts/message.ts',
-    needle: String.raw`return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');`,
-    replacement: String.raw`return text.replace(/\u0000/gu, '\uFFFD');`,
+    file: 'src/contracts/text.ts',
+    needle: String.raw`const ILL_FORMED = /\u0000|\p{Surrogate}/gu;`,
+    replacement: String.raw`const ILL_FORMED = /\u0000/gu;`,
     caughtBy: { file: FOREIGN, title: 'text: NUL and halves of pairs' },
     quick: true,
   },
