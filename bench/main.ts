@@ -7,9 +7,9 @@ import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
 import { parseArgs } from 'node:util';
 import { startEnvironment } from './environment.js';
-import { measureAll } from './measure.js';
+import { measureAll, measureStore } from './measure.js';
 import { runPeers } from './peers.js';
-import { renderReport } from './report.js';
+import { renderReport, renderStoreReport } from './report.js';
 
 const { values } = parseArgs({
   options: {
@@ -22,6 +22,8 @@ const { values } = parseArgs({
     peers: { type: 'boolean', default: false },
     /** Only those. */
     'only-peers': { type: 'boolean', default: false },
+    /** The store by itself, and nothing else. */
+    'only-store': { type: 'boolean', default: false },
     /** Writes V8 CPU profiles of the workers into this folder. */
     profile: { type: 'string' },
     /** Exit code 1 when a goal is missed. */
@@ -47,7 +49,8 @@ try {
     temporal: environment.temporalKind,
     quick,
   };
-  const results = values['only-peers']
+  const only = values['only-peers'] || values['only-store'];
+  const results = only
     ? undefined
     : { at: new Date().toISOString(), machine, ...(await measureAll(environment, plan, progress)) };
   if (results) {
@@ -55,10 +58,16 @@ try {
     missed = report.missed;
     console.log(`\n${report.text}\n`);
   }
+  const store = values['only-store'] ? await measureStore(environment, plan, progress) : undefined;
+  if (store) {
+    const report = renderStoreReport(store);
+    missed = report.missed;
+    console.log(`\n${report.text}\n`);
+  }
   const wanted = values.peers || values['only-peers'];
   const peers = wanted ? await runPeers(environment, plan, progress) : undefined;
   if (peers) console.log(`${peers.text}\n`);
-  const json = { ...results, ...(peers ? { peers: peers.results } : {}) };
+  const json = { ...results, ...store, ...(peers ? { peers: peers.results } : {}) };
   if (values.json) await writeFile(values.json, `${JSON.stringify(json, null, 2)}\n`);
 } finally {
   await environment.stop();

@@ -7,6 +7,7 @@ import { measureRecovery } from './recovery.js';
 import type { Results } from './report.js';
 import { splitOf } from './split.js';
 import { mean, median } from './statistics.js';
+import { measureAppends, measureIdleReaders } from './store.js';
 import { FIRST, measureTurns, type Run, type Workers } from './turns.js';
 
 /** Turns of the warm-up: V8 has compiled what is hot, pools and caches are open. */
@@ -19,6 +20,27 @@ export interface Plan {
 }
 
 type Measured = Omit<Results, 'at' | 'machine'>;
+
+/** The store by itself. */
+export async function measureStore(
+  { databaseUrl, runtime }: Environment,
+  { quick }: Pick<Plan, 'quick'>,
+  progress: (text: string) => void,
+): Promise<Pick<Results, 'store' | 'readers'>> {
+  const { tenant } = runtime;
+  progress('appends');
+  const store = await measureAppends(
+    databaseUrl,
+    tenant,
+    quick ? { rounds: 3, seconds: 1 } : { rounds: 7, seconds: 2 },
+  );
+  progress('idle readers');
+  const idle1000 = await measureIdleReaders(databaseUrl, tenant, {
+    readers: 1_000,
+    seconds: quick ? 4 : 10,
+  });
+  return { store, readers: { idle1000 } };
+}
 
 export async function measureAll(
   environment: Environment,
@@ -62,6 +84,7 @@ export async function measureAll(
   const killToResumeMs = await measureRecovery(environment, quick ? 1 : 3);
   progress('idle sessions');
   const memory = await measureIdleMemory(environment, quick ? 50 : 400);
+  const store = await measureStore(environment, plan, progress);
   const { all } = turns;
   return {
     turn: {
@@ -95,6 +118,7 @@ export async function measureAll(
     concurrent,
     memory,
     bundle: { kB: environment.bundleBytes / 1000 },
+    ...store,
   };
 }
 

@@ -2,6 +2,7 @@
 import type { Concurrent, IdleMemory } from './many-sessions.js';
 import type { FirstToken } from './first-token.js';
 import type { TurnSplit } from './split.js';
+import type { IdleReaders, StoreResults } from './store.js';
 
 export interface Results {
   readonly at: string;
@@ -45,17 +46,20 @@ export interface Results {
   readonly concurrent: Concurrent;
   readonly memory: IdleMemory;
   readonly bundle: { kB: number };
+  readonly store: StoreResults;
+  readonly readers: { readonly idle1000: IdleReaders };
 }
 
-interface Goal {
+interface Goal<R> {
   readonly name: string;
-  readonly measured: (results: Results) => number;
+  readonly measured: (results: R) => number;
   readonly unit: string;
-  /** Absent: for information. */
+  /** Without either: for information. */
   readonly most?: number;
+  readonly least?: number;
 }
 
-const GOALS: readonly Goal[] = [
+const GOALS: readonly Goal<Results>[] = [
   { name: 'turn, first 30 turns', measured: (r) => r.turn.p50Ms, unit: 'ms' },
   { name: '  the same, hand-written loop', measured: (r) => r.turn.baselineP50Ms, unit: 'ms' },
   { name: '  ours over theirs', measured: (r) => r.turn.ratio, unit: '×', most: 1 },
@@ -112,18 +116,68 @@ const GOALS: readonly Goal[] = [
   { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
 ];
 
+export type StorePart = Pick<Results, 'store' | 'readers'>;
+
+const STORE_GOALS: readonly Goal<StorePart>[] = [
+  {
+    name: 'appends a second, 32 sessions',
+    measured: (r) => r.store.appendsPerSecond,
+    unit: '',
+  },
+  {
+    name: '  over the same, no reader woken',
+    measured: (r) => r.store.ratio,
+    unit: '×',
+    least: 0.9,
+  },
+  {
+    name: '  notified in the commit, over none',
+    measured: (r) => r.store.inCommitRatio,
+    unit: '×',
+  },
+  {
+    name: '1,000 idle readers, queries a second',
+    measured: (r) => r.readers.idle1000.queriesPerSecond,
+    unit: '',
+  },
+  {
+    name: '  over each asking by itself',
+    measured: (r) => r.readers.idle1000.ratio,
+    unit: '×',
+    most: 0.01,
+  },
+  { name: '  memory of one', measured: (r) => r.readers.idle1000.perReaderKB, unit: 'KB' },
+];
+
+export interface Report {
+  readonly text: string;
+  /** Goals. */
+  readonly missed: number;
+}
+
 /** The table, and how many goals were missed. */
-export function renderReport(results: Results): { text: string; missed: number } {
+export function renderReport(results: Results): Report {
+  return render([...GOALS, ...STORE_GOALS], results);
+}
+
+/** The same, of the store alone. */
+export function renderStoreReport(results: StorePart): Report {
+  return render(STORE_GOALS, results);
+}
+
+function render<R>(goals: readonly Goal<R>[], results: R): Report {
   const lines = [row('', 'measured', 'goal', '')];
   let missed = 0;
-  for (const { name, measured, unit, most } of GOALS) {
+  for (const { name, measured, unit, most = Infinity, least = -Infinity } of goals) {
     const value = measured(results);
-    const pass = most === undefined || value <= most;
+    const pass = value <= most && value >= least;
     if (!pass) missed += 1;
-    const goal = most === undefined ? '' : `≤ ${show(most, unit)}`;
-    lines.push(
-      row(name, show(value, unit), goal, most === undefined ? '' : pass ? 'pass' : 'MISS'),
-    );
+    const goal = Number.isFinite(most)
+      ? `≤ ${show(most, unit)}`
+      : Number.isFinite(least)
+        ? `≥ ${show(least, unit)}`
+        : '';
+    lines.push(row(name, show(value, unit), goal, goal === '' ? '' : pass ? 'pass' : 'MISS'));
   }
   return { text: lines.join('\n'), missed };
 }

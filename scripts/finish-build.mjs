@@ -1,13 +1,14 @@
 /**
  * What `tsc` leaves to do: the workflow bundle beside the compiled code, so that a worker
- * starts without webpack, and the executable bit of the command.
+ * starts without webpack, the SQL functions, and the executable bit of the command.
  */
-import { chmod, stat, writeFile } from 'node:fs/promises';
+import { chmod, cp, rm, stat, writeFile } from 'node:fs/promises';
 import { fileURLToPath } from 'node:url';
 import { buildBundle, BUNDLE_PATH } from '../dist/worker/bundle.js';
 
 const ROOT = fileURLToPath(new URL('../', import.meta.url));
 const COMMAND = new URL('../dist/src/cli/main.js', import.meta.url);
+const FUNCTIONS = 'src/store/functions/';
 const SOURCE_MAP = /(sourceMappingURL=data:application\/json;[^,]*base64,)(\S+)/;
 
 /** The map names files by their place on this machine; a package has another. */
@@ -21,4 +22,7 @@ function withRelativeSources(code) {
 
 const { code } = await buildBundle();
 await writeFile(BUNDLE_PATH, withRelativeSources(code));
+const compiled = new URL(`../dist/${FUNCTIONS}`, import.meta.url);
+await rm(compiled, { recursive: true, force: true });
+await cp(new URL(`../${FUNCTIONS}`, import.meta.url), compiled, { recursive: true });
 if (await stat(COMMAND).catch(() => undefined)) await chmod(COMMAND, 0o755);

@@ -8,27 +8,34 @@ import type { CallModelInput, CallModelResult } from '../../src/contracts/activi
 import { addUsage, NO_USAGE } from '../../src/contracts/message.js';
 import { currentExecution, keepAlive } from '../execution.js';
 import { expandInbox } from './inbox.js';
-import { ModelStep, type CallModelDeps, type StepEnd } from './model-step.js';
+import type { ActivityDeps } from '../deps.js';
+import { stopSignals } from './call-tool.js';
+import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
+
+export interface CallModelDeps
+  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
 
 export async function callModel(
   deps: CallModelDeps,
   input: CallModelInput,
 ): Promise<CallModelResult> {
   const execution = currentExecution();
-  const stop = keepAlive();
+  const stopBeating = keepAlive();
+  // Once for the activity, however many steps it makes: this listens to its signal.
+  const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
   try {
     const agent = deps.agents.get(input.agent);
     const earlier: CallModelResult[] = [];
     for (let next = input; ;) {
       const [tools, inbox] = await Promise.all([
-        deps.tools.toolsOf(agent),
+        deps.tools.toolsOf(agent, execution.key.tenant),
         expandInbox(deps.spills, execution.key, next.inbox),
         deps.speakers.ready(),
       ]);
       const seq = next.head + inbox.length + 1;
       const unavailable = deps.tools.unavailable(agent);
-      const step = { input: next, execution, agent, tools, unavailable, inbox, seq };
+      const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
       const { result } = end;
       const made = [...earlier, result];
@@ -39,7 +46,7 @@ export async function callModel(
       next = following(next, result);
     }
   } finally {
-    stop();
+    stopBeating();
   }
 }
 

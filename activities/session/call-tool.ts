@@ -1,37 +1,36 @@
 /**
- * One tool call: finds it in the transcript, runs it as its effect allows, writes the result.
- * A tool that fails is a message to the model. Only infrastructure throws, and Temporal tries
- * again; what a retry may do is decided by the tool's effect (see `contracts/tool-kinds.ts`).
+ * One tool call of a session: finds it in the transcript, runs it as its effect allows, writes the
+ * result. A tool that fails is a message to the model. Only infrastructure throws, and Temporal
+ * tries again without end; what counts as a try, and how many there may be, is on record
+ * (`tool-record.ts`) and decided by `src/tools/tool-runner.ts`.
  */
+import { ApplicationFailure } from '@temporalio/common';
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
-import type { ContentPart, ToolCall, ToolMessage } from '../../src/contracts/message.js';
-import type { RawContentPart, Tool } from '../../src/contracts/tool.js';
-import type { AgentLimits } from '../../src/contracts/agent.js';
-import type { FailureInfo } from '../../src/contracts/failures.js';
-import { standsStill, type AgentState } from '../../src/contracts/state.js';
-import type { Append, Appended, NewEvent, NewMessage } from '../../src/store/transcript-store.js';
-import { beginToolRun } from '../../src/store/tool-runs.js';
+import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js';
+import type { ToolCall } from '../../src/contracts/message.js';
+import type { Tool } from '../../src/contracts/tool.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { findToolRun } from '../../src/store/tool-runs.js';
+import { clipText, thrownMessage } from '../../src/tools/text.js';
+import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
+import { normaliseOutput } from '../../src/tools/tool-output.js';
+import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
 import type { Speakers } from './speaker.js';
-import { boundOutput } from '../../src/tools/output-bounds.js';
-import { ToolExecutor } from '../../src/tools/tool-executor.js';
-import { idempotencyKeyOf, type TranscriptCache } from './transcript-cache.js';
+import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
+import { idempotencyKeyOf } from './transcript-cache.js';
 
-const PREVIEW_UNITS = 400;
+export { toolPlaceKey, type PreparedResult } from './tool-record.js';
 
-export interface CallToolDeps extends ActivityDeps {
-  readonly cache: TranscriptCache;
-  readonly executor: ToolExecutor;
+/** Attempts that may end with an error that nobody has foreseen. */
+const MAX_UNFORESEEN = 5;
+
+export interface CallToolDeps
+  extends ToolRecordDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
+  readonly runner: ToolRunner;
   readonly speakers: Speakers;
-}
-
-/** The result of a tool before its bounds and its place. */
-interface ToolOutcome {
-  readonly parts: readonly RawContentPart[];
-  readonly failure?: FailureInfo;
-  readonly ms: number;
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
@@ -49,6 +48,8 @@ export async function callTool(deps: CallToolDeps, input: CallToolInput): Promis
   try {
     const signals = stopSignals(execution.signal, interrupt.signal);
     return await new ToolCallRun(deps, input, execution, signals).run();
+  } catch (error) {
+    throw bounded(error, execution);
   } finally {
     deps.speakers.end(execution.key, speaker);
     stop();
@@ -61,48 +62,43 @@ export interface StopSignals {
   readonly shutdown: AbortSignal;
 }
 
-/** A result that is ready to be written. */
-export interface PreparedResult {
-  readonly row: NewMessage & { readonly body: ToolMessage };
-  readonly event: NewEvent;
-  readonly toolRun: { readonly key: string; readonly outcome: string };
-  readonly result: CallToolResult;
-}
-
 /** One call, run by an activity of its own or within the step that made it. */
 export class ToolCallRun {
   readonly #deps: CallToolDeps;
   readonly #input: CallToolInput;
   readonly #execution: Execution;
   readonly #stop: StopSignals;
-  #state: AgentState | undefined;
+  readonly #within: boolean;
+  #record: SessionToolRecord | undefined;
 
+  /** `within`: by the step that made the call, which runs local tools itself. */
   constructor(
     deps: CallToolDeps,
     input: CallToolInput,
     execution: Execution,
-    stop: StopSignals = stopSignals(execution.signal),
+    stop: StopSignals,
+    within = false,
   ) {
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
     this.#stop = stop;
+    this.#within = within;
   }
 
   /** Whether the session stood still (paused, ended) when this was last written. */
   get halted(): boolean {
-    return this.#state !== undefined && standsStill(this.#state);
+    return this.#record?.halted ?? false;
   }
 
+  /** As an activity of its own. */
   async run(): Promise<CallToolResult> {
-    const { index, failure } = this.#input;
+    const { failure, given } = this.#input;
     const agent = this.#deps.agents.get(this.#input.agent);
     const { call, messageId } = await this.#findCall();
-    if (failure) {
-      const key = idempotencyKeyOf(this.#execution.key, messageId, index);
-      return this.write(await this.#prepare(agent.limits, call, key, failed(failure)));
-    }
-    const tools = await this.#deps.tools.toolsOf(agent);
+    if (failure) return this.#giveUp(call, messageId, failure);
+    if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
+    const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
     const prepared = await this.prepare(call, messageId, tools);
     return 'row' in prepared ? this.write(prepared) : prepared;
   }
@@ -114,83 +110,75 @@ export class ToolCallRun {
     tools: ReadonlyMap<string, Tool>,
   ): Promise<PreparedResult | CallToolResult> {
     const agent = this.#deps.agents.get(this.#input.agent);
-    const key = idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
-    const tool = tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name));
-    const before = await this.#before(call, key, tool);
-    if (before.result) return before.result;
-    const { mayHaveRun } = before;
-    const outcome = await this.#execute(call, key, { tool, tools, mayHaveRun }, agent.limits);
-    return this.#prepare(agent.limits, call, key, outcome);
+    const key = this.#keyOf(messageId);
+    const { tenant } = this.#execution.key;
+    const tool =
+      tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name, tenant));
+    const record = this.#recordOf(call);
+    const prepared = await this.#deps.runner.prepare(
+      {
+        ...this.#request(call, key),
+        tool,
+        names: [...tools.keys()],
+        counted: this.#counts(tool),
+        limits: agent.limits,
+      },
+      record,
+    );
+    return 'done' in prepared ? prepared.done : record.prepared(key, prepared.result);
+  }
+
+  /** Writes the result; waits for a store that is away, since the tool has run. */
+  async write(prepared: PreparedResult): Promise<CallToolResult> {
+    return this.#deps.runner.wait(this.#execution.signal, () => this.#record!.write(prepared));
   }
 
   /**
-   * What an earlier attempt has left: its result, or the trace of an effect. For a tool that
-   * only reads, and is run for the first time, there is nothing to look for.
+   * A tool that only reads needs no record of its first attempt. A local one that comes as an
+   * activity has been tried within its step.
    */
-  async #before(
-    call: ToolCall,
-    key: string,
-    tool: Tool | undefined,
-  ): Promise<{ result?: CallToolResult; mayHaveRun: boolean }> {
-    const { turn, step, seq } = this.#input;
-    const { attempt } = this.#execution;
-    const effect = tool?.effect ?? 'read';
-    if (attempt === 1 && effect === 'read') return { mayHaveRun: false };
-    // Also the fence: a call that a later step has overtaken has no effect any more.
-    const { existing } = await this.#append({
-      probe: { seq, key: this.#placeKey() },
-      events: [
-        {
-          key: `${this.#placeKey()}.a${attempt}`,
-          body: { type: 'tool.started', turn, step, attempt, callId: call.id, name: call.name },
-        },
-      ],
-    });
-    const [earlier] = existing;
-    if (earlier?.body.role === 'tool') {
-      return { result: resultOf(seq, earlier.body), mayHaveRun: true };
-    }
-    if (effect === 'read') return { mayHaveRun: false };
-    const begun = await beginToolRun(this.#deps.database, {
-      ...this.#execution.key,
-      key,
-      name: call.name,
-      effect,
-      turn,
-      step,
-      attempt,
-    });
-    return { mayHaveRun: begun !== 'first' };
+  #counts(tool: Tool | undefined): boolean {
+    if (tool?.effect !== 'read' || this.#execution.attempt > 1) return true;
+    return tool.run === 'local' && !this.#within;
   }
 
-  async #execute(
-    call: ToolCall,
-    key: string,
-    known: {
-      tool: Tool | undefined;
-      tools: ReadonlyMap<string, Tool>;
-      mayHaveRun: boolean;
-    },
-    limits: AgentLimits,
-  ): Promise<ToolOutcome> {
+  /** The attempts are used up. What began and has no result may have taken effect. */
+  async #giveUp(call: ToolCall, messageId: string, failure: FailureInfo): Promise<CallToolResult> {
+    const { runner, database } = this.#deps;
+    const { key: session, signal } = this.#execution;
+    const key = this.#keyOf(messageId);
+    const run = await runner.wait(signal, () => findToolRun(database, { ...session, key }));
+    const open =
+      run?.outcome === 'running' || (run?.outcome === 'waiting' && run.effect !== 'once');
+    const outcome = givenUp(call.name, failure, open ? run.effect : undefined);
+    return this.#conclude(call, messageId, outcome);
+  }
+
+  /** Writes what is known without running anything. */
+  async #conclude(call: ToolCall, messageId: string, outcome: Outcome): Promise<CallToolResult> {
+    const { runner, agents } = this.#deps;
+    const key = this.#keyOf(messageId);
+    const { limits } = agents.get(this.#input.agent);
+    const request = { ...this.#request(call, key), limits };
+    const result = await runner.bound(request, { ...outcome, ms: 0 });
+    return this.write(this.#recordOf(call).prepared(key, result));
+  }
+
+  #request(call: ToolCall, key: string) {
     const { turn, step, agent } = this.#input;
-    const { attempt, key: session } = this.#execution;
-    const parts = {
-      ...session,
-      agent,
-      turn,
-      step,
-      attempt,
-      idempotencyKey: key,
-      log: this.#deps.log,
-    };
-    return this.#deps.executor.run(call, known.tool, parts, {
+    const { attempt, key: session, signal } = this.#execution;
+    const { artifacts, bus } = this.#deps;
+    return {
       ...this.#stop,
-      names: [...known.tools.keys()],
-      maxOutputBytes: limits.maxArtifactBytes,
-      mayHaveRun: known.mayHaveRun,
+      call,
+      key,
+      context: { ...session, agent, turn, step, attempt },
+      artifacts: {
+        put: (mediaType, content) => artifacts.put(session, mediaType, content),
+      },
+      active: signal,
       progress: (message, fraction) => {
-        this.#deps.bus.publish(session, {
+        bus.publish(session, {
           type: 'tool.progress',
           turn,
           step,
@@ -200,90 +188,7 @@ export class ToolCallRun {
           ...(fraction === undefined ? {} : { fraction }),
         });
       },
-    });
-  }
-
-  async #prepare(
-    limits: AgentLimits,
-    call: ToolCall,
-    key: string,
-    outcome: ToolOutcome,
-  ): Promise<PreparedResult> {
-    const { turn, step, seq } = this.#input;
-    const { attempt } = this.#execution;
-    const { bytes, ...message } = await this.#bounded(limits, call, outcome);
-    const result = { ...resultOf(seq, message), bytes };
-    return {
-      row: { seq, key: this.#placeKey(), turn, step, attempt, body: message },
-      toolRun: { key, outcome: outcome.failure ? outcome.failure.type : 'done' },
-      event: {
-        key: this.#placeKey(),
-        body: {
-          type: 'tool.completed',
-          turn,
-          step,
-          attempt,
-          callId: call.id,
-          name: call.name,
-          seq,
-          preview: result.preview,
-          bytes,
-          ms: Math.round(outcome.ms),
-          ...(message.artifact ? { artifact: message.artifact } : {}),
-          ...(outcome.failure ? { failure: outcome.failure } : {}),
-        },
-      },
-      result,
-    };
-  }
-
-  /** Writes the result, unless its place is taken: then what is there counts. */
-  async write({ row, event, toolRun, result }: PreparedResult): Promise<CallToolResult> {
-    const { existing } = await this.#append({ messages: [row], toolRun, events: [event] });
-    const [earlier] = existing;
-    if (earlier?.body.role === 'tool') return resultOf(row.seq, earlier.body);
-    const { key: session, transcript, run } = this.#execution;
-    const { body, ...place } = row;
-    const at = new Date().toISOString();
-    this.#deps.cache.extend(session, transcript, run, [{ ...place, message: body, at }]);
-    return result;
-  }
-
-  /** Puts what is too long, and what is not text, into artifacts. */
-  async #bounded(
-    limits: AgentLimits,
-    call: ToolCall,
-    outcome: ToolOutcome,
-  ): Promise<ToolMessage & { bytes: number }> {
-    const { artifacts } = this.#deps;
-    const owner = this.#execution.key;
-    const output = boundOutput(outcome.parts, limits.maxToolOutputBytes);
-    let artifact: string | undefined;
-    if (output.needsArtifact) {
-      const kept = Buffer.from(output.fullText);
-      artifact = await artifacts.put(owner, 'text/plain; charset=utf-8', kept);
-    }
-    const shown = output.show(artifact);
-    const content: ContentPart[] = await Promise.all(
-      shown.map(async (part): Promise<ContentPart> => {
-        if (part.type !== 'image') return part;
-        const { mediaType, data } = part;
-        return {
-          type: 'image',
-          mediaType,
-          artifact: await artifacts.put(owner, mediaType, Buffer.from(data, 'base64')),
-        };
-      }),
-    );
-    return {
-      role: 'tool',
-      callId: call.id,
-      name: call.name,
-      content,
-      ...(outcome.failure ? { failure: outcome.failure } : {}),
-      ...(artifact ? { artifact } : {}),
-      bytes: output.bytes,
-    };
+    } satisfies Partial<ToolRunRequest>;
   }
 
   async #findCall(): Promise<{ call: ToolCall; messageId: string }> {
@@ -297,38 +202,25 @@ export class ToolCallRun {
     return { call, messageId: found.id };
   }
 
-  async #append(append: Omit<Append, 'channel'>): Promise<Appended> {
-    const { channel } = this.#execution;
-    const writer = this.#execution.writer(this.#input);
-    const appended = await this.#deps.transcripts.append(writer, { channel, ...append });
-    this.#state = appended.state;
-    return appended;
+  #keyOf(messageId: string): string {
+    return idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
   }
 
-  #placeKey(): string {
-    return toolPlaceKey(this.#input.message, this.#input.index);
+  #recordOf(call: ToolCall): SessionToolRecord {
+    return (this.#record ??= new SessionToolRecord(this.#deps, this.#input, this.#execution, call));
   }
 }
 
-/** What the place of a tool's result is taken for. */
-export function toolPlaceKey(message: number, index: number): string {
-  return `c${message}.${index}`;
-}
-
-function resultOf(seq: number, message: ToolMessage): CallToolResult {
-  const text = message.content
-    .map((part) => (part.type === 'text' ? part.text : `[${part.type}]`))
-    .join('\n');
-  return {
-    seq,
-    preview: text.slice(0, PREVIEW_UNITS),
-    bytes: Buffer.byteLength(text),
-    ...(message.failure ? { failure: message.failure.type } : {}),
-  };
-}
-
-function failed(failure: FailureInfo): ToolOutcome {
-  return { parts: [{ type: 'text', text: failure.message }], failure, ms: 0 };
+/**
+ * Temporal retries without end, because a store that is away is waited for and the tries of a tool
+ * are counted elsewhere. So an error of which neither knows anything must end by itself.
+ */
+function bounded(error: unknown, { attempt, signal }: Execution): unknown {
+  if (error instanceof PerduraError || signal.aborted || attempt < MAX_UNFORESEEN) return error;
+  return ApplicationFailure.nonRetryable(
+    wellFormed(clipText(thrownMessage(error), 2_000)),
+    'Tool.Failed',
+  );
 }
 
 /**

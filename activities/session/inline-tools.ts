@@ -3,9 +3,14 @@
  * history, and an interruption reaches them like it reaches the model. Their results have the
  * same places and keys as those of tools with an activity of their own, so a retry finds
  * them, and what is left undone is run by the workflow.
+ *
+ * A retry may follow on a worker that one of these tools has killed. So it writes the answer
+ * before it runs anything, counts every call, and runs one at a time: then the guilty one is
+ * the one that has begun and not ended, and its tries run out.
  */
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
 import type { AssistantMessage } from '../../src/contracts/message.js';
+import { PerduraError } from '../../src/contracts/failures.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import {
   ToolCallRun,
@@ -28,6 +33,7 @@ export class InlineTools {
   readonly #message: AssistantMessage;
   readonly #tools: ReadonlyMap<string, Tool>;
   readonly #runs: readonly ToolCallRun[];
+  readonly #careful: boolean;
 
   /** `undefined` when a call needs an activity of its own. */
   static for(
@@ -50,9 +56,10 @@ export class InlineTools {
     const runs = calls.map((_, index) => {
       const seq = answer.seq + 1 + index;
       const place = { agent, turn, step: number, stage, head: answer.seq + calls.length };
-      return new ToolCallRun(deps, { ...place, message: answer.seq, index, seq }, execution, stop);
+      const input = { ...place, message: answer.seq, index, seq };
+      return new ToolCallRun(deps, input, execution, stop, true);
     });
-    return new InlineTools(deps, answer.message, tools, runs);
+    return new InlineTools(deps, answer.message, tools, runs, execution.attempt > 1);
   }
 
   private constructor(
@@ -60,11 +67,13 @@ export class InlineTools {
     message: AssistantMessage,
     tools: ReadonlyMap<string, Tool>,
     runs: readonly ToolCallRun[],
+    careful: boolean,
   ) {
     this.#deps = deps;
     this.#message = message;
     this.#tools = tools;
     this.#runs = runs;
+    this.#careful = careful;
   }
 
   /**
@@ -74,10 +83,11 @@ export class InlineTools {
   async beforeTheAnswer(): Promise<
     { readonly together: readonly PreparedResult[] } | { readonly later: Promise<Settled[]> }
   > {
+    if (this.#careful) return { later: Promise.resolve([]) };
     const reads = (this.#message.toolCalls ?? []).every(
       ({ name }) => (this.#tools.get(name)?.effect ?? 'read') === 'read',
     );
-    if (!reads) return { later: Promise.resolve().then(() => []) };
+    if (!reads) return { later: Promise.resolve([]) };
     const all = this.#prepareAll();
     let timer: NodeJS.Timeout | undefined;
     const first = await Promise.race([
@@ -96,28 +106,49 @@ export class InlineTools {
     return this.#runs.some((run) => run.halted);
   }
 
-  /** Runs and writes what is not written. One that could not run (its server is away) is left. */
-  async finish(prepared?: readonly Settled[]): Promise<(CallToolResult | undefined)[]> {
-    const settled = prepared?.length ? prepared : await this.#prepareAll();
-    return Promise.all(
-      settled.map(async (each, index) =>
-        each && 'row' in each ? this.#runs[index]!.write(each) : each,
-      ),
-    );
+  /**
+   * Runs and writes what is not written, each result as soon as it is there: what another tool
+   * does to this worker then does not touch it. A call that could not run (its server is away),
+   * or whose result could not be written, is left. Rejects when a later step has taken over.
+   */
+  async finish(prepared: readonly Settled[] = []): Promise<(CallToolResult | undefined)[]> {
+    const calls = this.#message.toolCalls ?? [];
+    const one = async (index: number) => {
+      const settled = prepared.length > 0 ? prepared[index] : await this.#prepare(index);
+      return this.#write(index, settled);
+    };
+    if (!this.#careful) return Promise.all(calls.map((_, index) => one(index)));
+    const results: (CallToolResult | undefined)[] = [];
+    for (const index of calls.keys()) results.push(await one(index));
+    return results;
   }
 
   #prepareAll(): Promise<Settled[]> {
-    const calls = this.#message.toolCalls ?? [];
-    return Promise.all(
-      calls.map((call, index) =>
-        this.#runs[index]!.prepare(call, this.#message.id, this.#tools).catch((error: unknown) => {
-          this.#deps.log.warn({ tool: call.name, error }, 'a local tool is left to a retry');
-          return undefined;
-        }),
-      ),
-    );
+    return Promise.all(this.#runs.map((_, index) => this.#prepare(index)));
+  }
+
+  #prepare(index: number): Promise<Settled> {
+    const { id, toolCalls = [] } = this.#message;
+    return this.#runs
+      [index]!.prepare(toolCalls[index]!, id, this.#tools)
+      .catch((error: unknown) => this.#leave(index, error, 'a local tool is left to a retry'));
+  }
+
+  async #write(index: number, settled: Settled): Promise<CallToolResult | undefined> {
+    if (!settled || !('row' in settled)) return settled;
+    return this.#runs
+      [index]!.write(settled)
+      .catch((error: unknown) =>
+        this.#leave(index, error, 'the result of a local tool could not be written'),
+      );
+  }
+
+  #leave(index: number, error: unknown, what: string): undefined {
+    if (error instanceof PerduraError && error.type === 'Store.Fenced') throw error;
+    this.#deps.log.warn({ tool: this.#message.toolCalls?.[index]?.name, error }, what);
+    return undefined;
   }
 }
 
-/** `undefined`: not run, for a reason that another attempt may not meet. */
+/** `undefined`: no result, for a reason that another attempt may not meet. */
 type Settled = PreparedResult | CallToolResult | undefined;

@@ -3,24 +3,27 @@ import type {
   EndTurnInput,
   EndTurnResult,
   OpenSessionInput,
+  RecordRefusalsInput,
   RecordStateInput,
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
-import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
+import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../../src/contracts/message.js';
+import { PerduraError } from '../../src/contracts/failures.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import { findMessage, findTurnEnd } from '../../src/store/event-log.js';
-import { giveUpAttempts } from '../../src/store/attempts.js';
+import { giveUpAttempts, stageSpending, totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
-import { currentExecution } from '../execution.js';
+import { currentExecution, type Execution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import { toolPlaceKey } from './call-tool.js';
+import type { TranscriptCache } from './transcript-cache.js';
 
 export async function openSession(
-  deps: ActivityDeps,
+  deps: ActivityDeps & { readonly cache: TranscriptCache },
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution();
@@ -33,7 +36,8 @@ export async function openSession(
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
   if (past) await giveUpAttempts(deps.database, key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
-  await deps.transcripts.append(writer({ stage: input.stage, head: past?.head ?? input.head }), {
+  const at = { stage: input.stage, head: past?.head ?? input.head };
+  const { generation } = await deps.transcripts.append(writer(at), {
     channel,
     events: past
       ? await lostTurn(deps.database, key)
@@ -42,6 +46,9 @@ export async function openSession(
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
+  deps.cache.takeOver(key, transcript, run, generation);
+  // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
+  if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
     limits: agent.limits,
@@ -60,10 +67,12 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
   const { messages, events } = inboxWrites(inbox, input, attempt);
+  // No call of this turn is awaited any more: one that died with its worker has no other end.
+  await giveUpAttempts(deps.database, key);
   const found =
     input.cutOff === undefined
       ? undefined
-      : await leftBehind(deps, key.tenant, transcript, input.cutOff, input.head);
+      : await leftBehind(deps, execution, input.cutOff, input.head);
   const open = found?.open ?? input.open;
   const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
@@ -73,8 +82,6 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  // No call of this turn is awaited any more: one that died with its worker has no other end.
-  await giveUpAttempts(deps.database, key);
   await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     messages: [
@@ -117,17 +124,19 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
  */
 async function leftBehind(
   deps: ActivityDeps,
-  tenant: string,
-  transcript: string,
+  { key, transcript, run }: Execution,
   stage: number,
   after: number,
 ): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
-  const rows = await deps.transcripts.readStage(tenant, transcript, { stage, after });
+  const [rows, spending] = await Promise.all([
+    deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
+    stageSpending(deps.database, { ...key, run, stage }),
+  ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
   const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
   return {
     head: rows.at(-1)?.seq ?? after,
-    usage: rows.reduce((sum, row) => (row.usage ? addUsage(sum, row.usage) : sum), NO_USAGE),
+    usage: totalOf(spending),
     ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
   };
 }
@@ -147,11 +156,18 @@ export async function recordState(
 ): Promise<{ head?: number }> {
   const execution = currentExecution();
   const { state, turn, reason, place } = input;
-  const inbox = await expandInbox(deps.spills, execution.key, input.inbox);
+  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
+    (error: unknown) => {
+      // An attempt before this one has written them, and deleted the batches.
+      if (state === 'terminated' && isFenced(error)) return undefined;
+      throw error;
+    },
+  );
+  if (!inbox) return reached;
   const { messages, events } = place
     ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
     : { messages: [], events: [] };
-  const reached = place ? { head: place.head + inbox.length } : {};
   const why = reason === undefined ? {} : { reason };
   await deps.transcripts.append(execution.writer(place), {
     channel: execution.channel,
@@ -168,7 +184,32 @@ export async function recordState(
     ],
     updates: { state, ...reached, force: true },
   });
+  if (state === 'terminated') await deps.spills.keepOnly(execution.key, []);
   return reached;
+}
+
+/** Signals that were refused: whoever reads the session sees why a message is not there. */
+export async function recordRefusals(
+  deps: ActivityDeps,
+  { key, refused }: RecordRefusalsInput,
+): Promise<void> {
+  const execution = currentExecution();
+  await deps.transcripts.append(execution.writer(), {
+    channel: execution.channel,
+    events: refused.map(({ reason, id }, index) => ({
+      key: `${key}.${index}`,
+      body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
+    })),
+  });
+}
+
+/** Messages of a queue, those in the store included. */
+function countOf(items: readonly InboxItem[] = []): number {
+  return items.reduce((sum, item) => sum + ('spill' in item ? item.count : 1), 0);
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PerduraError && error.type === 'Store.Fenced';
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {

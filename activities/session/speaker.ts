@@ -15,8 +15,13 @@ const FLUSH_MS = 20;
  */
 const FIRST_FLUSH_MS = 4;
 
-/** After so many ms Temporal has told whoever had not begun. */
+/** An interruption is remembered for so long, ms: by then Temporal's cancellation has arrived. */
 const INTERRUPTED_MS = 10_000;
+
+/** An interruption of a moment ago. Compared by identity: each is forgotten by its own timer. */
+interface Interruption {
+  readonly turn: number;
+}
 
 interface Place {
   readonly turn: number;
@@ -53,14 +58,8 @@ export class Speaker {
     return this.#interrupted;
   }
 
-  /** All that was said so far. */
-  text(channel: Channel): string {
+  #text(channel: Channel): string {
     return this.#said[channel].join('');
-  }
-
-  /** Text and reasoning: what the model is paid for. */
-  get said(): string {
-    return this.text('text') + this.text('reasoning');
   }
 
   /**
@@ -105,7 +104,7 @@ export class Speaker {
     if (!this.#open) return;
     this.#flush();
     for (const channel of ['reasoning', 'text'] as const) {
-      const text = this.text(channel);
+      const text = this.#text(channel);
       if (text !== '') this.#say({ type: 'delta', ...this.#place, channel, offset: 0, text });
     }
   }
@@ -125,8 +124,8 @@ export class Speaker {
 export class Speakers {
   readonly #bus: LiveBus;
   readonly #speaking = new Map<string, Set<Speaker>>();
-  /** Turns that were interrupted a moment ago: what begins only now belongs to them too. */
-  readonly #interrupted = new Map<string, number>();
+  /** The newest interruption of each session: what begins only now belongs to its turn too. */
+  readonly #interrupted = new Map<string, Interruption>();
   #listening: Promise<unknown> | undefined;
 
   constructor(bus: LiveBus) {
@@ -143,7 +142,7 @@ export class Speakers {
     const speaker = new Speaker(place, (delta) => this.#bus.publish(key, delta), interrupt);
     const name = nameOf(key);
     this.#speaking.set(name, (this.#speaking.get(name) ?? new Set()).add(speaker));
-    if (this.#interrupted.get(name) === place.turn) speaker.interrupt();
+    if (this.#interrupted.get(name)?.turn === place.turn) speaker.interrupt();
     return speaker;
   }
 
@@ -158,15 +157,20 @@ export class Speakers {
   async #listen(): Promise<void> {
     await this.#bus.onControl((key, message) => {
       const name = nameOf(key);
-      if (message.type === 'interrupt') {
-        this.#interrupted.set(name, message.turn);
-        setTimeout(() => this.#interrupted.delete(name), INTERRUPTED_MS).unref();
-      }
+      if (message.type === 'interrupt') this.#remember(name, { turn: message.turn });
       for (const speaker of this.#speaking.get(name) ?? []) {
         if (message.type === 'sync') speaker.repeat();
         else if (message.turn === speaker.turn) speaker.interrupt();
       }
     });
+  }
+
+  #remember(name: string, interruption: Interruption): void {
+    this.#interrupted.set(name, interruption);
+    setTimeout(() => {
+      // A later interruption may have taken the place, and has a timer of its own.
+      if (this.#interrupted.get(name) === interruption) this.#interrupted.delete(name);
+    }, INTERRUPTED_MS).unref();
   }
 }
 

@@ -1,6 +1,11 @@
 /** What the workflow is told of a step: references, and a little for whoever reads the history. Pure. */
 import type { CallModelResult, CallToolResult } from '../../src/contracts/activities.js';
-import { NO_USAGE, type AssistantMessage, type Usage } from '../../src/contracts/message.js';
+import {
+  NO_USAGE,
+  wellFormed,
+  type AssistantMessage,
+  type Usage,
+} from '../../src/contracts/message.js';
 import { planCalls } from '../../src/tools/plan-calls.js';
 import type { StepAttempt } from './step-writes.js';
 
@@ -13,22 +18,17 @@ const DONE_UNITS = 200;
 /** Of one step; `repeated` are ids of its messages that the transcript had before. */
 export class StepResults {
   readonly #step: StepAttempt;
-  repeated: readonly string[] = [];
+  readonly #record: { readonly repeated: readonly string[] };
 
-  constructor(step: StepAttempt) {
+  constructor(step: StepAttempt, record: { readonly repeated: readonly string[] }) {
     this.#step = step;
+    this.#record = record;
   }
 
-  /** Whether every message of the turn was in the transcript before. */
-  get nothingNew(): boolean {
-    const { inbox } = this.#step;
-    return inbox.length > 0 && inbox.every(({ id }) => this.repeated.includes(id));
-  }
-
+  /** `usage` is what the step has cost, over all its attempts. */
   answered(message: AssistantMessage, usage: Usage): CallModelResult {
     const { seq, tools } = this.#step;
-    const { sent: _sent, ...reported } = usage;
-    const preview = message.text.slice(0, PREVIEW_UNITS);
+    const preview = wellFormed(message.text.slice(0, PREVIEW_UNITS));
     return {
       outcome: message.toolCalls && message.finish !== 'interrupted' ? 'tools' : message.finish,
       head: seq,
@@ -37,7 +37,7 @@ export class StepResults {
       ...(preview.length === message.text.length ? { whole: true } : {}),
       ...this.#duplicates(),
       ...(message.toolCalls ? { calls: planCalls(message.toolCalls, tools) } : {}),
-      usage: reported,
+      usage,
     };
   }
 
@@ -56,7 +56,8 @@ export class StepResults {
   }
 
   #duplicates(): { duplicates?: readonly string[] } {
-    return this.repeated.length > 0 ? { duplicates: this.repeated } : {};
+    const { repeated } = this.#record;
+    return repeated.length > 0 ? { duplicates: repeated } : {};
   }
 }
 
@@ -68,7 +69,9 @@ export function withDone(
   if (!result.calls) return result;
   const calls = result.calls.map((call, index) => {
     const preview = done[index]?.preview;
-    return preview === undefined ? call : { ...call, done: preview.slice(0, DONE_UNITS) };
+    return preview === undefined
+      ? call
+      : { ...call, done: wellFormed(preview.slice(0, DONE_UNITS)) };
   });
   return { ...result, calls };
 }

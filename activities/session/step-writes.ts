@@ -11,10 +11,8 @@ import type { ModelResponse } from '../../src/contracts/llm.js';
 import {
   addUsage,
   NO_USAGE,
-  wellFormed,
   type AssistantMessage,
   type InboxMessage,
-  type ToolCall,
   type Usage,
 } from '../../src/contracts/message.js';
 import type { Tool } from '../../src/contracts/tool.js';
@@ -25,7 +23,7 @@ import type {
   NewEvent,
   NewMessage,
 } from '../../src/store/transcript-store.js';
-import type { PreparedResult } from './call-tool.js';
+import type { PreparedResult, StopSignals } from './call-tool.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
 
@@ -41,6 +39,8 @@ export interface StepAttempt {
   readonly inbox: readonly InboxMessage[];
   /** Place of the answer. */
   readonly seq: number;
+  /** What stops the activity. */
+  readonly stop: StopSignals;
 }
 
 /** The place of a step's answer is taken under this key. An activity may make several steps. */
@@ -91,11 +91,17 @@ function missing({ input, unavailable }: StepAttempt): NewEvent[] {
   return [{ key: `t${turn}.mcp`, body }];
 }
 
+/** What a step has cost: the answer by itself, and all attempts at it. */
+export interface StepBill {
+  readonly usage: Usage;
+  readonly total: Usage;
+}
+
 /** The answer, its attempt's bill, and the results of tools that are done already. */
 export function answering(
   step: StepAttempt,
   message: AssistantMessage,
-  usage: Usage,
+  { usage, total }: StepBill,
   tools: readonly PreparedResult[],
 ): Append & { readonly row: NewMessage } {
   const { execution, input, seq } = step;
@@ -128,7 +134,7 @@ export function answering(
       model: message.model,
     },
   };
-  const spent = addUsage(input.spent ?? NO_USAGE, usage);
+  const spent = addUsage(input.spent ?? NO_USAGE, total);
   const ended: NewEvent = {
     key: `t${turn}.end`,
     seq,
@@ -183,13 +189,13 @@ export function answerOf(response: ModelResponse): AssistantMessage {
   return {
     role: 'assistant',
     id: randomUUID(),
-    // As the store will have it: this worker goes on with its own copy.
-    text: wellFormed(response.text),
-    ...(response.reasoning ? { reasoning: wellFormed(response.reasoning) } : {}),
+    text: response.text,
+    ...(response.reasoning ? { reasoning: response.reasoning } : {}),
     // Calls of an answer that was cut off at its longest may be cut themselves: not run.
     ...(response.toolCalls.length > 0 && response.finish !== 'length'
-      ? { toolCalls: uniqueIds(response.toolCalls) }
+      ? { toolCalls: response.toolCalls }
       : {}),
+    ...(response.reasoningItems ? { reasoningItems: response.reasoningItems } : {}),
     finish: response.finish,
     model: response.model,
   };
@@ -206,14 +212,4 @@ function attemptOf({
 }: StepAttempt): Omit<AttemptRecord, 'outcome' | 'usage'> {
   const { turn, step } = input;
   return { kind: 'model', turn, step, attempt: execution.attempt, model: agent.model };
-}
-
-/** Some compatible endpoints give no ids, or the same id twice; results are matched by id. */
-function uniqueIds(calls: readonly ToolCall[]): ToolCall[] {
-  const seen = new Set<string>();
-  return calls.map((call) => {
-    const id = call.id && !seen.has(call.id) ? call.id : `call_${randomUUID().slice(0, 12)}`;
-    seen.add(id);
-    return { id, name: wellFormed(call.name), arguments: wellFormed(call.arguments) };
-  });
 }

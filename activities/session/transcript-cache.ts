@@ -10,7 +10,7 @@ import type { TranscriptStore } from '../../src/store/transcript-store.js';
 import { toCached, type CachedMessage } from '../../src/context/entries.js';
 
 interface Entry {
-  readonly run: string;
+  run: string;
   generation: number;
   /** Everything up to here has been read. */
   head: number;
@@ -35,8 +35,8 @@ export class TranscriptCache {
   }
 
   /**
-   * The transcript up to `head`. What the cache has of another run, or of an earlier
-   * generation, is not used.
+   * The transcript up to `head`, from the first message that a model may see: what a summary covers
+   * is not read. What the cache has of another run, or of an earlier generation, is not used.
    */
   async load(
     key: SessionKey,
@@ -52,10 +52,9 @@ export class TranscriptCache {
       entry = undefined;
     }
     if (!entry || entry.head < head) {
-      const rows = await this.#store.read(key.tenant, transcript, {
-        after: entry?.head ?? 0,
-        to: head,
-      });
+      const rows = entry
+        ? await this.#store.read(key.tenant, transcript, { after: entry.head, to: head })
+        : await this.#store.readVisible(key.tenant, transcript, head);
       entry = this.#put(
         name,
         entry ?? { run, generation: -1, head: 0, messages: [], ahead: new Map(), size: 0 },
@@ -83,6 +82,19 @@ export class TranscriptCache {
     }
     this.#drop(name);
     return false;
+  }
+
+  /**
+   * Another run has taken the transcript over, and the database answered its first write with this
+   * generation. The same as that of the entry: nothing was superseded since, not even behind the head
+   * of the new run, so nothing that the entry has was written by an attempt that nobody accepted.
+   */
+  takeOver(key: SessionKey, transcript: string, run: string, generation: number): void {
+    const name = nameOf(key, transcript);
+    const entry = this.#entries.get(name);
+    if (!entry || entry.run === run) return;
+    if (entry.generation === generation) entry.run = run;
+    else this.#drop(name);
   }
 
   /** One message, wherever it can be had. */
@@ -145,7 +157,8 @@ function sizeOf(message: TranscriptMessage): number {
       : message.text.length;
   const calls =
     message.role === 'assistant'
-      ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0)
+      ? (message.toolCalls ?? []).reduce((sum, call) => sum + call.arguments.length, 0) +
+        (message.reasoningItems ? JSON.stringify(message.reasoningItems).length : 0)
       : 0;
   // As it is, and in the words of a request.
   return 600 + 4 * (text + calls);

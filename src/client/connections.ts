@@ -11,6 +11,7 @@ import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { checkReady } from '../store/readiness.js';
 import type { Endpoints } from './endpoints.js';
+import { ReaderHub } from './reader-hub.js';
 
 /** Connections that the caller already has. They are used, and not closed. */
 export interface GivenConnections {
@@ -24,6 +25,8 @@ export class Connections {
   readonly client: Client;
   readonly database: Database;
   readonly bus: LiveBus;
+  /** What wakes the readers of every session that this process follows. */
+  readonly hub: ReaderHub;
   readonly #closed = new AbortController();
   readonly #given: GivenConnections;
 
@@ -31,6 +34,7 @@ export class Connections {
     this.client = client;
     this.database = database;
     this.bus = given.bus ?? new PostgresLiveBus(database);
+    this.hub = new ReaderHub(database, this.bus);
     this.#given = given;
     // Every stream that is read listens to it, and there may be thousands.
     setMaxListeners(0, this.#closed.signal);

@@ -1,20 +1,21 @@
 /**
- * One stream of a session: durable events from the store, live deltas from the bus. The
- * store decides: a lost notification delays an event by at most {@link POLL_MS} and never
- * loses it, since what is read is "everything after the last number".
+ * One stream of a session: durable events from the store, live deltas from the bus. The store
+ * decides: what is read is "everything after the last number", whatever woke the reader
+ * (reader-hub.ts), so a notification that is lost loses no event.
  */
-import type { LiveMessage, SessionItem } from '../contracts/events.js';
+import type { LiveMessage, SessionEvent, SessionItem } from '../contracts/events.js';
+import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
-import type { LiveBus } from '../live/bus.js';
 import type { Database } from '../store/database.js';
 import { readEvents } from '../store/event-log.js';
 import { DeltaTracker } from './delta-tracker.js';
+import { PATIENCE_MS, type ReaderHub } from './reader-hub.js';
 
-/** How long a lost notification can delay an event, ms. */
-const POLL_MS = 2_000;
 /** Live messages that wait for a slow reader; beyond them deltas are dropped, and asked for again. */
 const MAX_WAITING = 1_000;
 const BATCH = 500;
+/** Between two attempts at a store that is away, ms. */
+const RETRY_MS = 500;
 
 export interface EventsOptions {
   /** Number of the last event that the reader has. Default 0: from the beginning. */
@@ -25,76 +26,123 @@ export interface EventsOptions {
   readonly signal?: AbortSignal;
 }
 
+/**
+ * The items of a session, until it has ended or `signal` is aborted. Rejects with `Store.Unavailable`
+ * when the store cannot be read at the beginning, or for {@link PATIENCE_MS} later on.
+ */
 export async function* streamEvents(
-  database: Database,
-  bus: LiveBus,
+  hub: ReaderHub,
   key: SessionKey,
   { after = 0, live = true, signal }: EventsOptions = {},
 ): AsyncGenerator<SessionItem, void, undefined> {
-  const tracker = new DeltaTracker();
-  /** Number of the last event that was read: at first the one before the reader's own last one. */
-  let read = Math.max(0, after - 1);
-  /** The last event that was read is the end of the session. */
-  let over = false;
-  const readNew = async function* (): AsyncGenerator<SessionItem> {
-    for (;;) {
-      const events = await readEvents(database, key.tenant, key.session, {
-        after: read,
-        limit: BATCH,
-      });
-      for (const event of events) {
-        read = event.n;
-        over = event.type === 'session.ended';
-        // The reader has it; whether it is the end is told by no other question.
-        if (event.n <= after) continue;
-        yield* tracker.event(event);
-        yield event;
-      }
-      if (events.length < BATCH) return;
-    }
-  };
+  const session = new SessionReader(hub.database, key, after);
   if (!live) {
-    yield* readNew();
+    yield* session.readNew();
     return;
   }
-
   const inbox = new Inbox();
-  const unsubscribe = await bus.subscribe(key, (message) => inbox.push(message));
+  // A stream of a tree has a reader for each session that it follows, and says of each item whose it
+  // is: the listener is told the session of each message.
+  const subscription = hub.subscribe({
+    hear: (_key, message) => inbox.push(message),
+    fail: (error) => inbox.fail(error),
+  });
   const abort = () => inbox.push({ type: 'wake', n: 0 });
   signal?.addEventListener('abort', abort);
   try {
-    yield* readNew();
-    if (over) return;
+    await subscription.follow(key);
+    yield* session.readNew();
+    if (session.over) return;
+    subscription.has(key, session.last);
     // Someone may be speaking: ask to hear what was said so far. A reader who comes back has had
     // the beginning of the step before, so only the speaker can tell.
-    if (tracker.speaking || after > 0) await askAgain(bus, key);
+    if (session.tracker.speaking || after > 0) await askAgain(hub, key);
     while (!signal?.aborted) {
-      const { messages, dropped } = await inbox.take(POLL_MS);
+      const { messages, dropped } = await inbox.take();
       if (signal?.aborted) return;
       let gap = dropped;
-      let wake = messages.length === 0;
+      let wake = false;
       for (const message of messages) {
         if (message.type === 'delta') {
-          const heard = tracker.delta(message);
+          const heard = session.tracker.delta(message);
           yield* heard.show;
           gap ||= heard.gap;
         } else if (message.type === 'tool.progress') yield message;
-        else if (message.type === 'wake') wake = true;
+        else if (message.type === 'wake') wake ||= message.n === 0 || message.n > session.last;
       }
-      if (wake) yield* readNew();
-      if (over) return;
-      if (gap && tracker.speaking) await askAgain(bus, key);
+      if (wake) {
+        yield* patiently(() => session.readNew(), signal);
+        subscription.has(key, session.last);
+      }
+      if (session.over) return;
+      if (gap && session.tracker.speaking) await askAgain(hub, key);
     }
   } catch (error) {
-    // Whoever leaves may close the connection at once.
+    // The connection may be closed as soon as the reader leaves.
     if (!signal?.aborted) throw error;
   } finally {
     signal?.removeEventListener('abort', abort);
-    unsubscribe();
+    subscription.close();
   }
 }
 
-async function askAgain(bus: LiveBus, key: SessionKey): Promise<void> {
+/** What a reader has of one session. */
+class SessionReader {
+  readonly tracker = new DeltaTracker();
+  readonly #database: Database;
+  readonly #key: SessionKey;
+  readonly #after: number;
+  /** Number of the last event that was read: at first the one before the reader's own last one. */
+  last: number;
+  /** The last event that was read is the end of the session. */
+  over = false;
+
+  constructor(database: Database, key: SessionKey, after: number) {
+    this.#database = database;
+    this.#key = key;
+    this.#after = after;
+    this.last = Math.max(0, after - 1);
+  }
+
+  async *readNew(): AsyncGenerator<SessionItem> {
+    for (;;) {
+      const { tenant, session } = this.#key;
+      const range = { after: this.last, limit: BATCH };
+      const events = await readEvents(this.#database, tenant, session, range);
+      for (const event of events) yield* this.#take(event);
+      if (events.length < BATCH) return;
+    }
+  }
+
+  *#take(event: SessionEvent): Generator<SessionItem> {
+    this.last = event.n;
+    this.over = event.type === 'session.ended';
+    // The reader has it; whether it is the end is told by no other question.
+    if (event.n <= this.#after) return;
+    yield* this.tracker.event(event);
+    yield event;
+  }
+}
+
+/** Reads on over a short absence of the store: a failover, a connection that went silent. */
+async function* patiently(
+  read: () => AsyncGenerator<SessionItem>,
+  signal: AbortSignal | undefined,
+): AsyncGenerator<SessionItem> {
+  const since = performance.now();
+  for (;;) {
+    try {
+      yield* read();
+      return;
+    } catch (error) {
+      const away = error instanceof PerduraError && error.type === 'Store.Unavailable';
+      if (!away || signal?.aborted || performance.now() - since > PATIENCE_MS) throw error;
+      await new Promise((resolve) => setTimeout(resolve, RETRY_MS));
+    }
+  }
+}
+
+async function askAgain({ bus }: ReaderHub, key: SessionKey): Promise<void> {
   await bus.control(key, { type: 'sync' }).catch(() => undefined);
 }
 
@@ -102,6 +150,7 @@ async function askAgain(bus: LiveBus, key: SessionKey): Promise<void> {
 class Inbox {
   #waiting: LiveMessage[] = [];
   #dropped = false;
+  #failure: { readonly error: unknown } | undefined;
   #notify: (() => void) | undefined;
 
   push(message: LiveMessage): void {
@@ -114,18 +163,19 @@ class Inbox {
     this.#notify?.();
   }
 
-  /** Everything that waits, or nothing after `ms`. */
-  async take(ms: number): Promise<{ messages: LiveMessage[]; dropped: boolean }> {
-    if (this.#waiting.length === 0) {
-      await new Promise<void>((resolve) => {
-        const timer = setTimeout(resolve, ms);
-        this.#notify = () => {
-          clearTimeout(timer);
-          resolve();
-        };
-      });
+  /** The next {@link take} rejects. */
+  fail(error: unknown): void {
+    this.#failure = { error };
+    this.#notify?.();
+  }
+
+  /** Everything that waits; waits for the first. */
+  async take(): Promise<{ messages: LiveMessage[]; dropped: boolean }> {
+    if (this.#waiting.length === 0 && !this.#failure) {
+      await new Promise<void>((resolve) => (this.#notify = resolve));
       this.#notify = undefined;
     }
+    if (this.#failure) throw this.#failure.error;
     const taken = { messages: this.#waiting, dropped: this.#dropped };
     this.#waiting = [];
     this.#dropped = false;

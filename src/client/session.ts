@@ -6,6 +6,7 @@ import type { StoredMessage } from '../contracts/message.js';
 import {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
   type SendReceipt,
   type SessionStatus,
@@ -157,7 +158,7 @@ export class Session {
     const { connections, key, closed } = this.#parts;
     const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
     const origin = { session: key.session, path: [] };
-    const items = streamEvents(connections.database, connections.bus, key, { ...options, signal });
+    const items = streamEvents(connections.hub, key, { ...options, signal });
     for await (const item of items) yield { ...item, ...origin };
   }
 
@@ -173,6 +174,25 @@ export class Session {
       handle.executeUpdate<InterruptReceipt, [{ reason?: string }]>(HANDLERS.interrupt, {
         args: [reason === undefined ? {} : { reason }],
       }),
+    );
+  }
+
+  /**
+   * Gives the result of a tool call that waits (`run: 'workflow'`); `status().waiting` and the event
+   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when it does not wait, or no longer.
+   */
+  async answer(call: string, output: unknown): Promise<void> {
+    await this.#answer({ call, output });
+  }
+
+  /** Says why there is no result for a tool call that waits. The model is told. */
+  async refuseCall(call: string, reason: string): Promise<void> {
+    await this.#answer({ call, error: reason });
+  }
+
+  async #answer(answer: CallAnswer): Promise<void> {
+    await this.#workflow.call((handle) =>
+      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer] }),
     );
   }
 

@@ -30,6 +30,11 @@ export interface OpenSessionInput {
   readonly head: number;
   readonly stage: number;
   readonly turn: number;
+  /**
+   * Batches of the queue that this run still has to take; the session's others are deleted. Absent in
+   * runs of earlier versions, which delete none.
+   */
+  readonly spills?: readonly string[];
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */
@@ -63,8 +68,19 @@ export const SEARCH_ATTRIBUTES = {
  */
 export const STRETCH_MS = 60_000;
 
+/**
+ * What is left of a turn's limits when a model call is scheduled. Each attempt looks at it before
+ * it begins; absent in histories of earlier versions, whose attempts look at nothing.
+ */
+export interface TurnRemainder {
+  readonly ms: number;
+  /** Millionths of a USD; absent without a limit. */
+  readonly costMicros?: number;
+}
+
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
   /** No tool may be called any more: the model must answer. */
@@ -116,6 +132,7 @@ export interface CallModelResult {
   readonly calls?: readonly PlannedCall[];
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
+  /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
   readonly usage: Usage;
   /** The steps that came before this one within the same activity, oldest first. */
   readonly earlier?: readonly CallModelResult[];
@@ -131,6 +148,8 @@ export interface CallToolInput extends WritePlace {
   readonly seq: number;
   /** The attempts are used up: write this as the result, run nothing. */
   readonly failure?: FailureInfo;
+  /** Somebody has given the result of a call that waited: write this, run nothing. */
+  readonly given?: string;
 }
 
 export interface CallToolResult {
@@ -143,10 +162,12 @@ export interface CallToolResult {
 
 export interface CompactInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
 }
 
 export interface CompactResult {
   readonly head: number;
+  /** Of all attempts. */
   readonly usage: Usage;
   /** False when there was nothing left to compact. */
   readonly compacted: boolean;
@@ -167,7 +188,7 @@ export interface EndTurnInput extends WritePlace {
 
 export interface EndTurnResult {
   readonly head: number;
-  /** What the steps have used that were found behind `head`. */
+  /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
 }
 
@@ -181,6 +202,19 @@ export interface RecordStateInput {
   readonly place?: { readonly stage: number; readonly head: number };
   /** Messages that were accepted and get no turn any more, because the session ends. */
   readonly inbox?: readonly InboxItem[];
+}
+
+/** A signal that was refused. Its sender cannot be told otherwise. */
+export interface RefusedSignal {
+  readonly reason: string;
+  /** Of its message, where it had one. */
+  readonly id?: string;
+}
+
+export interface RecordRefusalsInput {
+  /** These are recorded once. */
+  readonly key: string;
+  readonly refused: readonly RefusedSignal[];
 }
 
 export interface SpillInput {
@@ -201,6 +235,8 @@ export interface SessionActivities {
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
+  /** Notes signals that were refused, as durable events. */
+  recordRefusals(input: RecordRefusalsInput): Promise<void>;
   /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
   spill(input: SpillInput): Promise<{ spill: string }>;
   /**

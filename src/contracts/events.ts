@@ -4,6 +4,7 @@
  *
  *     session.started
  *     ├─ message.accepted            a message is in the transcript
+ *     ├─ message.refused             a message is not, and will not be
  *     ├─ turn.started
  *     │  ├─ mcp.unavailable          the turn continues without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
@@ -57,6 +58,13 @@ export type SessionEventBody =
       readonly turn: number;
       readonly from?: string;
       readonly text: string;
+    }
+  | {
+      readonly type: 'message.refused';
+      /** Absent for a message that had none. */
+      readonly id?: string;
+      /** One sentence, for the sender. */
+      readonly reason: string;
     }
   | { readonly type: 'turn.started'; readonly turn: number }
   | ({

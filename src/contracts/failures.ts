@@ -31,6 +31,10 @@ export const FAILURES = {
     retry: true,
     remedy: 'The model sent nothing for too long. Raise `stallTimeoutMs` for a slow model.',
   },
+  'Model.DeadlineExceeded': {
+    retry: true,
+    remedy: 'The call took longer than `modelTimeoutMs`; raise it, or lower `maxTokens`.',
+  },
   'Model.Unauthorized': {
     retry: false,
     remedy:
@@ -56,6 +60,11 @@ export const FAILURES = {
   'Model.InvalidOutput': {
     retry: false,
     remedy: 'The answer did not match `responseFormat` after all repairs. Simplify the schema.',
+  },
+  'Model.NoSummary': {
+    retry: true,
+    remedy:
+      'The model wrote no usable summary, so the earlier messages are kept; set a larger `contextWindow` or `maxTokens`, or choose another model.',
   },
   'Turn.RepairsExhausted': {
     retry: false,
@@ -103,6 +112,18 @@ export const FAILURES = {
     retry: false,
     remedy: 'Send plain text, or { "text": "…", "id": "optional" }.',
   },
+  'Message.Conflict': {
+    retry: false,
+    remedy: 'Give each message an id of its own; the same id means the same message.',
+  },
+  'Request.Invalid': {
+    retry: false,
+    remedy: 'Call the handler with the arguments that the message names.',
+  },
+  'Call.NotOpen': {
+    retry: false,
+    remedy: 'Look at `status().waiting`: it lists the calls that wait for an answer, by key.',
+  },
   'Message.TooLarge': {
     retry: false,
     remedy: 'Send a shorter message, or put the text in a file that a tool can read.',
@@ -144,6 +165,11 @@ export const FAILURES = {
     retry: false,
     remedy: 'A `once` tool was cut off. Check by hand whether its effect happened.',
   },
+  'Tool.Crashed': {
+    retry: false,
+    remedy:
+      'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
+  },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
@@ -166,6 +192,11 @@ export const FAILURES = {
   'Worker.Shutdown': {
     retry: true,
     remedy: 'The worker was stopped. Another worker continues the step.',
+  },
+  'Worker.Lost': {
+    retry: true,
+    remedy:
+      'A worker died or lost Temporal in the middle of a call; look at its log for crashes and a blocked event loop.',
   },
   'Store.Unavailable': {
     retry: true,

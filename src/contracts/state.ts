@@ -6,6 +6,15 @@
 /** What an agent is doing. `terminated` is final. */
 export type AgentState = 'idle' | 'running' | 'paused' | 'error' | 'terminated';
 
+/** All states, for checks at run time. */
+export const AGENT_STATES: readonly AgentState[] = [
+  'idle',
+  'running',
+  'paused',
+  'error',
+  'terminated',
+];
+
 /** What happened to an agent. */
 export type AgentMove =
   | 'begin' // a turn starts

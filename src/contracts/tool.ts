@@ -102,6 +102,13 @@ export interface JsonToolDeclaration extends ToolOptions {
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
+/** A tool that nothing runs: a call of it waits until somebody answers it (`session.answer`). */
+export interface WaitingToolDeclaration extends ToolOptions {
+  run: 'workflow';
+  /** JSON Schema, or a zod object. */
+  parameters?: JsonSchema | z.ZodObject;
+}
+
 export interface ToolOptions {
   name: string;
   description: string;
@@ -109,7 +116,7 @@ export interface ToolOptions {
   effect?: ToolEffect;
   /** Default `activity`. */
   run?: ToolRun;
-  /** Default 60,000 for `activity`, 5,000 for `local`. */
+  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` 0: no deadline. */
   timeoutMs?: number;
   retry?: ToolRetry;
   highRisk?: boolean;

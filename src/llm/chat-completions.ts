@@ -1,10 +1,11 @@
 /** Puts together the streamed answer of chat completions, of OpenAI and of compatible endpoints. */
 import { randomUUID } from 'node:crypto';
 import type OpenAI from 'openai';
-import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
+import type { ModelResponse } from '../contracts/llm.js';
 import type { Usage } from '../contracts/message.js';
 import { errorEvent } from './stream-call.js';
-import type { Assembler, Price } from './stream-call.js';
+import type { Assembler, Output, Price } from './stream-call.js';
+import { tokenCounts } from './token-counts.js';
 
 /** A piece of the answer, with the fields for reasoning that compatible endpoints add. */
 type Chunk = Partial<Omit<OpenAI.ChatCompletionChunk, 'choices' | 'usage'>> & {
@@ -45,7 +46,7 @@ export class ChatAssembler implements Assembler {
   readonly #reasoning: string[] = [];
   readonly #calls: OpenCall[] = [];
   readonly #byIndex = new Map<number, OpenCall>();
-  readonly #onDelta: ModelCallOptions['onDelta'];
+  readonly #output: Output;
   readonly #price: Price;
   /** As asked for: `prices` go by this name; the provider's own name is tried behind it. */
   readonly #asked: string;
@@ -54,9 +55,9 @@ export class ChatAssembler implements Assembler {
   #refused = false;
   #usage: ChatUsage | undefined;
 
-  constructor(model: string, onDelta: ModelCallOptions['onDelta'], price: Price) {
+  constructor(model: string, output: Output, price: Price) {
     this.#asked = model;
-    this.#onDelta = onDelta;
+    this.#output = output;
     this.#price = price;
   }
 
@@ -90,7 +91,7 @@ export class ChatAssembler implements Assembler {
       reasoning: this.#reasoning.join(''),
       toolCalls,
       finish: this.#reason(toolCalls.length > 0),
-      ...(this.#usage === undefined ? {} : { usage: this.#priced(this.#usage, model) }),
+      ...this.#priced(model),
       model,
     };
   }
@@ -99,13 +100,13 @@ export class ChatAssembler implements Assembler {
     const reasoning = delta.reasoning_content ?? delta.reasoning;
     if (typeof reasoning === 'string' && reasoning !== '') {
       this.#reasoning.push(reasoning);
-      this.#onDelta?.('reasoning', reasoning);
+      this.#output.onDelta?.('reasoning', reasoning);
     }
     if (delta.refusal) this.#refused = true;
     for (const text of [delta.content, delta.refusal]) {
       if (typeof text !== 'string' || text === '') continue;
       this.#text.push(text);
-      this.#onDelta?.('text', text);
+      this.#output.onDelta?.('text', text);
     }
     if (delta.tool_calls) for (const call of delta.tool_calls) this.#takeCall(call);
   }
@@ -122,8 +123,13 @@ export class ChatAssembler implements Assembler {
       }
       if (index !== undefined) this.#byIndex.set(index, call);
     }
-    if (fn?.name && call.name === '') call.name = fn.name;
-    if (fn?.arguments) call.args.push(fn.arguments);
+    if (fn?.name && call.name === '') {
+      call.name = fn.name;
+      this.#output.onCallDelta?.(fn.name);
+    }
+    if (!fn?.arguments) return;
+    call.args.push(fn.arguments);
+    this.#output.onCallDelta?.(fn.arguments);
   }
 
   #reason(hasCalls: boolean): ModelResponse['finish'] {
@@ -134,16 +140,18 @@ export class ChatAssembler implements Assembler {
     return this.#refused ? 'filtered' : 'stop';
   }
 
-  #priced(usage: ChatUsage, model: string): Usage {
-    const tokens = {
-      input: usage.prompt_tokens ?? 0,
-      output: usage.completion_tokens ?? 0,
-      cached: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens ?? 0,
-      reasoning: usage.completion_tokens_details?.reasoning_tokens ?? 0,
-    };
-    return {
-      ...tokens,
-      costMicros: this.#price(this.#asked, tokens) || this.#price(model, tokens),
-    };
+  #priced(model: string): { usage?: Usage } {
+    const usage = this.#usage;
+    const tokens =
+      usage &&
+      tokenCounts({
+        input: usage.prompt_tokens,
+        output: usage.completion_tokens,
+        cached: usage.prompt_tokens_details?.cached_tokens ?? usage.prompt_cache_hit_tokens,
+        reasoning: usage.completion_tokens_details?.reasoning_tokens,
+      });
+    if (!tokens) return {};
+    const costMicros = this.#price(this.#asked, tokens) || this.#price(model, tokens);
+    return { usage: { ...tokens, costMicros } };
   }
 }

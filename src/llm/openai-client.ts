@@ -12,7 +12,9 @@ import type {
   Provider,
 } from '../contracts/llm.js';
 import { ChatAssembler } from './chat-completions.js';
+import { PerduraError } from '../contracts/failures.js';
 import { chatRequest } from './chat-request.js';
+import { hostOf } from './model-errors.js';
 import { FETCH_SILENCE_MS, patientFetch } from './patient-fetch.js';
 import { priceMicros } from './pricing.js';
 import { requestBody } from './request-body.js';
@@ -46,18 +48,44 @@ export function createLLMClient(provider: Provider): LLMClient {
         .asResponse();
     // The bodies are made out here: a mistake in making them is no failure of the provider.
     if (provider.api === 'responses') {
-      const { input, ...rest } = responsesRequest(request);
-      const answer = new ResponsesAssembler(request.model, options.onDelta, price);
-      const open = post('/responses', requestBody(rest, 'input', input));
-      return streamCall(open, answer, options, place);
+      const origin = `${hostOf(provider.baseUrl)} ${request.model}`;
+      const ask = (sent: { origin?: string }) => {
+        const { input, ...rest } = responsesRequest(request, sent);
+        const answer = new ResponsesAssembler(request.model, options, price, origin);
+        const open = post('/responses', requestBody(rest, 'input', input));
+        return streamCall(open, answer, options, place);
+      };
+      if (!hasReasoningOf(request, origin)) return ask({});
+      try {
+        return await ask({ origin });
+      } catch (error) {
+        // Another key of the same provider cannot read it. The session must not end of that.
+        if (!refusesReasoning(error)) throw error;
+        return ask({});
+      }
     }
     const { messages, ...rest } = chatRequest(request, provider.baseUrl);
-    const answer = new ChatAssembler(request.model, options.onDelta, price);
+    const answer = new ChatAssembler(request.model, options, price);
     const open = post('/chat/completions', requestBody(rest, 'messages', messages));
     return streamCall(open, answer, options, place);
   };
 
   return { complete, price };
+}
+
+function hasReasoningOf({ messages }: ModelRequest, origin: string): boolean {
+  return messages.some(
+    (message) => message.role === 'assistant' && message.reasoningItems?.origin === origin,
+  );
+}
+
+/** Refused before a word was said, and because of the reasoning that was sent back. */
+function refusesReasoning(error: unknown): boolean {
+  return (
+    error instanceof PerduraError &&
+    error.type === 'Model.BadRequest' &&
+    /reasoning|encrypted/i.test(error.message)
+  );
 }
 
 /** Loads the package with the first client: `createLLMClient` is exported by the package root. */

@@ -1,12 +1,18 @@
 /** A model call as a request of OpenAI's Responses. Pure; the answer is `responses.ts`. */
 import type OpenAI from 'openai';
 import type { ModelRequest } from '../contracts/llm.js';
-import type { ToolMessage, TranscriptMessage } from '../contracts/message.js';
+import type { AssistantMessage, ToolMessage, TranscriptMessage } from '../contracts/message.js';
 import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { incremental } from './incremental.js';
+import { reasoningBefore } from './reasoning-items.js';
 import { callArguments, imagesOf, summaryText, toolText, userText } from './wire-text.js';
 
 type Item = OpenAI.Responses.ResponseInputItem;
+
+export interface ResponsesRequestOptions {
+  /** Whose reasoning items go back with the answers; see `ReasoningItems.origin`. Default: none. */
+  readonly origin?: string;
+}
 
 /**
  * The body of the request. `store: false`: the transcript is ours, and nothing of it should
@@ -15,12 +21,15 @@ type Item = OpenAI.Responses.ResponseInputItem;
  */
 export function responsesRequest(
   request: ModelRequest,
+  { origin }: ResponsesRequestOptions = {},
 ): OpenAI.Responses.ResponseCreateParamsStreaming & { input: Item[] } {
   const reasoning = isOpenAIReasoningModel(request.model);
   return {
     model: request.model,
     ...(request.instructions === '' ? {} : { instructions: request.instructions }),
-    input: inputItems(request),
+    input: inputItems(request, origin),
+    // Other models refuse to be asked for it. `store: false` leaves them without their own copy.
+    ...(reasoning ? { include: ['reasoning.encrypted_content'] } : {}),
     stream: true,
     store: false,
     max_output_tokens: request.maxTokens,
@@ -53,18 +62,32 @@ export function responsesRequest(
   };
 }
 
-function inputItems({ messages, images }: ModelRequest): Item[] {
+function inputItems({ messages, images }: ModelRequest, origin: string | undefined): Item[] {
   // Which images are shown changes from call to call.
-  return images
-    ? messages.flatMap((message) => itemsOf(message, images))
-    : [...wireForms(messages)];
+  if (images) return messages.flatMap((message) => itemsOf(message, images, origin));
+  return [...wireForms(origin)(messages)];
 }
 
-const wireForms = incremental<TranscriptMessage, readonly Item[]>((before = [], since) =>
-  before.concat(since.flatMap((message) => itemsOf(message, undefined))),
-);
+/** By origin: the same conversation is sent in another form to another model. */
+const forms = new Map<string | undefined, ReturnType<typeof formsOf>>();
 
-function itemsOf(message: TranscriptMessage, images: ModelRequest['images']): Item[] {
+function wireForms(origin: string | undefined): ReturnType<typeof formsOf> {
+  const known = forms.get(origin) ?? formsOf(origin);
+  forms.set(origin, known);
+  return known;
+}
+
+function formsOf(origin: string | undefined) {
+  return incremental<TranscriptMessage, readonly Item[]>((before = [], since) =>
+    before.concat(since.flatMap((message) => itemsOf(message, undefined, origin))),
+  );
+}
+
+function itemsOf(
+  message: TranscriptMessage,
+  images: ModelRequest['images'],
+  origin: string | undefined,
+): Item[] {
   switch (message.role) {
     case 'user':
       return [{ role: 'user', content: userText(message) }];
@@ -79,16 +102,28 @@ function itemsOf(message: TranscriptMessage, images: ModelRequest['images']): It
         },
       ];
     case 'assistant':
-      return [
-        ...(message.text === '' ? [] : [{ role: 'assistant' as const, content: message.text }]),
-        ...(message.toolCalls ?? []).map((call) => ({
-          type: 'function_call' as const,
-          call_id: call.id,
-          name: call.name,
-          arguments: callArguments(call.arguments),
-        })),
-      ];
+      return answerItems(message, origin);
   }
+}
+
+function answerItems(message: AssistantMessage, origin: string | undefined): Item[] {
+  const { text, toolCalls = [] } = message;
+  const calls = toolCalls.flatMap((call, index): Item[] => [
+    ...reasoningBefore(message, index, origin),
+    {
+      type: 'function_call',
+      call_id: call.id,
+      name: call.name,
+      arguments: callArguments(call.arguments),
+    },
+  ]);
+  // Reasoning must be followed by what it led to.
+  if (text === '') return calls;
+  return [
+    ...reasoningBefore(message, 'text', origin),
+    { role: 'assistant', content: text },
+    ...calls,
+  ];
 }
 
 /** Text, or parts when there are images: here a tool's result may hold them itself. */

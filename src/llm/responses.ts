@@ -1,9 +1,11 @@
 /** Puts together the streamed answer of OpenAI's Responses. */
 import type OpenAI from 'openai';
-import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
+import type { ModelResponse } from '../contracts/llm.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
+import { ReasoningCollector } from './reasoning-items.js';
 import { errorEvent } from './stream-call.js';
-import type { Assembler, Price } from './stream-call.js';
+import type { Assembler, Output, Price } from './stream-call.js';
+import { tokenCounts } from './token-counts.js';
 
 type StreamEvent = OpenAI.Responses.ResponseStreamEvent;
 
@@ -18,15 +20,18 @@ export class ResponsesAssembler implements Assembler {
   readonly #reasoning: string[] = [];
   /** By output index, which is the order of the calls. */
   readonly #calls = new Map<number, OpenCall>();
-  readonly #onDelta: ModelCallOptions['onDelta'];
+  readonly #output: Output;
   readonly #price: Price;
   readonly #asked: string;
+  readonly #reasoningItems: ReasoningCollector;
   #refused = false;
   #final: OpenAI.Responses.Response | undefined;
 
-  constructor(model: string, onDelta: ModelCallOptions['onDelta'], price: Price) {
+  /** @param origin see `ReasoningItems.origin` */
+  constructor(model: string, output: Output, price: Price, origin = model) {
     this.#asked = model;
-    this.#onDelta = onDelta;
+    this.#reasoningItems = new ReasoningCollector(origin);
+    this.#output = output;
     this.#price = price;
   }
 
@@ -52,7 +57,7 @@ export class ResponsesAssembler implements Assembler {
         return this.#begin(event.output_index, event.item);
       case 'response.function_call_arguments.delta':
         this.#calls.get(event.output_index)?.args.push(event.delta);
-        return;
+        return this.#output.onCallDelta?.(event.delta);
       case 'response.output_item.done':
         return this.#end(event.output_index, event.item);
       case 'response.completed':
@@ -80,8 +85,9 @@ export class ResponsesAssembler implements Assembler {
       text: this.#text.join(''),
       reasoning: this.#reasoning.join(''),
       toolCalls,
+      ...this.#reasoningItems.collected(),
       finish: this.#reason(final, toolCalls.length > 0),
-      ...(final.usage ? { usage: this.#priced(final.usage, model) } : {}),
+      ...this.#priced(final.usage, model),
       model,
     };
   }
@@ -89,18 +95,20 @@ export class ResponsesAssembler implements Assembler {
   #say(channel: 'text' | 'reasoning', text: string): void {
     if (text === '') return;
     (channel === 'text' ? this.#text : this.#reasoning).push(text);
-    this.#onDelta?.(channel, text);
+    this.#output.onDelta?.(channel, text);
   }
 
   #begin(index: number, item: OpenAI.Responses.ResponseOutputItem): void {
     if (item.type === 'message' && this.#text.length > 0) this.#say('text', '\n\n');
     if (item.type !== 'function_call') return;
     const args = item.arguments === '' ? [] : [item.arguments];
+    this.#output.onCallDelta?.(item.name);
     this.#calls.set(index, { id: item.call_id, name: item.name, args });
   }
 
   /** The finished item is what counts, also where no deltas came. */
   #end(index: number, item: OpenAI.Responses.ResponseOutputItem): void {
+    this.#reasoningItems.add(index, item);
     if (item.type !== 'function_call') return;
     this.#calls.set(index, { id: item.call_id, name: item.name, args: [item.arguments] });
   }
@@ -114,18 +122,18 @@ export class ResponsesAssembler implements Assembler {
     return this.#refused || final.status === 'failed' ? 'filtered' : 'stop';
   }
 
-  #priced(usage: OpenAI.Responses.ResponseUsage, model: string): Usage {
+  #priced(usage: OpenAI.Responses.Response['usage'], model: string): { usage?: Usage } {
+    if (!usage) return {};
     // Compatible endpoints leave the details out.
     const read = usage as Partial<OpenAI.Responses.ResponseUsage>;
-    const tokens = {
-      input: read.input_tokens ?? 0,
-      output: read.output_tokens ?? 0,
-      cached: read.input_tokens_details?.cached_tokens ?? 0,
-      reasoning: read.output_tokens_details?.reasoning_tokens ?? 0,
-    };
-    return {
-      ...tokens,
-      costMicros: this.#price(this.#asked, tokens) || this.#price(model, tokens),
-    };
+    const tokens = tokenCounts({
+      input: read.input_tokens,
+      output: read.output_tokens,
+      cached: read.input_tokens_details?.cached_tokens,
+      reasoning: read.output_tokens_details?.reasoning_tokens,
+    });
+    if (!tokens) return {};
+    const costMicros = this.#price(this.#asked, tokens) || this.#price(model, tokens);
+    return { usage: { ...tokens, costMicros } };
   }
 }

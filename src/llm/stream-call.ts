@@ -8,6 +8,7 @@ import type { ModelCallOptions, ModelResponse } from '../contracts/llm.js';
 import type { Usage } from '../contracts/message.js';
 import { classifyModelError, hostOf } from './model-errors.js';
 import type { CallPlace } from './model-errors.js';
+import { cleanResponse } from './response-text.js';
 import { readServerSentEvents } from './sse.js';
 import { StallGuard } from './stall-guard.js';
 
@@ -20,6 +21,9 @@ export interface Assembler {
   /** The answer, or `undefined` when the stream ended before it was whole. */
   finish(): ModelResponse | undefined;
 }
+
+/** Who hears of the pieces of an answer. */
+export type Output = Pick<ModelCallOptions, 'onDelta' | 'onCallDelta'>;
 
 /** Micro-dollars of a usage; see `pricing.ts`. */
 export type Price = (model: string, usage: Omit<Usage, 'costMicros'>) => number;
@@ -64,13 +68,13 @@ export async function streamCall(
     // An abort must win over a whole answer: the caller has turned to something else.
     if (guard.cancelled) throw guard.reason();
     const answer = error instanceof PerduraError ? undefined : assembler.finish();
-    if (answer !== undefined && isEndOfStream(error)) return answer;
+    if (answer !== undefined && isEndOfStream(error)) return cleanResponse(answer);
     throw guard.reason() ?? classifyModelError(error, { ...call, phase }, Date.now());
   } finally {
     guard.dispose();
   }
   const answer = assembler.finish();
-  if (answer !== undefined) return answer;
+  if (answer !== undefined) return cleanResponse(answer);
   throw new PerduraError('Model.StreamCut', `${where} ended its answer before it was complete.`);
 }
 

@@ -60,12 +60,12 @@ export class MCPClientManager {
   }
 
   /**
-   * The tools of these servers, `*` for all, in the order of the servers' declaration.
+   * The tools of these servers for a tenant (default: the operator), `*` for all, in the order of the servers' declaration.
    * Connects as needed, all at once; a server that does not answer by its deadlines
    * contributes nothing now and a status. A name that no server has is logged. Rejects only
    * when the pins cannot be read.
    */
-  async tools(names: readonly string[]): Promise<readonly Tool[]> {
+  async tools(names: readonly string[], tenant?: string): Promise<readonly Tool[]> {
     for (const name of names) {
       if (name !== '*' && !this.#links.has(name)) {
         this.#options.log.warn(
@@ -75,7 +75,7 @@ export class MCPClientManager {
       }
     }
     const wanted = [...this.#links].filter(([name]) => names.includes('*') || names.includes(name));
-    return (await Promise.all(wanted.map(([, link]) => link.tools()))).flat();
+    return (await Promise.all(wanted.map(([, link]) => link.tools(tenant)))).flat();
   }
 
   /** Which of these servers contribute nothing now, and why. `*` for all. */
@@ -96,12 +96,12 @@ export class MCPClientManager {
    * `Mcp.ToolChanged`). While its server cannot be reached and was never listed here, a tool
    * that fails with `Mcp.Unavailable` and runs nothing. Undefined when no server has it.
    */
-  async resolve(toolName: string): Promise<Tool | undefined> {
+  async resolve(toolName: string, tenant?: string): Promise<Tool | undefined> {
     const server = serverOf(toolName);
     const link = server === undefined ? undefined : this.#links.get(server);
     if (!link || server === undefined) return undefined;
     try {
-      return await link.tool(toolName);
+      return await link.tool(toolName, tenant);
     } catch (error) {
       if (!(error instanceof PerduraError) || !error.type.startsWith('Mcp.')) throw error;
       return unreachable(toolName, server, error);
@@ -114,17 +114,22 @@ export class MCPClientManager {
   }
 
   /**
-   * Somebody has reviewed the tools that are held back: offers them from now on, all or those
+   * Somebody has reviewed the tools that are held back: offers them from now on, to a tenant or
+   * (default) to every tenant, all or those
    * named (by the server's own names). Returns what was accepted. Throws `Config.Invalid` for
    * an unknown server, `Mcp.Unavailable` where it cannot be reached and was never listed.
    */
-  async accept(server: string, tools?: readonly string[]): Promise<readonly string[]> {
+  async accept(
+    server: string,
+    tools?: readonly string[],
+    tenant?: string,
+  ): Promise<readonly string[]> {
     const link = this.#links.get(server);
     if (!link) {
       const known = [...this.#links.keys()].join(', ') || 'none';
       throw invalid(`There is no MCP server named "${server}"; there are: ${known}.`);
     }
-    return link.accept(tools);
+    return link.accept(tools, tenant);
   }
 
   /** Resolves when every process is gone. The manager is empty afterwards. */

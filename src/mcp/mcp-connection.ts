@@ -118,8 +118,8 @@ export interface McpConnection {
 /** What a connection tells its owner. None of these may throw. */
 export interface McpConnectionHooks {
   onToolsChanged(): void;
-  /** Once, also after `close`. */
-  onLost(reason: string): void;
+  /** Once, also after `close`. `hung`: it was given up because it did not answer. */
+  onLost(reason: string, hung: boolean): void;
   /** Aborted when the connection is not wanted any more while it is being opened. */
   readonly signal: AbortSignal;
   readonly log: ToolLogger;

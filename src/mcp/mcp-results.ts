@@ -1,6 +1,6 @@
 /** Results of MCP servers as content for a model. Pure. */
 import { ToolContent, type RawContentPart } from '../contracts/tool.js';
-import { grouped } from '../tools/text.js';
+import { clipText, grouped } from '../tools/text.js';
 import type {
   McpBlock,
   McpCallResult,
@@ -73,7 +73,9 @@ function partOf(block: McpBlock): RawContentPart {
         ? partOfResource(block)
         : text(`[resource ${block.uri}]\n${block.text}`);
     case 'other':
-      return text(`[content of an unknown kind: ${JSON.stringify(block.value)?.slice(0, 500)}]`);
+      return text(
+        `[content of an unknown kind: ${clipText(JSON.stringify(block.value) ?? '', 500)}]`,
+      );
   }
 }
 

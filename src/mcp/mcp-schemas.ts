@@ -5,6 +5,7 @@
  */
 import { ToolSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
+import { clipText } from '../tools/text.js';
 import type { McpBlock, McpToolInfo } from './mcp-connection.js';
 
 export const ToolPage = z.looseObject({
@@ -18,7 +19,7 @@ export function toolInfoOf(value: unknown): McpToolInfo | string {
   if (!parsed.success) {
     const name = z.object({ name: z.string() }).safeParse(value).data?.name ?? '(unnamed)';
     const issue = parsed.error.issues[0];
-    return `the tool ${JSON.stringify(name.slice(0, 100))} is not valid (${issue?.path.join('.')}: ${issue?.message})`;
+    return `the tool ${JSON.stringify(clipText(name, 100))} is not valid (${issue?.path.join('.')}: ${issue?.message})`;
   }
   const { name, title, description, inputSchema, annotations, execution } = parsed.data;
   return {

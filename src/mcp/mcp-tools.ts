@@ -18,7 +18,7 @@ export const DEFAULT_DEADLINES: McpDeadlines = {
 /** A call whose progress never ends is stopped after this many times its deadline. */
 const PROGRESS_EXTENDS = 10;
 /** Longest description that a model sees, characters. */
-const MAX_DESCRIPTION = 8_192;
+export const MAX_DESCRIPTION = 8_192;
 const MAX_NAME = 64;
 
 /**

@@ -39,6 +39,8 @@ import { thrownMessage } from '../tools/text.js';
 /** Pages and items of one list: a server that never ends its list must not fill our memory. */
 const MAX_PAGES = 100;
 const MAX_ITEMS = 2_000;
+/** Deadlines in a row, with nothing heard between, after which a server that answers pings hangs. */
+const MAX_MISSED = 3;
 /** How long an HTTP server may take to hear that its session is over, ms. */
 const GOODBYE_MS = 1_000;
 /** What the SDK says of a stream that it cannot go on with; the request itself just stays open. */
@@ -59,6 +61,7 @@ class SdkConnection implements McpConnection {
   readonly #deadlines: McpDeadlines;
   readonly #hooks: McpConnectionHooks;
   #probing = false;
+  #hung = false;
 
   constructor(name: string, server: McpServer, deadlines: McpDeadlines, hooks: McpConnectionHooks) {
     this.#name = name;
@@ -70,12 +73,15 @@ class SdkConnection implements McpConnection {
         : new StreamableHTTPClientTransport(new URL(server.url), {
             requestInit: { headers: { ...server.headers } },
           });
-    this.#requests = new SdkRequests(name, this.#client, (why) => void this.#abandon(why));
+    this.#requests = new SdkRequests(name, this.#client, {
+      abandon: (why) => void this.#abandon(why),
+      missed: (inARow) => this.#noteMissed(inARow),
+    });
     this.#client.onerror = (error) => this.#noteError(error);
     this.#client.onclose = () => {
       const reason = this.#ended() || 'the connection was closed';
       this.#requests.lose(reason);
-      hooks.onLost(reason);
+      hooks.onLost(reason, this.#hung);
     };
     this.#client.setNotificationHandler(ToolListChangedNotificationSchema, () => {
       hooks.onToolsChanged();
@@ -263,15 +269,28 @@ class SdkConnection implements McpConnection {
       'MCP protocol error',
     );
     if (this.#transport instanceof StdioTransport || !STREAM_LOST.test(error.message)) return;
-    if (this.#probing || !this.#requests.busy) return;
+    if (!this.#requests.busy) return;
     // The stream of a call broke, and the SDK would let the call wait for its deadline: when the
     // server does not answer a ping either, it is gone.
+    this.#probe(() => this.#abandon('its stream broke and it does not answer'));
+  }
+
+  /** One slow call is the call's affair. A server that hangs is given up, with its process. */
+  #noteMissed(inARow: number): void {
+    const giveUp = () => {
+      this.#hung = true;
+      return this.#abandon('it does not answer');
+    };
+    if (inARow >= MAX_MISSED) void giveUp();
+    else this.#probe(giveUp);
+  }
+
+  #probe(dead: () => Promise<void>): void {
+    if (this.#probing || this.lost) return;
     this.#probing = true;
     void this.#requests
       .ping(this.#deadlines.connectMs)
-      .then((alive) =>
-        alive ? undefined : this.#abandon('its stream broke and it does not answer'),
-      )
+      .then((alive) => (alive || this.lost ? undefined : dead()))
       .finally(() => {
         this.#probing = false;
       });

@@ -22,18 +22,28 @@ const NEVER_SENT = new Set([
   'ENETUNREACH',
 ]);
 
+export interface SdkRequestEvents {
+  /** The server answered in a way that only a new connection mends: close this one. */
+  abandon(why: string): void;
+  /** A deadline has passed, the `inARow`th since something was heard. */
+  missed(inARow: number): void;
+}
+
 export class SdkRequests {
   readonly #name: string;
   readonly #client: Client;
-  readonly #abandon: (why: string) => void;
+  readonly #on: SdkRequestEvents;
   #lost: string | undefined;
   #open = 0;
+  /** Answers and progress, so far. */
+  #heard = 0;
+  /** Deadlines that have passed since something was heard. */
+  #missed = 0;
 
-  /** `abandon` closes the connection: the server answered in a way that only a new one mends. */
-  constructor(name: string, client: Client, abandon: (why: string) => void) {
+  constructor(name: string, client: Client, on: SdkRequestEvents) {
     this.#name = name;
     this.#client = client;
-    this.#abandon = abandon;
+    this.#on = on;
   }
 
   /** Requests are waiting for answers. */
@@ -80,13 +90,14 @@ export class SdkRequests {
     this.#open++;
     arm();
     try {
-      return await this.#client.request({ method, params }, schema, {
+      const answer = await this.#client.request({ method, params }, schema, {
         signal: control.signal,
         timeout: LONGEST_TIMER,
         ...(options.onProgress
           ? {
               onprogress: ({ progress, total, message }) => {
                 arm();
+                this.#hear();
                 const fraction = total !== undefined && total > 0 ? progress / total : undefined;
                 options.onProgress?.(
                   message ?? `${progress}${total ? ` of ${total}` : ''}`,
@@ -96,8 +107,11 @@ export class SdkRequests {
             }
           : {}),
       });
+      this.#hear();
+      return answer;
     } catch (error) {
       if (timedOut) {
+        this.#on.missed(++this.#missed);
         throw new PerduraError(
           'Mcp.Timeout',
           `MCP server "${this.#name}" did not answer ${method} within ${Math.round(ms)} ms.`,
@@ -112,25 +126,36 @@ export class SdkRequests {
     }
   }
 
-  /** Whether the server answers at all; an error is an answer. */
+  /** Whether the server answers at all: an error is an answer, and so is that of another request. */
   async ping(ms: number): Promise<boolean> {
     const signal = AbortSignal.timeout(ms);
+    const heard = this.#heard;
     return this.#client.ping({ signal, timeout: LONGEST_TIMER }).then(
       () => true,
-      (error: unknown) => error instanceof McpError && !signal.aborted && this.#lost === undefined,
+      (error: unknown) =>
+        this.#lost === undefined &&
+        (this.#heard > heard || (error instanceof McpError && !signal.aborted)),
     );
+  }
+
+  #hear(): void {
+    this.#heard++;
+    this.#missed = 0;
   }
 
   #translated(error: unknown, method: string): Error {
     // First: the SDK reports a lost connection as an MCP error with a code that servers may use too.
     if (this.#lost !== undefined) return this.#unavailable(this.#lost);
-    if (error instanceof McpError) return new Error(error.message);
+    if (error instanceof McpError) {
+      this.#hear();
+      return new Error(error.message);
+    }
     if (error instanceof StreamableHTTPError) {
       const refused = this.#unavailable(error.message);
       const { code } = error;
       // 404, and 400 of some servers: it was started again and does not know our session.
       if (code === 404 || (code === 400 && /session/i.test(error.message)))
-        this.#abandon('it has forgotten the session');
+        this.#on.abandon('it has forgotten the session');
       return code !== undefined && code >= 400 && code < 500 ? markNotStarted(refused) : refused;
     }
     if (isZodError(error)) {
@@ -140,7 +165,7 @@ export class SdkRequests {
     }
     const cause = error instanceof Error ? error.cause : undefined;
     const lost = this.#unavailable(thrownMessage(cause ?? error));
-    this.#abandon(thrownMessage(cause ?? error));
+    this.#on.abandon(thrownMessage(cause ?? error));
     const code = typeof cause === 'object' && cause !== null && 'code' in cause ? cause.code : '';
     const never = NEVER_SENT.has(String(code)) || thrownMessage(error) === 'Not connected';
     return never ? markNotStarted(lost) : lost;

@@ -48,6 +48,8 @@ export class McpServerLink {
   readonly #deps: ServerLinkDeps;
   readonly #list: ServerToolList;
   readonly #backoff = new Backoff();
+  /** Of a server that starts and then hangs, until it has answered a call. */
+  readonly #hangs = new Backoff();
   readonly #closing = new AbortController();
   #state: McpServerState = 'idle';
   #connection: McpConnection | undefined;
@@ -72,7 +74,7 @@ export class McpServerLink {
    * never tried or got lost, not for one that failed before: that is tried in the background.
    * Rejects only with what the pins reject with.
    */
-  async tools(): Promise<readonly Tool[]> {
+  async tools(tenant?: string): Promise<readonly Tool[]> {
     if (this.#backoff.failing) {
       void this.#ready().catch(() => {});
       return [];
@@ -80,28 +82,30 @@ export class McpServerLink {
     const connection = await this.#ready().catch(() => undefined);
     if (!connection) return [];
     this.#list.refreshIfStale(connection);
-    return (await this.#list.judged()).offered;
+    return (await this.#list.judged(tenant)).offered;
   }
 
   /**
    * A tool by the name that models call, held back or not. Rejects when the server cannot be
    * reached and was never listed.
    */
-  async tool(toolName: string): Promise<Tool | undefined> {
+  async tool(toolName: string, tenant?: string): Promise<Tool | undefined> {
     if (!this.#list.known) await this.#ready();
-    return (await this.#list.judged()).callable.get(toolName);
+    return (await this.#list.judged(tenant)).callable.get(toolName);
   }
 
   /** Pins what is listed now, of the tools named or all that are held back; returns their names. */
-  async accept(names?: readonly string[]): Promise<readonly string[]> {
+  async accept(names?: readonly string[], tenant?: string): Promise<readonly string[]> {
     if (!this.#list.known) await this.#ready();
-    const { blocked } = await this.#list.judged();
+    const { blocked } = await this.#list.judged(tenant);
     const accepted = blocked.filter(
       ({ tool, reason }) => reason !== 'unusable' && (names?.includes(tool) ?? true),
     );
-    for (const { tool, digest } of accepted) await this.#deps.pins.accept(this.#name, tool, digest);
+    for (const { tool, digest } of accepted) {
+      await this.#deps.pins.accept(this.#name, tool, digest, tenant);
+    }
     this.#list.judgeAgain();
-    await this.#list.judged();
+    await this.#list.judged(tenant);
     if (accepted.length > 0) this.#deps.onToolsChanged();
     return accepted.map(({ tool }) => tool);
   }
@@ -109,7 +113,8 @@ export class McpServerLink {
   /** Why the server contributes nothing now; undefined where it does, or was not asked yet. */
   get away(): string | undefined {
     // Also while it is tried again in the background: nobody waits for that.
-    return this.#backoff.failing ? (this.#lastError ?? 'It cannot be reached.') : undefined;
+    const failing = this.#backoff.failing || (!this.#connection && this.#hangs.failing);
+    return failing ? (this.#lastError ?? 'It cannot be reached.') : undefined;
   }
 
   status(): McpServerStatus {
@@ -145,7 +150,7 @@ export class McpServerLink {
     if (this.#closed) throw this.#unavailable('it was removed, or the worker ends.');
     if (this.#connection) return this.#connection;
     if (this.#opening) return this.#opening;
-    const wait = this.#backoff.remainingMs();
+    const wait = Math.max(this.#backoff.remainingMs(), this.#hangs.remainingMs());
     if (wait > 0) {
       throw this.#unavailable(`${this.#lastError} It is tried again in ${wait} ms.`, wait);
     }
@@ -165,7 +170,7 @@ export class McpServerLink {
         log: this.#deps.log,
         signal: this.#closing.signal,
         onToolsChanged: () => this.#list.announce(this.#connection),
-        onLost: (reason) => this.#lose(connection, reason),
+        onLost: (reason, hung) => this.#lose(connection, reason, hung),
       });
       await this.#list.fetch(connection);
       if (this.#closed) throw this.#unavailable('it was removed, or the worker ends.');
@@ -203,7 +208,7 @@ export class McpServerLink {
       if (!now)
         throw new Error(`MCP server "${this.#name}" no longer has the tool "${info.name}".`);
       if (toolDigest(now) !== digest) {
-        const { blocked } = await this.#list.judged();
+        const { blocked } = await this.#list.judged(context.tenant);
         const block = blocked.find(({ tool }) => tool === info.name);
         if (block) refuse(this.#name, block);
       }
@@ -222,7 +227,9 @@ export class McpServerLink {
     };
     const connection = await this.#ready();
     try {
-      return await use(connection, options);
+      const answer = await use(connection, options);
+      this.#hangs.succeeded();
+      return answer;
     } catch (error) {
       if (!wasNotStarted(error) || !connection.lost || context.signal.aborted) throw error;
       this.#lose(connection, thrownMessage(error));
@@ -230,10 +237,11 @@ export class McpServerLink {
     }
   }
 
-  #lose(connection: McpConnection | undefined, reason: string): void {
+  #lose(connection: McpConnection | undefined, reason: string, hung = false): void {
     if (!connection || this.#connection !== connection) return;
     this.#connection = undefined;
     if (this.#closed) return;
+    if (hung) this.#hangs.failed();
     this.#state = 'idle';
     this.#noteError(new Error(reason), 'MCP connection lost; opened again at its next use');
   }

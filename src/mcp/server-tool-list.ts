@@ -3,6 +3,7 @@
  * last one stays until another has come. Opens no connection and runs no tool.
  */
 import { PerduraError } from '../contracts/failures.js';
+import { DEFAULT_TENANT } from '../contracts/ids.js';
 import type { McpPins, McpServer } from '../contracts/mcp.js';
 import type { ToolLogger } from '../contracts/tool.js';
 import { markNotStarted } from '../tools/not-started.js';
@@ -13,6 +14,9 @@ import { judgeTools, type CallTool, type ToolCatalogue } from './tool-catalogue.
 
 /** A list older than this is fetched again where the server does not say when it changes, ms. */
 const LIST_TTL_MS = 60_000;
+/** Tenants whose catalogue is kept, of one server. */
+const MAX_TENANTS = 1_000;
+const OPERATOR = '';
 
 interface Listed {
   readonly tools: readonly McpToolInfo[];
@@ -37,7 +41,8 @@ export class ServerToolList {
   readonly #server: McpServer;
   readonly #deps: ServerToolListDeps;
   #listed: Listed | undefined;
-  #catalogue: ToolCatalogue | undefined;
+  /** By tenant; '' for the operator. Tenants with the same pins share one. */
+  readonly #catalogues = new Map<string, ToolCatalogue>();
   #refreshing: Promise<void> | undefined;
   #stale = false;
 
@@ -56,9 +61,9 @@ export class ServerToolList {
     return this.#listed?.warnings ?? [];
   }
 
-  /** As far as it has been judged. */
+  /** Of the operator, as far as it has been judged. */
   get catalogue(): ToolCatalogue | undefined {
-    return this.#catalogue;
+    return this.#catalogues.get(OPERATOR);
   }
 
   find(toolName: string): McpToolInfo | undefined {
@@ -77,7 +82,7 @@ export class ServerToolList {
     const said = JSON.stringify([tools, abilities]);
     this.#listed = { tools, warnings, abilities, said, at: performance.now() };
     if (before?.said === said) return;
-    this.#catalogue = undefined;
+    this.#catalogues.clear();
     if (before) this.#deps.onChanged();
   }
 
@@ -107,16 +112,33 @@ export class ServerToolList {
     throw markNotStarted(new PerduraError('Mcp.Unavailable', message));
   }
 
-  /** Held-back tools are looked at again each time: they may have been accepted elsewhere. */
-  async judged(): Promise<ToolCatalogue> {
-    const known = this.#catalogue;
+  /**
+   * What a tenant is offered, or the operator. Held-back tools are looked at again each time:
+   * they may have been accepted elsewhere.
+   */
+  async judged(tenant?: string): Promise<ToolCatalogue> {
+    const whose = tenant === DEFAULT_TENANT ? OPERATOR : (tenant ?? OPERATOR);
+    const known = this.#catalogues.get(whose);
     if (known && !known.blocked.some(({ reason }) => reason !== 'unusable')) return known;
     const listed = this.#listed;
     if (!listed) return { offered: [], callable: new Map(), blocked: [] };
     const { pins, call, withConnection } = this.#deps;
-    const own = await judgeTools(this.#name, this.#server, listed.tools, pins, call);
-    // The same objects while nothing has changed: schemas and token counts are kept by identity.
-    if (known && known === this.#catalogue && sameBlocked(known, own)) return known;
+    const own = await judgeTools(
+      this.#name,
+      this.#server,
+      listed.tools,
+      pins,
+      call,
+      whose === OPERATOR ? undefined : whose,
+    );
+    // Another list may have come while the pins were asked.
+    const current = this.#listed === listed;
+    // The same objects while nothing differs: schemas and token counts are kept by identity.
+    const same = current && [...this.#catalogues.values()].find((each) => sameBlocked(each, own));
+    if (same) {
+      this.#keep(whose, same);
+      return same;
+    }
     const extra = sideTools(this.#name, this.#server, listed.abilities, withConnection).filter(
       ({ name }) => !own.callable.has(name),
     );
@@ -125,14 +147,23 @@ export class ServerToolList {
       offered: [...own.offered, ...extra],
       callable: new Map([...own.callable, ...extra.map((tool) => [tool.name, tool] as const)]),
     };
-    // Another list may have come while the pins were asked.
-    if (this.#listed === listed) this.#catalogue = catalogue;
+    if (current) this.#keep(whose, catalogue);
     return catalogue;
+  }
+
+  /** The tenants that came last are kept. */
+  #keep(whose: string, catalogue: ToolCatalogue): void {
+    this.#catalogues.delete(whose);
+    this.#catalogues.set(whose, catalogue);
+    for (const [oldest] of this.#catalogues) {
+      if (this.#catalogues.size <= MAX_TENANTS) break;
+      if (oldest !== OPERATOR) this.#catalogues.delete(oldest);
+    }
   }
 
   /** Somebody changed the pins. */
   judgeAgain(): void {
-    this.#catalogue = undefined;
+    this.#catalogues.clear();
   }
 
   /** Never rejects; the old list stays, marked stale. */

@@ -5,10 +5,12 @@
 import type { McpPins, McpServer } from '../contracts/mcp.js';
 import { PerduraError } from '../contracts/failures.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { wellFormed } from '../contracts/message.js';
 import type { Tool, ToolContext } from '../contracts/tool.js';
+import { clipText } from '../tools/text.js';
 import { suspicionOf } from './description-scan.js';
 import type { McpToolInfo } from './mcp-connection.js';
-import { mcpTool } from './mcp-tools.js';
+import { MAX_DESCRIPTION, mcpTool } from './mcp-tools.js';
 import { toolDigest } from './tool-pins.js';
 
 /** Why a tool is held back. The first two end when somebody accepts it. */
@@ -41,15 +43,23 @@ export type CallTool = (
   context: ToolContext,
 ) => Promise<unknown>;
 
-/** Rejects with what the pins reject with (`Store.Unavailable`): without them nothing is known. */
+/**
+ * For a tenant, or for the operator: what the operator has accepted counts for every tenant, what a
+ * tenant has accepted (or seen first) for itself. Rejects with what the pins reject with
+ * (`Store.Unavailable`): without them nothing is known.
+ */
 export async function judgeTools(
   serverName: string,
   server: McpServer,
   tools: readonly McpToolInfo[],
   pins: McpPins,
   call: CallTool,
+  tenant?: string,
 ): Promise<ToolCatalogue> {
-  const pinned = await pins.load(serverName);
+  const [operators, own] = await Promise.all([
+    pins.load(serverName),
+    tenant === undefined ? undefined : pins.load(serverName, tenant),
+  ]);
   const offered: Tool[] = [];
   const blocked: BlockedTool[] = [];
   const callable = new Map<string, Tool>();
@@ -71,7 +81,10 @@ export async function judgeTools(
       blocked.push(held(info, 'unusable', 'another tool has this name', digest));
       continue;
     }
-    const block = await pinOrBlock(serverName, server, info, digest, pinned.get(info.name), pins);
+    const accepted = [own?.get(info.name), operators.get(info.name)].filter(
+      (pin) => pin !== undefined,
+    );
+    const block = await pinOrBlock(serverName, server, info, digest, accepted, pins, tenant);
     if (block) {
       blocked.push(block);
       callable.set(made.name, { ...made, execute: () => refuse(serverName, block) });
@@ -88,32 +101,49 @@ async function pinOrBlock(
   server: McpServer,
   info: McpToolInfo,
   digest: string,
-  pinned: string | undefined,
+  accepted: readonly string[],
   pins: McpPins,
+  tenant: string | undefined,
 ): Promise<BlockedTool | undefined> {
-  if (pinned === digest) return undefined;
+  if (accepted.includes(digest)) return undefined;
   const suspicion = suspicionOf(info);
   if (suspicion !== undefined) return held(info, 'suspicious', suspicion, digest);
   // Another worker may pin another version in between: the pin in force decides.
-  const inForce = pinned ?? (await pins.pin(serverName, info.name, digest));
+  const inForce = accepted[0] ?? (await pins.pin(serverName, info.name, digest, tenant));
   if (inForce === digest) return undefined;
   if (server.onChange === 'accept') {
-    await pins.accept(serverName, info.name, digest);
+    await pins.accept(serverName, info.name, digest, tenant);
     return undefined;
   }
   const detail = 'its description, schema or annotations differ from the accepted ones';
   return held(info, 'changed', detail, digest);
 }
 
+/** Longest name, characters, and largest schema, characters as JSON. */
+const MAX_NAME = 256;
+const MAX_SCHEMA = 256 * 1024;
+
 function unusableBecause(info: McpToolInfo, seen: ReadonlySet<string>): string | undefined {
+  // The name is a key in the database: one that it does not take would cost all the others.
+  if (wellFormed(info.name) !== info.name) return 'its name is not well-formed text';
+  if (info.name.length > MAX_NAME) return `its name has more than ${MAX_NAME} characters`;
   if (seen.has(info.name)) return 'the server lists this name twice';
   if (info.name.trim() === '') return 'it has no name';
   if (info.needsTask) return 'it can only be called as an MCP task, which is not supported';
-  return schemaProblem(info.inputSchema);
+  const problem = schemaProblem(info.inputSchema);
+  if (problem !== undefined) return problem;
+  const size = JSON.stringify(info.inputSchema).length;
+  return size > MAX_SCHEMA ? `its schema has ${size} characters` : undefined;
 }
 
 function held(info: McpToolInfo, reason: BlockReason, detail: string, digest: string): BlockedTool {
-  return { tool: info.name, reason, detail, description: info.description ?? '', digest };
+  return {
+    tool: reason === 'unusable' ? wellFormed(clipText(info.name, MAX_NAME)) : info.name,
+    reason,
+    detail,
+    description: wellFormed(clipText(info.description ?? '', MAX_DESCRIPTION)),
+    digest,
+  };
 }
 
 /** The failure of a call that came all the same: the model knew the tool from before. */

@@ -5,7 +5,7 @@
 import pg from 'pg';
 import type { Settings } from '../config/environment.js';
 import { PerduraError } from '../contracts/failures.js';
-import { reasonOf, withoutSecrets } from '../store/database.js';
+import { reasonOf, withoutSecrets } from '../store/store-errors.js';
 import { startPostgres } from './postgres.js';
 
 export interface ResolvedDatabase {

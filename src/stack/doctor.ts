@@ -6,7 +6,7 @@ import { join } from 'node:path';
 import type { Settings } from '../config/environment.js';
 import { FAILURES, PerduraError } from '../contracts/failures.js';
 import { pendingMigrations } from '../store/migrate.js';
-import { withoutSecrets } from '../store/database.js';
+import { withoutSecrets } from '../store/store-errors.js';
 import { askDatabase } from './database.js';
 import { readRunningStack } from './dev-lock.js';
 import { isTaken } from './free-port.js';

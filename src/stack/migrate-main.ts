@@ -2,7 +2,7 @@
 import { readSettings } from '../config/environment.js';
 import { migrate } from '../store/migrate.js';
 import { PerduraError, withRemedy } from '../contracts/failures.js';
-import { reasonOf, withoutSecrets } from '../store/database.js';
+import { reasonOf, withoutSecrets } from '../store/store-errors.js';
 
 const { databaseUrl } = readSettings();
 if (databaseUrl === undefined) {

@@ -12,12 +12,13 @@ import { PerduraError } from '../contracts/failures.js';
 
 /** Pauses before a restart, in milliseconds: they double from the first to the last. */
 const BACKOFF_MS = { first: 100, last: 5_000 };
-/** A child that ran this long starts again without a growing pause, ms. */
 const STABLE_AFTER_MS = 10_000;
 
 export interface SupervisedOptions {
   /** For people: prefix of its lines, subject of errors. */
   readonly name: string;
+  /** A child that ran this long starts again without a growing pause, ms. Default 10,000. */
+  readonly stableAfterMs?: number;
   /** The compiled JavaScript to run. */
   readonly module: string;
   /** Asked for at each start. */
@@ -148,7 +149,7 @@ class Supervisor implements SupervisedProcess {
   }
 
   #startAgain(ranMs: number): void {
-    if (ranMs >= STABLE_AFTER_MS) this.#pauseMs = BACKOFF_MS.first;
+    if (ranMs >= (this.options.stableAfterMs ?? STABLE_AFTER_MS)) this.#pauseMs = BACKOFF_MS.first;
     this.#restart = setTimeout(() => {
       this.restarts += 1;
       this.#start();

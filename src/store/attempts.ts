@@ -1,23 +1,29 @@
 /** What is on record of attempts at model calls beside their beginning and their end. */
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
-import type { Usage } from '../contracts/message.js';
-import { storeError, type Database } from './database.js';
+import type { FailureType } from '../contracts/failures.js';
+import { addUsage, NO_USAGE, type Usage } from '../contracts/message.js';
+import type { Database } from './database.js';
+import { wholeUsage } from './whole-usage.js';
+
+const LOST: FailureType = 'Worker.Lost';
 
 /** One attempt, as the transcript's writer has entered it. */
 export interface AttemptPlace extends SessionKey {
   readonly run: string;
   readonly stage: number;
   readonly step: number;
+  readonly kind: 'model' | 'compact';
   readonly attempt: number;
 }
 
 /** What an attempt that runs has cost so far. One that has ended has its bill, and keeps it. */
 export async function noteSpoken(
   { db }: Database,
-  { tenant, session, run, stage, step, attempt }: AttemptPlace,
-  { output, costMicros }: Usage,
+  { tenant, session, run, stage, step, kind, attempt }: AttemptPlace,
+  usage: Usage,
 ): Promise<void> {
+  const { output, costMicros } = wholeUsage(usage);
   await db
     .updateTable('perdura.attempts')
     .set({ output_tokens: output, cost_micros: String(costMicros) })
@@ -26,12 +32,67 @@ export async function noteSpoken(
     .where('run', '=', run)
     .where('stage', '=', String(stage))
     .where('step', '=', step)
-    .where('kind', '=', 'model')
+    .where('kind', '=', kind)
     .where('attempt', '=', attempt)
     .where('outcome', '=', 'running')
     // Two of these may come in another order than they were sent.
     .where('output_tokens', '<', output)
     .execute();
+}
+
+/** What the attempts of one step are known to have cost, and how many ended with their worker. */
+export interface StepSpending {
+  readonly usage: Usage;
+  /** Attempts that nobody ended: their worker was killed, or had lost Temporal. */
+  readonly lost: number;
+}
+
+/** Sums come as text: PostgreSQL's have more digits than a number of JavaScript. */
+interface SpendingRow extends Record<
+  'step' | 'input' | 'output' | 'cached' | 'reasoning' | 'costMicros' | 'lost',
+  string
+> {
+  readonly estimated: boolean;
+}
+
+/**
+ * What is on record of a stage, by step: an activity may make several. Attempts that run count
+ * with their estimate, so whoever asks before its own attempt begins sees those before it.
+ */
+export async function stageSpending(
+  { db }: Database,
+  { tenant, session, run, stage }: Omit<AttemptPlace, 'step' | 'kind' | 'attempt'>,
+): Promise<ReadonlyMap<number, StepSpending>> {
+  const { rows } = await sql<SpendingRow>`
+    select step, sum(input_tokens) as input, sum(output_tokens) as output,
+        sum(cached_tokens) as cached, sum(reasoning_tokens) as reasoning,
+        sum(cost_micros) as "costMicros", bool_or(estimated) as estimated,
+        count(*) filter (where outcome in ('running', 'lost')
+          or failure->>'type' = ${LOST}) as lost
+      from perdura.attempts
+      where tenant = ${tenant} and session = ${session} and run = ${run} and stage = ${stage}
+      group by step`.execute(db);
+  return new Map(
+    rows.map(({ estimated, ...row }) => [
+      Number(row.step),
+      {
+        lost: Number(row.lost),
+        usage: {
+          input: Number(row.input),
+          output: Number(row.output),
+          cached: Number(row.cached),
+          reasoning: Number(row.reasoning),
+          costMicros: Number(row.costMicros),
+          ...(estimated ? { estimated } : {}),
+        },
+      },
+    ]),
+  );
+}
+
+/** All of a stage. */
+export function totalOf(spending: ReadonlyMap<number, StepSpending>): Usage {
+  return [...spending.values()].reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE);
 }
 
 /**
@@ -56,9 +117,5 @@ export async function giveUpAttempts(
         input_tokens = input_tokens + bill.input, output_tokens = output_tokens + bill.output,
         cached_tokens = cached_tokens + bill.cached, cost_micros = cost_micros + bill.cost
       from bill
-      where tenant = ${tenant} and session = ${session} and bill.attempts > 0`
-    .execute(db)
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+      where tenant = ${tenant} and session = ${session} and bill.attempts > 0`.execute(db);
 }

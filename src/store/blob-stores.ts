@@ -2,7 +2,7 @@
 import { createHash } from 'node:crypto';
 import { PerduraError } from '../contracts/failures.js';
 import type { InboxMessage } from '../contracts/message.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { toJson } from './json.js';
 
 /** An artifact, whole. */
@@ -40,8 +40,7 @@ export class ArtifactStore {
         content,
       })
       .onConflict((oc) => oc.doNothing())
-      .execute()
-      .catch(rethrow);
+      .execute();
     return id;
   }
 
@@ -53,8 +52,7 @@ export class ArtifactStore {
       .where('tenant', '=', owner.tenant)
       .where('session', '=', owner.session)
       .where('artifact', '=', id)
-      .executeTakeFirst()
-      .catch(rethrow);
+      .executeTakeFirst();
     if (!row) {
       throw new PerduraError('Artifact.NotFound', `There is no artifact "${id}" in this session.`);
     }
@@ -89,11 +87,11 @@ export class SpillStore {
       .insertInto('perdura.spills')
       .values({ ...owner, spill, messages: content })
       .onConflict((oc) => oc.doNothing())
-      .execute()
-      .catch(rethrow);
+      .execute();
     return spill;
   }
 
+  /** Rejects with `Store.Fenced` when it was deleted: what it held was taken by a later step. */
   async get(owner: { tenant: string; session: string }, spill: string): Promise<InboxMessage[]> {
     const row = await this.#database.db
       .selectFrom('perdura.spills')
@@ -101,12 +99,29 @@ export class SpillStore {
       .where('tenant', '=', owner.tenant)
       .where('session', '=', owner.session)
       .where('spill', '=', spill)
-      .executeTakeFirstOrThrow()
-      .catch(rethrow);
+      .executeTakeFirst();
+    if (!row) {
+      throw new PerduraError(
+        'Store.Fenced',
+        `Batch ${spill} of session ${owner.session} was taken by a later step.`,
+      );
+    }
     return row.messages as InboxMessage[];
   }
-}
 
-function rethrow(error: unknown): never {
-  throw storeError(error);
+  /**
+   * Deletes the session's batches but these. Called when no attempt of an earlier run can write any
+   * more. Not as soon as a batch is in the transcript: a run that is reset takes it again.
+   */
+  async keepOnly(
+    owner: { tenant: string; session: string },
+    spills: readonly string[],
+  ): Promise<void> {
+    let query = this.#database.db
+      .deleteFrom('perdura.spills')
+      .where('tenant', '=', owner.tenant)
+      .where('session', '=', owner.session);
+    if (spills.length > 0) query = query.where('spill', 'not in', spills);
+    await query.execute();
+  }
 }

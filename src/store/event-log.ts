@@ -1,9 +1,10 @@
 /** Durable events, read back with the texts of the messages that they are about. */
 import { sql } from 'kysely';
 import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
+import type { SessionKey } from '../contracts/ids.js';
 import type { TranscriptMessage } from '../contracts/message.js';
 import { TURN_END_TYPES } from '../contracts/turn-end.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 
 /** Events of one session after number `after`, oldest first, at most `limit`. */
 export async function readEvents(
@@ -13,17 +14,19 @@ export async function readEvents(
   { after = 0, limit = 500 }: { after?: number; limit?: number } = {},
 ): Promise<SessionEvent[]> {
   // Named, so that it is planned once per connection: readers ask it with every event.
-  const { rows } = await pool
-    .query<{ n: string; type: string; body: object; at: Date; message: TranscriptMessage | null }>({
-      name: 'perdura-events',
-      text: `select e.n, e.type, e.body, e.at, m.body as message from perdura.events e
+  const { rows } = await pool.query<{
+    n: string;
+    type: string;
+    body: object;
+    at: Date;
+    message: TranscriptMessage | null;
+  }>({
+    name: 'perdura-events',
+    text: `select e.n, e.type, e.body, e.at, m.body as message from perdura.events e
         left join perdura.messages m on m.row_id = e.message_row
         where e.tenant = $1 and e.session = $2 and e.n > $3 order by e.n limit $4`,
-      values: [tenant, session, after, limit],
-    })
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    values: [tenant, session, after, limit],
+  });
   return rows.map(
     (row) =>
       ({
@@ -48,6 +51,21 @@ function textOf(message: TranscriptMessage | null, type: string): object {
   };
 }
 
+/** Number of the last event of each of these sessions; one without events may be left out. */
+export async function readLastEvents(
+  { pool }: Database,
+  keys: readonly SessionKey[],
+): Promise<{ key: SessionKey; n: number }[]> {
+  const { rows } = await pool.query<{ tenant: string; session: string; n: string }>({
+    name: 'perdura-last-events',
+    text: `select s.tenant, s.session, s.last_event as n
+      from unnest($1::text[], $2::text[]) as k(tenant, session)
+      join perdura.sessions s on s.tenant = k.tenant and s.session = k.session`,
+    values: [keys.map(({ tenant }) => tenant), keys.map(({ session }) => session)],
+  });
+  return rows.map(({ n, ...key }) => ({ key, n: Number(n) }));
+}
+
 /** Where the message with this id of the sender was accepted: the turn, and the event's number. */
 export async function findMessage(
   { db }: Database,
@@ -69,10 +87,7 @@ export async function findMessage(
     .where('m.message_id', '=', messageId)
     .where('m.superseded_at', 'is', null)
     .select(['e.n', 'm.turn'])
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   return row && { n: Number(row.n), turn: row.turn };
 }
 
@@ -92,10 +107,7 @@ export async function findTurnEnd(
     .where(sql<number>`(body->>'turn')::int`, '=', turn)
     .orderBy('n')
     .select('n')
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   if (!row) return undefined;
   const [event] = await readEvents(database, tenant, session, {
     after: Number(row.n) - 1,

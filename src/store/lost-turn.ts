@@ -2,7 +2,7 @@
 import { sql } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { findTurnEnd } from './event-log.js';
 import type { NewEvent } from './transcript-store.js';
 
@@ -23,10 +23,7 @@ export async function lostTurn(
     .where('type', '=', 'turn.started')
     .orderBy('n', 'desc')
     .select(['n', sql<number>`(body->>'turn')::int`.as('turn')])
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   if (!begun) return [];
   const { turn } = begun;
   if (await findTurnEnd(database, tenant, session, { turn, after: Number(begun.n) })) return [];
@@ -54,10 +51,7 @@ async function usageOf({ db }: Database, { tenant, session }: SessionKey, turn: 
       eb.fn.sum('reasoning_tokens').as('reasoning'),
       eb.fn.sum('cost_micros').as('costMicros'),
     ])
-    .executeTakeFirstOrThrow()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirstOrThrow();
   const of = (sum: string | number | bigint | null) => Number(sum ?? 0);
   return {
     input: of(bill.input),

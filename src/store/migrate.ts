@@ -1,19 +1,30 @@
 /** Brings a database to the schema of this version. Safe to run from several processes at once. */
 import { Migrator, sql, type Migration } from 'kysely';
 import { PerduraError } from '../contracts/failures.js';
-import { codeOf, openDatabase, unreachable, withoutSecrets, type Database } from './database.js';
+import { openDatabase, type Database } from './database.js';
+import { codeOf, unreachable, withoutSecrets } from './store-errors.js';
 import * as sessions from './migrations/0001-sessions.js';
+import * as functions from './migrations/0002-functions.js';
+import * as newestSummary from './migrations/0003-newest-summary.js';
+import { installFunctions, outdatedFunctions } from './sql-functions.js';
+import * as toolRunTries from './migrations/0004-tool-run-tries.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
-const MIGRATIONS: Record<string, Migration> = { '0001-sessions': sessions };
+const MIGRATIONS: Record<string, Migration> = {
+  '0001-sessions': sessions,
+  '0002-functions': functions,
+  '0003-newest-summary': newestSummary,
+  '0004-tool-run-tries': toolRunTries,
+};
 
 /**
- * Migrates the database behind `url` to the newest schema, in the PostgreSQL schema `perdura`.
- * Rejects with `Store.Unavailable`, with `Store.TooNew`, or with the reason when a migration
+ * Migrates the database behind `url` to the newest schema, in the PostgreSQL schema `perdura`, and
+ * replaces the SQL functions that have changed. Rejects with `Store.Unavailable`, with `Store.TooNew`, or with the reason when a migration
  * fails; what it did is rolled back.
  */
 export async function migrate(url: string): Promise<void> {
-  const database = openDatabase(url, { maxConnections: 2 });
+  // An index on a large table takes minutes, in silence.
+  const database = openDatabase(url, { maxConnections: 2, silenceMs: 0 });
   try {
     const { unknown } = await schemaState(database);
     if (unknown.length > 0) throw tooNew(database, unknown);
@@ -24,6 +35,7 @@ export async function migrate(url: string): Promise<void> {
       migrationTableSchema: 'perdura',
     }).migrateToLatest();
     if (error) throw error instanceof Error ? error : new Error(JSON.stringify(error));
+    await installFunctions(database.db);
   } finally {
     await database.close();
   }
@@ -35,9 +47,9 @@ async function createSchema({ db }: Database): Promise<void> {
   await create().catch(create);
 }
 
-/** Migrations by which a database and this version differ. */
+/** By what a database and this version differ. */
 export interface SchemaState {
-  /** What the database lacks. */
+  /** What the database lacks: migrations, and functions (`function append`). */
   readonly pending: readonly string[];
   /** What it has and this version does not know: a newer one has migrated it. */
   readonly unknown: readonly string[];
@@ -57,10 +69,19 @@ export async function schemaState(database: Database): Promise<SchemaState> {
         throw unreachable(database, error);
       },
     );
+  const migrations = Object.keys(MIGRATIONS).filter((name) => !done.includes(name));
   return {
-    pending: Object.keys(MIGRATIONS).filter((name) => !done.includes(name)),
+    // Functions are noted in a table that a migration makes.
+    pending: migrations.length > 0 ? migrations : await missingFunctions(database),
     unknown: done.filter((name) => !Object.hasOwn(MIGRATIONS, name)),
   };
+}
+
+async function missingFunctions(database: Database): Promise<readonly string[]> {
+  const outdated = await outdatedFunctions(database.db).catch((error: unknown) => {
+    throw unreachable(database, error);
+  });
+  return outdated.map(({ name }) => `function ${name}`);
 }
 
 export function tooNew({ url }: Database, unknown: readonly string[]): PerduraError {
@@ -70,7 +91,7 @@ export function tooNew({ url }: Database, unknown: readonly string[]): PerduraEr
   );
 }
 
-/** Names of the migrations that the database still lacks. Rejects as {@link migrate}. */
+/** Names of the migrations and functions that the database still lacks. Rejects as {@link migrate}. */
 export async function pendingMigrations(url: string): Promise<readonly string[]> {
   const database = openDatabase(url, { maxConnections: 1 });
   try {

@@ -2,7 +2,8 @@
 import type { Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { AgentState } from '../contracts/state.js';
-import { storeError, type Database, type Tables } from './database.js';
+import type { Database } from './database.js';
+import type { Tables } from './tables.js';
 
 /** A session in the catalogue. */
 export interface SessionRecord {
@@ -66,7 +67,7 @@ export class SessionCatalogue {
       .limit(options.limit ?? 50);
     if (options.state) query = query.where('state', '=', options.state);
     if (options.agent) query = query.where('agent', '=', options.agent);
-    return (await query.execute().catch(rethrow)).map(toRecord);
+    return (await query.execute()).map(toRecord);
   }
 
   async get(tenant: string, session: string): Promise<SessionRecord | undefined> {
@@ -75,8 +76,7 @@ export class SessionCatalogue {
       .selectAll()
       .where('tenant', '=', tenant)
       .where('session', '=', session)
-      .executeTakeFirst()
-      .catch(rethrow);
+      .executeTakeFirst();
     return row && toRecord(row);
   }
 
@@ -88,8 +88,7 @@ export class SessionCatalogue {
       .where('tenant', '=', tenant)
       .where('session', '=', session)
       .orderBy('started_at')
-      .execute()
-      .catch(rethrow);
+      .execute();
     return rows.map((row) => ({
       turn: row.turn,
       step: row.step,
@@ -129,8 +128,4 @@ function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
     createdAt: r.created_at.toISOString(),
     updatedAt: r.updated_at.toISOString(),
   };
-}
-
-function rethrow(error: unknown): never {
-  throw storeError(error);
 }

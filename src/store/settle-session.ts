@@ -2,7 +2,7 @@
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import { giveUpAttempts } from './attempts.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { lostTurn } from './lost-turn.js';
 import { TranscriptStore } from './transcript-store.js';
 
@@ -40,10 +40,7 @@ export async function settleSession(
     .where('s.tenant', '=', key.tenant)
     .where('s.session', '=', key.session)
     .select(['s.state', 't.transcript', 't.run', 's.head'])
-    .executeTakeFirst()
-    .catch((error: unknown) => {
-      throw storeError(error);
-    });
+    .executeTakeFirst();
   if (!row || row.state === 'terminated' || row.run === settled) return undefined;
   await giveUpAttempts(database, key);
   const { lastEvent } = await new TranscriptStore(database).append(

@@ -1,7 +1,7 @@
 /**
  * The transcript: appended to by activities, read by activities and readers. What may be
- * written when is decided by `perdura.append` in the database (see the first migration);
- * this file only speaks to it.
+ * written when is decided by `perdura.append` in the database (`functions/append.sql`); this file only
+ * speaks to it.
  */
 import { sql } from 'kysely';
 import type { SessionKey } from '../contracts/ids.js';
@@ -10,8 +10,9 @@ import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionEventBody } from '../contracts/events.js';
 import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
 import { PerduraError } from '../contracts/failures.js';
-import { storeError, type Database } from './database.js';
+import type { Database } from './database.js';
 import { toJson } from './json.js';
+import { wholeUsage } from './whole-usage.js';
 
 /** Who writes, and from where in the session's life. */
 export interface Writer {
@@ -87,7 +88,7 @@ export interface Append {
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;
-  /** Channel that readers listen on. */
+  /** Channel that readers listen on: they are notified after the commit. */
   readonly channel: string;
 }
 
@@ -96,10 +97,14 @@ export interface Appended {
   readonly generation: number;
   readonly epoch: number;
   readonly lastEvent: number;
+  /** Events that this write has added. */
+  readonly newEvents: number;
   /** What was there already, at places that this append (or its probe) names. */
   readonly existing: readonly { seq: number; body: TranscriptMessage; usage: Usage | null }[];
   /** Ids of messages that the transcript had already. */
   readonly duplicates: readonly string[];
+  /** Ids that it has with another text; for each, an event `message.refused` was written. */
+  readonly conflicts: readonly string[];
   /** Attempts of this step that the model failed, so far. */
   readonly failures: number;
   /** Of the failed attempts of this step the newest with a text that the next one must know. */
@@ -108,12 +113,15 @@ export interface Appended {
   readonly state: AgentState;
 }
 
+/** Behind every place. */
+const END = 2_147_483_647;
+
 /** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore {
   readonly #database: Database;
   readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
 
-  /** `onAppend` hears of every append, for readers that PostgreSQL's notification misses. */
+  /** `onAppend` hears of every append, for readers in this process on a bus of their own. */
   constructor(database: Database, onAppend?: (key: SessionKey, lastEvent: number) => void) {
     this.#database = database;
     this.#onAppend = onAppend;
@@ -125,14 +133,16 @@ export class TranscriptStore {
    * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
   async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
-    const { events, ...rest } = append;
+    const { events, channel, messages, attempt, ...rest } = append;
     const parameter = toJson({
       ...writer,
       ...rest,
+      ...(messages && { messages: messages.map(withWholeUsage) }),
+      ...(attempt && { attempt: withWholeUsage(attempt) }),
       ...(events && {
         events: events.map(({ body, ...event }) => {
           const { type, ...fields } = lean(body);
-          return { ...event, type, body: fields };
+          return { ...event, type, body: withWholeUsage(fields as { readonly usage?: Usage }) };
         }),
       }),
     });
@@ -143,7 +153,10 @@ export class TranscriptStore {
         `Stage ${writer.stage ?? 'none'} of run ${writer.run} is over in session ${writer.session}: a later one has taken over.`,
       );
     }
-    this.#onAppend?.(writer, result.lastEvent);
+    if (result.newEvents > 0) {
+      this.#database.wakeUps.wake(channel, result.lastEvent);
+      this.#onAppend?.(writer, result.lastEvent);
+    }
     return result;
   }
 
@@ -167,36 +180,32 @@ export class TranscriptStore {
   async read(
     tenant: string,
     transcript: string,
-    range: { after?: number; to?: number } = {},
+    { after = 0, to = END }: { after?: number; to?: number } = {},
   ): Promise<StoredMessage[]> {
-    const { after = 0, to = 2_147_483_647 } = range;
-    const { rows } = await sql<{
-      seq: number;
-      turn: number;
-      step: number;
-      attempt: number;
-      body: TranscriptMessage;
-      usage: Usage | null;
-      at: Date;
-    }>`
-      with recursive chain(transcript, upto) as (
-        select ${transcript}::text, ${to}::int
-        union all
-        select t.parent, least(chain.upto, t.parent_seq) from chain
-          join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
-          where t.parent is not null)
+    const { rows } = await sql<MessageRow>`
+      with recursive ${chain(tenant, transcript, to)}
       select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
         where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
-        order by m.seq`
-      .execute(this.#database.db)
-      .catch(rethrow);
-    return rows.map(({ body, usage, at, ...row }) => ({
-      ...row,
-      message: body,
-      ...(usage ? { usage } : {}),
-      at: at.toISOString(),
-    }));
+        order by m.seq`.execute(this.#database.db);
+    return rows.map(toStored);
+  }
+
+  /**
+   * The messages up to `to` that a model may see: those behind what the newest summary covers, that
+   * summary among them. All of them where there is none.
+   */
+  async readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]> {
+    const { rows } = await sql<{ after: number }>`
+      with recursive ${chain(tenant, transcript, to)}
+      select (m.body->'covers'->>'to')::int as after from chain
+        cross join lateral (
+          select s.seq, s.body from perdura.messages s
+            where s.tenant = ${tenant} and s.transcript = chain.transcript and s.seq <= chain.upto
+              and s.superseded_at is null and s.body->>'role' = 'summary'
+            order by s.seq desc limit 1) m
+        order by m.seq desc limit 1`.execute(this.#database.db);
+    return this.read(tenant, transcript, { after: rows[0]?.after ?? 0, to });
   }
 
   /** What the run that has the transcript now wrote at one stage behind `after`, oldest first. */
@@ -211,14 +220,12 @@ export class TranscriptStore {
           and t.epoch = m.epoch
         where m.tenant = ${tenant} and m.transcript = ${transcript} and m.stage = ${stage}
           and m.seq > ${after} and m.superseded_at is null
-        order by m.seq`
-      .execute(this.#database.db)
-      .catch(rethrow);
+        order by m.seq`.execute(this.#database.db);
     return rows;
   }
 
   async #call<T>(name: string, parameter: string, onSent?: () => void): Promise<T> {
-    const client = await this.#database.pool.connect().catch(rethrow);
+    const client = await this.#database.pool.connect();
     let failed = true;
     try {
       // A named statement is planned once per connection: this is the hot path.
@@ -231,13 +238,40 @@ export class TranscriptStore {
       const { rows } = await answer;
       failed = false;
       return rows[0]!.r;
-    } catch (error) {
-      return rethrow(error);
     } finally {
       // As the pool itself does: after an error nobody knows in what state a connection is.
       client.release(failed);
     }
   }
+}
+
+interface MessageRow {
+  readonly seq: number;
+  readonly turn: number;
+  readonly step: number;
+  readonly attempt: number;
+  readonly body: TranscriptMessage;
+  readonly usage: Usage | null;
+  readonly at: Date;
+}
+
+function toStored({ body, usage, at, ...row }: MessageRow): StoredMessage {
+  return { ...row, message: body, ...(usage ? { usage } : {}), at: at.toISOString() };
+}
+
+/** A transcript and those that it was forked from, each up to the place where the fork is. */
+function chain(tenant: string, transcript: string, to: number) {
+  return sql`chain(transcript, upto) as (
+    select ${transcript}::text, ${to}::int
+    union all
+    select t.parent, least(chain.upto, t.parent_seq) from chain
+      join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
+      where t.parent is not null)`;
+}
+
+/** The one door for numbers of providers: see {@link wholeUsage}. */
+function withWholeUsage<T extends { readonly usage?: Usage }>(of: T): T {
+  return of.usage ? { ...of, usage: wholeUsage(of.usage) } : of;
 }
 
 /** Texts of messages are kept with the message; the event reads them from there. */
@@ -254,8 +288,4 @@ function lean(body: SessionEventBody): SessionEventBody {
     default:
       return body;
   }
-}
-
-function rethrow(error: unknown): never {
-  throw storeError(error);
 }

@@ -3,6 +3,7 @@ import type { PlannedCall } from '../contracts/activities.js';
 import type { ToolCall } from '../contracts/message.js';
 import type { Tool } from '../contracts/tool.js';
 import { checkArguments } from './argument-check.js';
+import { clipText } from './text.js';
 
 /** Arguments up to this length stand in Temporal's history, for whoever reads it. */
 const SHOWN_ARGUMENTS = 512;
@@ -24,7 +25,7 @@ export function planCalls(
     const right = tool !== undefined && checkArguments(tool, call.arguments).ok;
     return {
       id: call.id,
-      name: call.name.slice(0, 64),
+      name: clipText(call.name, 64),
       ...(right
         ? {
             run: tool.run,

@@ -1,4 +1,8 @@
 /** Text on its way to a model and a database: how long it is, and where it may be cut. Pure. */
+import { wellFormed } from '../contracts/message.js';
+
+/** Longest message of something thrown, characters. */
+const MAX_THROWN = 2_000;
 
 /** At most `max` characters (UTF-16 units) of `text`, never half a pair; "…" where it was cut. */
 export function clipText(text: string, max: number): string {
@@ -8,15 +12,20 @@ export function clipText(text: string, max: number): string {
   return `${text.slice(0, Math.max(cut, 0))}…`;
 }
 
-/** The message of whatever was thrown; never its stack. */
+/** The message of whatever was thrown, well-formed and bounded; never its stack. */
 export function thrownMessage(error: unknown): string {
   try {
-    if (error instanceof Error) return error.message === '' ? error.name : error.message;
-    if (typeof error === 'string') return error;
-    return JSON.stringify(error) ?? String(error);
+    return wellFormed(clipText(messageOf(error), MAX_THROWN));
   } catch {
     return 'an error that cannot be shown';
   }
+}
+
+function messageOf(error: unknown): string {
+  // A subclass may have put anything into its message.
+  if (error instanceof Error) return String(error.message === '' ? error.name : error.message);
+  if (typeof error === 'string') return error;
+  return JSON.stringify(error) ?? String(error);
 }
 
 /** `1234567` as `1,234,567`. */

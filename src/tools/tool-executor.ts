@@ -3,47 +3,42 @@
  * (nearly always) or thrown, so that Temporal makes another attempt. It writes nothing: the
  * activity keeps the outcome.
  */
-import {
-  isRetryable,
-  PerduraError,
-  type FailureInfo,
-  type FailureType,
-} from '../contracts/failures.js';
+import { isRetryable, PerduraError } from '../contracts/failures.js';
 import type { ToolCall } from '../contracts/message.js';
-import type { RawContentPart, Tool } from '../contracts/tool.js';
+import type { Tool } from '../contracts/tool.js';
 import { checkArguments } from './argument-check.js';
 import { nearNames } from '../contracts/near-names.js';
-import { wellFormed } from '../contracts/message.js';
 import { wasNotStarted } from './not-started.js';
 import { boundOutput } from './output-bounds.js';
 import { raceTool, stoppedBy, type RaceOptions, type ToolContextParts } from './tool-race.js';
 import { normaliseOutput, outputBytes } from './tool-output.js';
+import {
+  failed,
+  failedUnderWay,
+  MAX_FAILURE_MESSAGE,
+  outcomeUnknown,
+  type Outcome,
+  type ToolOutcome,
+} from './tool-outcomes.js';
 import { clipText, thrownMessage } from './text.js';
 
 export type { ToolContextParts } from './tool-race.js';
+export type { ToolOutcome } from './tool-outcomes.js';
 
 export interface RunToolOptions extends RaceOptions {
   /** Names that the model was offered, for a call of one that does not exist. */
   readonly names?: readonly string[];
   /** Most bytes of output, images included; more is a failure. Default 16 MiB. */
   readonly maxOutputBytes?: number;
-  /** Attempts that Temporal makes in all. Default the tool's own. */
+  /** Tries in all. Default the tool's own. */
   readonly maximumAttempts?: number;
+  /** How many of them are used up. Default: one less than the attempt that this is. */
+  readonly attemptsBefore?: number;
   /** An earlier attempt may have run a `once` tool. Default: this is not the first attempt. */
   readonly mayHaveRun?: boolean;
 }
 
-export interface ToolOutcome {
-  /** At least one; cleaned, not yet bounded for the model. */
-  readonly parts: readonly RawContentPart[];
-  readonly failure?: FailureInfo;
-  /** How long it took, ms. */
-  readonly ms: number;
-}
-
 const DEFAULT_MAX_OUTPUT_BYTES = 16 * 1024 * 1024;
-/** Longest message of a failure, characters. */
-const MAX_FAILURE_MESSAGE = 2_000;
 /** Shown of an output that is too large to be kept, bytes. */
 const TOO_LARGE_SHOWN = 4_096;
 
@@ -67,8 +62,6 @@ export class ToolExecutor {
   }
 }
 
-type Outcome = Omit<ToolOutcome, 'ms'>;
-
 async function runCall(
   call: ToolCall,
   tool: Tool | undefined,
@@ -79,7 +72,7 @@ async function runCall(
   const checked = checkArguments(tool, call.arguments);
   if (!checked.ok) return failed(checked.failure.type, checked.failure.message);
   if (tool.effect === 'once' && (options.mayHaveRun ?? parts.attempt > 1)) {
-    return outcomeUnknown(tool, 'an earlier attempt was cut off');
+    return outcomeUnknown(tool.name, 'an earlier attempt was cut off');
   }
   if (options.signal.aborted) {
     return failed('Tool.Interrupted', `The turn was interrupted before "${tool.name}" began.`);
@@ -125,36 +118,27 @@ function notFinished(
       stop === 'deadline'
         ? `"${tool.name}" did not answer within ${tool.timeoutMs} ms and was stopped.`
         : `The turn was interrupted while "${tool.name}" ran.`;
-    const doubt = tool.effect === 'read' ? '' : ' It may have taken effect all the same: check.';
-    return failed(stop === 'deadline' ? 'Tool.Timeout' : 'Tool.Interrupted', why + doubt);
+    const type = stop === 'deadline' ? 'Tool.Timeout' : 'Tool.Interrupted';
+    return failedUnderWay(type, why, tool.effect);
   }
   if (stop === 'shutdown') {
-    if (tool.effect === 'once') return outcomeUnknown(tool, 'the worker was shut down');
+    if (tool.effect === 'once') return outcomeUnknown(tool.name, 'the worker was shut down');
     throw options.shutdown?.reason ?? error;
   }
   if (error instanceof PerduraError) {
     const infrastructure = isRetryable(error.type) || error.type === 'Store.Fenced';
     if (infrastructure && tool.effect === 'once' && !wasNotStarted(error)) {
-      return outcomeUnknown(tool, error.message);
+      return outcomeUnknown(tool.name, error.message);
     }
-    const last = parts.attempt >= (options.maximumAttempts ?? tool.retry.maximumAttempts);
+    const before = options.attemptsBefore ?? parts.attempt - 1;
+    const last = before + 1 >= (options.maximumAttempts ?? tool.retry.maximumAttempts);
     // Without its store nothing can be told to the model either: agents wait.
     if (infrastructure && (!last || error.type.startsWith('Store.'))) throw error;
-    return failed(error.type, error.message);
+    return infrastructure && !wasNotStarted(error)
+      ? failedUnderWay(error.type, error.message, tool.effect)
+      : failed(error.type, error.message);
   }
   return failed('Tool.Failed', thrownMessage(error));
-}
-
-function outcomeUnknown(tool: Tool, why: string): Outcome {
-  return failed(
-    'Tool.OutcomeUnknown',
-    `OUTCOME_UNKNOWN: "${tool.name}" may or may not have taken effect (${clipText(why, 500)}). It was not run again. Find out whether it did before you call it again.`,
-  );
-}
-
-function failed(type: FailureType, message: string): Outcome {
-  const text = clipText(wellFormed(message), MAX_FAILURE_MESSAGE);
-  return { parts: [{ type: 'text', text }], failure: { type, message: text } };
 }
 
 function unknownTool(name: string, names: readonly string[]): string {

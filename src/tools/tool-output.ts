@@ -9,13 +9,20 @@ import { clipText, thrownMessage } from './text.js';
 /** Shown for `undefined`, `''` and no parts: a provider may refuse a result without content. */
 export const NO_OUTPUT = '(no output)';
 
+/** Longest uri, name or media type, characters. */
+const MAX_FIELD = 2_048;
+
 export interface NormalOutput {
   readonly parts: readonly RawContentPart[];
   /** The tool says itself that it failed. */
   readonly isError: boolean;
 }
 
-/** Throws an error that names the tool's mistake when `output` is no JSON value (a cycle, a function). */
+/**
+ * The one door of what tools return: all of its text is well-formed from here on.
+ * Throws an error that names the tool's mistake when `output` is no JSON value (a
+ * cycle, a function).
+ */
 export function normaliseOutput(output: unknown): NormalOutput {
   if (isToolContent(output)) {
     const parts = output.parts.map(cleanPart);
@@ -55,7 +62,7 @@ function cleanPart(part: RawContentPart): RawContentPart {
   if (part.type === 'image') {
     const { mediaType, data } = part;
     if (/^image\/[\w.+-]{1,64}$/.test(mediaType) && isBase64(data)) return part;
-    return { type: 'text', text: `[an image that is not valid (${clip(String(mediaType))})]` };
+    return { type: 'text', text: `[an image that is not valid (${clip(mediaType)})]` };
   }
   if (part.type === 'resource' && typeof part.uri === 'string') {
     return {
@@ -74,8 +81,9 @@ function isBase64(data: unknown): data is string {
   return Buffer.byteLength(data, 'base64') > 0 && !/[^A-Za-z0-9+/=_\r\n-]/.test(data);
 }
 
-function clip(value: string): string {
-  return wellFormed(clipText(value, 2_048));
+/** What a tool's author took for a string may be something else. */
+function clip(value: unknown): string {
+  return wellFormed(clipText(String(value), MAX_FIELD));
 }
 
 function jsonOf(value: unknown): string {

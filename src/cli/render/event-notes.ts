@@ -14,6 +14,8 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [
         `${style.dim(`${oneLine(event.from ?? 'you, elsewhere', 40)}:`)} ${oneLine(event.text, 500)}`,
       ];
+    case 'message.refused':
+      return [style.yellow(`(a message was refused: ${oneLine(event.reason)})`)];
     case 'mcp.unavailable':
       return event.servers.map((server) => style.yellow(`(${unavailableText(server)})`));
     case 'step.failed': {

@@ -12,7 +12,7 @@ interface Delta {
 const free = () => 0;
 
 function chat(...events: (object | string)[]) {
-  const assembler = new ChatAssembler('m', undefined, free);
+  const assembler = new ChatAssembler('m', {}, free);
   for (const e of events) assembler.push(typeof e === 'string' ? e : JSON.stringify(e));
   return assembler.finish();
 }

@@ -1,0 +1,32 @@
+/**
+ * A process that is started again in a rolling deploy tells an older function from a newer one by its
+ * revision: a text that changes under the same number would be refused, or taken for current.
+ */
+import { expect, it } from 'vitest';
+import { sqlFunctions } from '../../../src/store/sql-functions.js';
+
+/** SHA-256 of each text. A change of a file: raise its revision, and put both here. */
+const CURRENT: Record<string, { revision: number; checksum: string }> = {
+  append: {
+    revision: 1,
+    checksum: 'e7d0c71600641ab07c6a62e1e2afa43950ec669d552a08c91dc8fcef455822c2',
+  },
+  open_session: {
+    revision: 1,
+    checksum: 'f1e241cce34fa3ff01014349472c8b25281b5395449bb9496d49c3956f9f50dc',
+  },
+};
+
+it('SQL functions: a text changed → its revision is raised with it', () => {
+  const installed = sqlFunctions().map(({ name, revision, checksum }) => [
+    name,
+    { revision, checksum },
+  ]);
+  expect(Object.fromEntries(installed)).toEqual(CURRENT);
+});
+
+it('SQL functions: each file → defines the function that it is named after', () => {
+  for (const { name, text } of sqlFunctions()) {
+    expect(text).toContain(`create or replace function perdura.${name}(p jsonb)`);
+  }
+});
