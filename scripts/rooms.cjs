@@ -31,17 +31,16 @@ const ROOMS = [
   {
     room: 'activities',
     holds: 'what every activity needs: its place in the session, its failures, what is injected',
-    rooms: ['activities/session', 'src/contracts', 'src/live', 'src/tools'],
-    types: ['src/store'],
+    rooms: ['activities/session', 'src/contracts', 'src/live', 'src/store', 'src/tools'],
     packages: ['@temporalio/activity', '@temporalio/common'],
-    node: false,
+    node: true,
   },
   {
     room: 'activities/session',
     holds: 'the side effects of a session: calls what the libraries do, and records it',
     rooms: ['activities', 'src/contracts', 'src/store', 'src/llm', 'src/tools', 'src/context'],
     types: ['src/live'],
-    packages: [],
+    packages: ['@temporalio/common'],
     node: true,
   },
   {
@@ -56,7 +55,7 @@ const ROOMS = [
     holds: 'library: the registry of tools, checks of arguments, running a call',
     rooms: ['src/contracts'],
     packages: ['@cfworker/json-schema', 'zod'],
-    node: false,
+    node: true,
   },
   {
     room: 'src/mcp',

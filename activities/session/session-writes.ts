@@ -8,7 +8,7 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
-import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../../src/contracts/message.js';
+import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
