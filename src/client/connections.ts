@@ -1,7 +1,7 @@
 /**
  * What a process that talks to sessions shares among its tenants: one connection to Temporal, one
- * pool of PostgreSQL connections, one live bus. Opened and closed here, and nowhere else in the
- * client. What readers of one process share belongs here too.
+ * pool of PostgreSQL connections, one live bus, one hub for readers. Opened and closed here, and
+ * nowhere else in the client.
  */
 import { setMaxListeners } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
@@ -25,7 +25,7 @@ export class Connections {
   readonly client: Client;
   readonly database: Database;
   readonly bus: LiveBus;
-  /** What wakes the readers of every session that this process follows. */
+  /** Every stream of the process shares it. */
   readonly hub: ReaderHub;
   readonly #closed = new AbortController();
   readonly #given: GivenConnections;

@@ -178,14 +178,14 @@ export class Session {
   }
 
   /**
-   * Gives the result of a tool call that waits (`run: 'workflow'`); `status().waiting` and the event
-   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when it does not wait, or no longer.
+   * Answers a waiting tool call (`run: 'workflow'`) with its result; `status().waiting` and the event
+   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when the call does not wait.
    */
   async answer(call: string, output: unknown): Promise<void> {
     await this.#answer({ call, output });
   }
 
-  /** Says why there is no result for a tool call that waits. The model is told. */
+  /** Answers a waiting tool call with the reason why it has no result. The model sees the reason. */
   async refuseCall(call: string, reason: string): Promise<void> {
     await this.#answer({ call, error: reason });
   }

@@ -69,7 +69,7 @@ export function tool(
   const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
   if (run === 'workflow' && execute !== undefined) {
     throw invalid(
-      `The tool "${name}" has run "workflow" and an "execute". A call of it waits until somebody answers it: leave "execute" out.`,
+      `The tool "${name}" has run "workflow" and an "execute". A call of such a tool waits until it is answered; leave "execute" out.`,
     );
   }
   if (run !== 'workflow' && typeof execute !== 'function') {

@@ -33,7 +33,7 @@ export const FAILURES = {
   },
   'Model.DeadlineExceeded': {
     retry: true,
-    remedy: 'The call took longer than `modelTimeoutMs`; raise it, or lower `maxTokens`.',
+    remedy: 'The call took longer than `modelTimeoutMs`. Raise it, or lower `maxTokens`.',
   },
   'Model.Unauthorized': {
     retry: false,
@@ -64,7 +64,7 @@ export const FAILURES = {
   'Model.NoSummary': {
     retry: true,
     remedy:
-      'The model wrote no usable summary, so the earlier messages are kept; set a larger `contextWindow` or `maxTokens`, or choose another model.',
+      'The model wrote no usable summary, so the earlier messages are kept. Set a larger `contextWindow` or `maxTokens`, or choose another model.',
   },
   'Turn.RepairsExhausted': {
     retry: false,
@@ -114,7 +114,7 @@ export const FAILURES = {
   },
   'Message.Conflict': {
     retry: false,
-    remedy: 'Give each message an id of its own; the same id means the same message.',
+    remedy: 'Give each message its own id. The same id means the same message.',
   },
   'Request.Invalid': {
     retry: false,
@@ -122,7 +122,7 @@ export const FAILURES = {
   },
   'Call.NotOpen': {
     retry: false,
-    remedy: 'Look at `status().waiting`: it lists the calls that wait for an answer, by key.',
+    remedy: 'Look at `status().waiting`, which lists the waiting calls by key.',
   },
   'Message.TooLarge': {
     retry: false,
@@ -196,7 +196,7 @@ export const FAILURES = {
   'Worker.Lost': {
     retry: true,
     remedy:
-      'A worker died or lost Temporal in the middle of a call; look at its log for crashes and a blocked event loop.',
+      'A worker died or lost its connection to Temporal in the middle of a call. Look at its log for crashes and a blocked event loop.',
   },
   'Store.Unavailable': {
     retry: true,

@@ -1,7 +1,7 @@
 /**
- * What comes in from outside, by whoever types it: the input that starts a session, and numbers at
- * the edge. Pure: the workflow reads its input with it, and an error here would fail its task for
- * ever.
+ * Input from outside, which people also type by hand: the input that starts a session, and numbers
+ * at the edge. Pure: the workflow reads its input with it, and an error here would fail its task
+ * for ever.
  */
 import type { InboxItem } from './message.js';
 import type { CarriedState, SessionInput } from './session.js';
@@ -48,23 +48,23 @@ export function readSessionInput(given: unknown): {
   if (typeof clean !== 'object' || clean === null || Array.isArray(clean)) {
     return {
       input: nothing,
-      problems: [`The input is ${shown(clean)}: use text, or ${EXAMPLE}.`],
+      problems: [`The input ${shown(clean)} is not an object or a text. Use text, or ${EXAMPLE}.`],
     };
   }
   const fields = clean as Record<string, unknown>;
   const problems = Object.keys(fields)
     .filter((name) => !FIELDS.includes(name))
-    .map((name) => `Unknown field ${shown(name)} in the input: use ${EXAMPLE}.`);
+    .map((name) => `Unknown field ${shown(name)} in the input. Use ${EXAMPLE}.`);
   const { agent, title, message, messages, carried } = fields;
   if (agent !== undefined && typeof agent !== 'string') {
-    problems.push(`The input's "agent" is ${shown(agent)}: use the name of an agent.`);
+    problems.push(`The "agent" of the input is ${shown(agent)}. Use the name of an agent.`);
   }
   if (title !== undefined && typeof title !== 'string') {
-    problems.push(`The input's "title" is ${shown(title)}: use text.`);
+    problems.push(`The "title" of the input is ${shown(title)}. Use text.`);
   }
   const known = carried === undefined ? undefined : readCarried(carried);
   if (carried !== undefined && !known) {
-    problems.push('The input\'s "carried" is not what a run hands to the next: leave it out.');
+    problems.push('The "carried" of the input does not come from another run. Leave it out.');
   }
   const more: readonly unknown[] =
     messages === undefined ? [] : Array.isArray(messages) ? messages : [messages];

@@ -95,8 +95,11 @@ describe('perdura send, sessions, show', () => {
     const again = await perdura('send', name, 'hi', '--id', 'm1', '--json');
     expect(again).toMatchObject({ code: 0, err: '' });
     expect(JSON.parse(again.out)).toMatchObject({ session: name, id: 'm1', duplicate: true });
+    const repeated = await perdura('send', name, 'hi', '--id', 'm1');
+    expect(repeated.out).toBe('Message m1 was already accepted; nothing was added.\n');
     const other = await perdura('send', name, 'something else', '--id', 'm1');
-    expect(other.out).toBe('Message m1 was already accepted; nothing was added.\n');
+    expect(other).toMatchObject({ code: 1, out: '' });
+    expect(other.err).toContain('Message.Conflict');
     await h.runtime.session(name).answerTo('m1');
     const { out } = await perdura('show', name);
     expect(out).toMatch(new RegExp(`^${name} · assistant · idle · 1 turn · `));

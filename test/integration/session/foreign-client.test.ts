@@ -79,8 +79,8 @@ describe('a plain Temporal client', () => {
   });
 
   it.each([
-    [42, 'The input is 42: use text, or'],
-    [true, 'The input is true: use text, or'],
+    [42, 'The input 42 is not an object or a text'],
+    [true, 'The input true is not an object or a text'],
     [{ foo: 1 }, 'Unknown field "foo" in the input'],
   ])('start: with %j → a session, whose page in the UI says what is wrong', async (input, why) => {
     const handle = await start([input]);
