@@ -58,6 +58,19 @@ export function refusal(type: FailureType | (string & {}), message: string): Ref
   });
 }
 
+/**
+ * Answers an update by refusing it: what is refused leaves nothing in the history, and it is asked
+ * in order with everything else. `type` tells the caller that this is no failure.
+ */
+export function answerByRefusal(type: string, answer: unknown): Refusal {
+  return ApplicationFailure.create({
+    type,
+    message: 'The answer is in the details.',
+    details: [wellFormedValue(answer)],
+    nonRetryable: true,
+  });
+}
+
 /** Whether this was refused with a reason, which is no fault of the workflow. */
 export function isRefusal(error: unknown): error is Refusal {
   return error instanceof ApplicationFailure;

@@ -1,10 +1,13 @@
 /** A session as a caller holds it: send, read, control. Keeps nothing itself. */
+import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
+import { ApplicationFailure } from '@temporalio/common';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
-import { PerduraError } from '../contracts/failures.js';
+import { PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
 import type { StoredMessage } from '../contracts/message.js';
 import {
   HANDLERS,
+  STATUS_ANSWER,
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
@@ -34,8 +37,11 @@ export interface SessionParts {
   readonly closed: AbortSignal;
 }
 
-/** A worker answers a query within milliseconds, or it has to replay the history first. */
-const QUERY_MS = 5_000;
+/** Deadline for a status, ms. A worker may have to replay the history first. */
+const STATUS_MS = 5_000;
+
+/** What a closed workflow is called, of which a query is safe. */
+const CLOSED: readonly FailureType[] = ['Session.Closed', 'Session.NoWorkflow', 'Session.NotFound'];
 
 export class Session {
   readonly #parts: SessionParts;
@@ -217,18 +223,29 @@ export class Session {
 
   /** What the workflow itself says, now. Needs a worker. */
   async status(): Promise<SessionStatus> {
-    const ask = () =>
-      this.#workflow.call((handle) =>
-        this.#parts.connections.client.withDeadline(Date.now() + QUERY_MS, () =>
-          handle.query<SessionStatus>(HANDLERS.status),
-        ),
-      );
-    // A question to a run that continues as new at this moment may find no run (Temporal's test
-    // server never answers it); a second question reaches the next run.
-    return ask().catch((error: unknown) => {
+    // A call to a run that continues as new at this moment may find no run (Temporal's test
+    // server never answers it); a second one reaches the next run.
+    return this.#askStatus().catch((error: unknown) => {
       if (!(error instanceof PerduraError) || error.type !== 'Temporal.Unavailable') throw error;
-      return ask();
+      return this.#askStatus();
     });
+  }
+
+  /** By an update that is refused ({@link STATUS_ANSWER} says why), or of a workflow that is closed by a query. */
+  async #askStatus(): Promise<SessionStatus> {
+    const ask = <T>(call: (handle: WorkflowHandle) => Promise<T>) =>
+      this.#workflow.call((handle) =>
+        this.#parts.connections.client.withDeadline(Date.now() + STATUS_MS, () => call(handle)),
+      );
+    try {
+      return await ask((handle) => handle.executeUpdate<SessionStatus, []>(HANDLERS.status));
+    } catch (error) {
+      const answer = answerIn(error);
+      if (answer !== undefined) return answer;
+      const closed = error instanceof PerduraError && CLOSED.includes(error.type);
+      if (!closed && !isWithoutHandler(error)) throw error;
+      return ask((handle) => handle.query<SessionStatus>(HANDLERS.status));
+    }
   }
 
   /** What the catalogue says; `undefined` for a session that no worker has opened yet. */
@@ -264,4 +281,20 @@ export class Session {
     if (this.workflowId !== workflowIdOf(this.#parts.key)) return undefined;
     return (await this.record())?.agent;
   }
+}
+
+/** The status in the refusal that answers the update. */
+function answerIn(error: unknown): SessionStatus | undefined {
+  const cause = error instanceof WorkflowUpdateFailedError ? error.cause : undefined;
+  if (!(cause instanceof ApplicationFailure) || cause.type !== STATUS_ANSWER) return undefined;
+  return cause.details?.[0] as SessionStatus;
+}
+
+/** Of a run that a worker of an earlier version has: it knows the query alone. */
+function isWithoutHandler(error: unknown): boolean {
+  return (
+    error instanceof WorkflowUpdateFailedError &&
+    error.cause instanceof ApplicationFailure &&
+    error.cause.message.startsWith('No registered handler')
+  );
 }

@@ -144,6 +144,17 @@ export interface SessionStatus {
   readonly runs: number;
 }
 
+/**
+ * Type of the refusal that answers the update `status`; its details hold a {@link SessionStatus}.
+ *
+ * Why not the query: a query that finds its workflow in no cache makes the worker read the whole
+ * history, events included that no workflow task has brought yet. The workflow stays in the cache as
+ * it is then, meets the rest of those events in another activation than a replay does, and can never
+ * be replayed (SDK 1.24; https://github.com/temporalio/sdk-go/issues/755 tells of the same race).
+ * A refused update goes with a workflow task, and leaves nothing in the history.
+ */
+export const STATUS_ANSWER = 'Session.Status';
+
 /** Answer of the query `transcriptHead`. */
 export interface TranscriptHead {
   readonly transcript: string;

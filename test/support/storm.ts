@@ -229,8 +229,8 @@ export class StormSession {
         const record = await session.record();
         if (this.ending) return record?.state === 'terminated';
         if (record && record.state !== 'idle' && record.state !== 'error') return false;
-        const status = await session.status().catch(() => undefined);
-        return status?.queued === 0 && (status.state === 'idle' || status.state === 'error');
+        const taken = await this.#taken();
+        return this.messages.every(({ id, accepted }) => !accepted || taken.includes(id));
       }, STUCK_MS);
     })();
     let timer: NodeJS.Timeout | undefined;
@@ -259,9 +259,7 @@ export class StormSession {
 
   /** Messages that the transcript lacks although their sender was told they are accepted, and those it has twice. */
   async count(): Promise<{ lost: string[]; doubled: string[]; messages: number }> {
-    const taken = (await this.session.transcript()).flatMap(({ message }) =>
-      message.role === 'user' && message.from !== 'timer' ? [message.id] : [],
-    );
+    const taken = await this.#taken();
     const signalled = await this.#acceptedSignals();
     const lost = this.messages.filter(
       ({ id, by, accepted, mayBeRefused }) =>
@@ -272,6 +270,13 @@ export class StormSession {
     );
     const doubled = taken.filter((id, at) => taken.indexOf(id) !== at);
     return { lost: lost.map(({ id }) => id), doubled, messages: this.messages.length };
+  }
+
+  /** Ids of the messages in the transcript, but for those of timers. */
+  async #taken(): Promise<string[]> {
+    return (await this.session.transcript()).flatMap(({ message }) =>
+      message.role === 'user' && message.from !== 'timer' ? [message.id] : [],
+    );
   }
 
   /** Signals that stand in the history before the first one that ends the session. */

@@ -29,5 +29,7 @@ export const resumeSignal = defineSignal<[unknown?]>(HANDLERS.resume);
 export const terminateSignal = defineSignal<[unknown?]>(HANDLERS.terminate);
 /** Wakes an idle agent once after so many ms, with a message of its own making. */
 export const wakeUpAfterSignal = defineSignal<[number]>(HANDLERS.wakeUpAfter);
+/** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
+export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);
 export const transcriptHeadQuery = defineQuery<TranscriptHead>(HANDLERS.transcriptHead);

@@ -1,7 +1,7 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
-import type { CallAnswer, SessionStatus } from '../../src/contracts/session.js';
+import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
-import { onQuery, onSignal, onUpdate, refusal } from '../door.js';
+import { answerByRefusal, onQuery, onSignal, onUpdate, refusal } from '../door.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -51,6 +51,12 @@ export function listen(
   onUpdate(handlers.answerUpdate, (answer) => calls.answer(answer), {
     validator: (answer: CallAnswer) => calls.check(answer),
     description: 'Gives the result of a tool call that waits for it.',
+  });
+  onUpdate(handlers.statusUpdate, () => statusOf(run), {
+    validator: () => {
+      throw answerByRefusal(STATUS_ANSWER, statusOf(run));
+    },
+    description: 'Says what the session does now, in the details of its refusal.',
   });
   onQuery(handlers.statusQuery, () => statusOf(run));
   onQuery(handlers.transcriptHeadQuery, () => ({
