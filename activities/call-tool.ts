@@ -10,7 +10,6 @@ import type { AgentLimits } from '../src/contracts/agent.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
 import { standsStill, type AgentState } from '../src/contracts/state.js';
 import type { Append, Appended, NewEvent, NewMessage } from '../src/store/transcript-store.js';
-import { beginToolRun } from '../src/store/tool-runs.js';
 import type { ActivityDeps } from './deps.js';
 import { currentExecution, keepAlive, type Execution } from './execution.js';
 import { abortReason } from './failures.js';
@@ -151,7 +150,7 @@ export class ToolRun {
       return { result: resultOf(seq, earlier.body), mayHaveRun: true };
     }
     if (effect === 'read') return { mayHaveRun: false };
-    const begun = await beginToolRun(this.#deps.database, {
+    const begun = await this.#deps.toolRuns.begin({
       ...this.#execution.key,
       key,
       name: call.name,

@@ -1,7 +1,7 @@
 /** Bytes of the images that a context refers to, for models that look at them. */
 import type { SessionKey } from '../src/contracts/ids.js';
 import type { TranscriptMessage } from '../src/contracts/message.js';
-import type { ArtifactStore } from '../src/store/blob-stores.js';
+import type { Artifacts } from '../src/store/stores.js';
 import { incremental } from './incremental.js';
 
 /** Images of more than this many artifacts are named, not shown: each costs about 800 tokens. */
@@ -9,7 +9,7 @@ const MAX_IMAGES = 8;
 
 /** Data URLs by artifact id, of the newest images; nothing when no message has an image. */
 export async function loadImages(
-  artifacts: ArtifactStore,
+  artifacts: Artifacts,
   key: SessionKey,
   messages: readonly TranscriptMessage[],
 ): Promise<ReadonlyMap<string, string> | undefined> {

@@ -2,12 +2,12 @@
 import type { WritePlace } from '../src/contracts/activities.js';
 import type { SessionKey } from '../src/contracts/ids.js';
 import type { InboxItem, InboxMessage } from '../src/contracts/message.js';
-import type { SpillStore } from '../src/store/blob-stores.js';
+import type { Spills } from '../src/store/stores.js';
 import type { NewEvent, NewMessage } from '../src/store/transcript-store.js';
 
 /** The messages of a queue, those included that were moved to the store. */
 export async function expandInbox(
-  spills: SpillStore,
+  spills: Spills,
   key: SessionKey,
   items: readonly InboxItem[] = [],
 ): Promise<InboxMessage[]> {

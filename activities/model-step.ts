@@ -78,7 +78,7 @@ export class ModelStep {
     this.#deps = deps;
     this.#step = step;
     const { client } = deps.provider(step.agent.provider);
-    this.#bill = new StepBill(step, client, deps.database);
+    this.#bill = new StepBill(step, client, deps.attempts);
     this.#results = new StepResults(step);
   }
 

@@ -10,8 +10,6 @@ import type {
 import { addUsage, NO_USAGE, type InboxItem, type Usage } from '../src/contracts/message.js';
 import type { Answer } from '../src/contracts/session.js';
 import { PerduraError, type FailureType } from '../src/contracts/failures.js';
-import { findMessage, findTurnEnd } from '../src/store/event-log.js';
-import { giveUpAttempts } from '../src/store/attempts.js';
 import { lostTurn } from '../src/store/lost-turn.js';
 import { missingResult } from './context-builder.js';
 import type { ActivityDeps } from './deps.js';
@@ -32,13 +30,13 @@ export async function openSession(
     ...(input.title === undefined ? {} : { title: input.title }),
   });
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
-  if (past) await giveUpAttempts(deps.database, key);
+  if (past) await deps.attempts.giveUp(key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
   const at = { stage: input.stage, head: past?.head ?? input.head };
   const { generation } = await deps.transcripts.append(writer(at), {
     channel,
     events: past
-      ? await lostTurn(deps.database, key)
+      ? await lostTurn(deps, key)
       : input.fresh
         ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
         : [],
@@ -79,7 +77,7 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
   // No call of this turn is awaited any more: one that died with its worker has no other end.
-  await giveUpAttempts(deps.database, key);
+  await deps.attempts.giveUp(key);
   await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     messages: [
@@ -202,10 +200,10 @@ export async function readAnswer(
   deps: ActivityDeps,
   { id }: { id: string },
 ): Promise<Answer | null> {
-  const { tenant, session } = currentExecution().key;
-  const taken = await findMessage(deps.database, tenant, session, id);
+  const { key } = currentExecution();
+  const taken = await deps.events.findMessage(key, id);
   if (!taken) return null;
-  const end = await findTurnEnd(deps.database, tenant, session, {
+  const end = await deps.events.findTurnEnd(key, {
     turn: taken.turn,
     after: taken.n,
   });

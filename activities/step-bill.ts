@@ -1,8 +1,7 @@
 /** What one attempt at a step costs: before it runs, while it runs, and where nobody reports it. */
 import type { LLMClient } from '../src/contracts/llm.js';
 import { NO_USAGE, type Usage } from '../src/contracts/message.js';
-import { noteSpoken } from '../src/store/attempts.js';
-import type { Database } from '../src/store/database.js';
+import type { Attempts } from '../src/store/stores.js';
 import type { Context } from './context-builder.js';
 import { estimateTokens } from './llm/context-window.js';
 import type { Speaker } from './speaker.js';
@@ -14,13 +13,13 @@ const RECORD_MS = 2_000;
 export class StepBill {
   readonly #step: Step;
   readonly #client: LLMClient;
-  readonly #database: Database;
+  readonly #attempts: Attempts;
 
   /** `client` is the one that is asked: it knows the prices of its models. */
-  constructor(step: Step, client: LLMClient, database: Database) {
+  constructor(step: Step, client: LLMClient, attempts: Attempts) {
     this.#step = step;
     this.#client = client;
-    this.#database = database;
+    this.#attempts = attempts;
   }
 
   /** Of the context alone, or of it and what was `said`. */
@@ -44,7 +43,7 @@ export class StepBill {
       if (said.length === noted) return;
       noted = said.length;
       // The next one may succeed, and so may the end, which has the whole bill.
-      noteSpoken(this.#database, place, this.estimate(context, said)).catch(() => undefined);
+      this.#attempts.noteSpoken(place, this.estimate(context, said)).catch(() => undefined);
     }, RECORD_MS);
     return () => clearInterval(timer);
   }

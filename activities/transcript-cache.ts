@@ -6,7 +6,7 @@
 import { createHash } from 'node:crypto';
 import type { StoredMessage, TranscriptMessage } from '../src/contracts/message.js';
 import type { SessionKey } from '../src/contracts/ids.js';
-import type { TranscriptStore } from '../src/store/transcript-store.js';
+import type { Transcripts } from '../src/store/stores.js';
 import { estimateTokens } from './llm/context-window.js';
 
 /** A message of a transcript, as contexts are built of it. */
@@ -34,13 +34,13 @@ interface Entry {
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 export class TranscriptCache {
-  readonly #store: TranscriptStore;
+  readonly #store: Transcripts;
   readonly #maxBytes: number;
   /** In the order of use, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(store: TranscriptStore, maxBytes = DEFAULT_MAX_BYTES) {
+  constructor(store: Transcripts, maxBytes = DEFAULT_MAX_BYTES) {
     this.#store = store;
     this.#maxBytes = maxBytes;
   }

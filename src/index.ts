@@ -8,7 +8,8 @@ export { AgentRuntime, type ConnectOptions, type StartOptions } from './client/a
 export type { EventsOptions } from './client/event-stream.js';
 export { Session, type OutgoingMessage } from './client/session.js';
 export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
-export type { AttemptRow, SessionRecord } from './store/session-catalogue.js';
+export type { AttemptRow } from './store/attempts.js';
+export type { SessionRecord } from './store/session-catalogue.js';
 export {
   HANDLERS,
   type Answer,

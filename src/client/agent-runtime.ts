@@ -19,6 +19,7 @@ import type { AgentState } from '../contracts/state.js';
 import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
+import { EventLog } from '../store/event-log.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
 import { checkAnswers, checkReady } from '../store/readiness.js';
 import { ReaderHub } from './reader-hub.js';
@@ -76,7 +77,7 @@ export class AgentRuntime implements AsyncDisposable {
     this.#client = parts.client;
     this.#database = parts.database;
     this.#bus = parts.bus;
-    this.#hub = new ReaderHub(parts.database, parts.bus);
+    this.#hub = new ReaderHub(new EventLog(parts.database), parts.bus);
     this.#owned = parts.owned;
     // Every stream that is read listens to it, and there may be thousands.
     setMaxListeners(0, this.#closed.signal);

@@ -13,7 +13,7 @@ import {
 } from '../contracts/session.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES, type StoredMessage } from '../contracts/message.js';
 import type { Database } from '../store/database.js';
-import { findMessage } from '../store/event-log.js';
+import { AttemptLog } from '../store/attempts.js';
 import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
 import { TranscriptStore } from '../store/transcript-store.js';
 import { toClientError } from './client-errors.js';
@@ -114,10 +114,10 @@ export class Session {
 
   /** The answer of the turn that took the message with this id. */
   async answerTo(messageId: string, options: { signal?: AbortSignal } = {}): Promise<Answer> {
-    const { database, key } = this.#parts;
+    const { hub, key } = this.#parts;
     // In this order: what is not in the store yet comes behind the last event.
     const last = (await this.record())?.lastEvent ?? 0;
-    const known = await findMessage(database, key.tenant, key.session, messageId);
+    const known = await hub.events.findMessage(key, messageId);
     return this.#awaitAnswer(messageId, known?.n ?? last, known?.turn, options);
   }
 
@@ -212,7 +212,7 @@ export class Session {
     const { database, key } = this.#parts;
     const events: SessionEvent[] = [];
     for await (const item of this.events({ live: false })) if ('n' in item) events.push(item);
-    const attempts = await new SessionCatalogue(database).attempts(key.tenant, key.session);
+    const attempts = await new AttemptLog(database).list(key);
     return buildTimeline(this.id, events, attempts);
   }
 

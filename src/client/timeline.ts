@@ -3,7 +3,7 @@ import type { SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
-import type { AttemptRow } from '../store/session-catalogue.js';
+import type { AttemptRow } from '../store/attempts.js';
 
 export interface TimelineTool {
   readonly callId: string;

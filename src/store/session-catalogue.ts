@@ -3,6 +3,7 @@ import type { Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Database } from './database.js';
+import type { Sessions } from './stores.js';
 import type { Tables } from './tables.js';
 
 /** A session in the catalogue. */
@@ -28,26 +29,7 @@ export interface SessionRecord {
   readonly updatedAt: string;
 }
 
-/** One attempt of a model call, as it was paid. */
-export interface AttemptRow {
-  readonly turn: number;
-  readonly step: number;
-  readonly attempt: number;
-  readonly kind: string;
-  readonly model: string;
-  /** `lost`: the worker died in it; its usage is an estimate. */
-  readonly outcome: string;
-  readonly failure?: FailureInfo;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cachedTokens: number;
-  readonly costMicros: number;
-  readonly estimated: boolean;
-  readonly startedAt: string;
-  readonly endedAt?: string;
-}
-
-export class SessionCatalogue {
+export class SessionCatalogue implements Sessions {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -78,33 +60,6 @@ export class SessionCatalogue {
       .where('session', '=', session)
       .executeTakeFirst();
     return row && toRecord(row);
-  }
-
-  /** Every attempt of a session's model calls, in order. */
-  async attempts(tenant: string, session: string): Promise<AttemptRow[]> {
-    const rows = await this.#database.db
-      .selectFrom('perdura.attempts')
-      .selectAll()
-      .where('tenant', '=', tenant)
-      .where('session', '=', session)
-      .orderBy('started_at')
-      .execute();
-    return rows.map((row) => ({
-      turn: row.turn,
-      step: row.step,
-      attempt: row.attempt,
-      kind: row.kind,
-      model: row.model,
-      outcome: row.outcome,
-      ...(row.failure ? { failure: row.failure as FailureInfo } : {}),
-      inputTokens: row.input_tokens,
-      outputTokens: row.output_tokens,
-      cachedTokens: row.cached_tokens,
-      costMicros: Number(row.cost_micros),
-      estimated: row.estimated,
-      startedAt: row.started_at.toISOString(),
-      ...(row.ended_at ? { endedAt: row.ended_at.toISOString() } : {}),
-    }));
   }
 }
 

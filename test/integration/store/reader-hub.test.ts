@@ -4,6 +4,7 @@ import { streamEvents } from '../../../src/client/event-stream.js';
 import { ReaderHub, type HubOptions } from '../../../src/client/reader-hub.js';
 import { InProcessLiveBus } from '../../../src/live/in-process-bus.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
+import { EventLog } from '../../../src/store/event-log.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { eventually } from '../../support/observe.js';
 import { SilentProxy } from '../../support/silent-proxy.js';
@@ -18,7 +19,7 @@ afterEach(() => vi.restoreAllMocks());
 afterAll(() => database.close());
 
 const hubOf = (options: HubOptions = { checkMs: 100 }, over = database) =>
-  new ReaderHub(over, new InProcessLiveBus(), options);
+  new ReaderHub(new EventLog(over), new InProcessLiveBus(), options);
 
 /** Reads until the test ends. */
 function read(hub: ReaderHub, { key }: StoredSession, after = 0) {
