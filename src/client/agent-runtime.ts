@@ -198,6 +198,7 @@ export class AgentRuntime implements AsyncDisposable {
         'The runtime was closed: connect again, and read on with the number of the last event.',
       ),
     );
+    this.#hub.close();
     if (this.#owned.bus) await this.#bus.close();
     await this.#database.close();
     if (this.#owned.connection) await this.#client.connection.close();

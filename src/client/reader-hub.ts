@@ -87,6 +87,13 @@ export class ReaderHub {
     };
   }
 
+  /** Nothing is asked any more, also where a stream was left without being ended. */
+  close(): void {
+    this.#topics.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
+  }
+
   #topicOf(key: SessionKey): Topic {
     const name = nameOf(key);
     const known = this.#topics.get(name);

@@ -105,6 +105,26 @@ it('hub: the last reader has left → no check any more', async () => {
   await other.close();
 });
 
+it('hub: closed while a stream is held that nobody reads on → no check any more', async () => {
+  const [session] = (await sessions(1)) as [StoredSession];
+  const hub = hubOf({ checkMs: 20 });
+  await session.say('hello');
+  const held = streamEvents(hub, session.key);
+  await held.next();
+  const sent = statements();
+  await eventually(() => sent().includes('perdura-last-events'));
+  hub.close();
+  const other = openDatabase(inject('databaseUrl'));
+  const asked = vi.spyOn(other.pool, 'query');
+  const before = sent().length;
+  const elsewhere = read(hubOf({ checkMs: 20 }, other), session);
+  await eventually(() => asked.mock.calls.length > 5);
+  expect(sent().length).toBe(before);
+  await elsewhere.leave();
+  await other.close();
+  await held.return();
+});
+
 it('F25 hub: the store is away for longer than readers wait → they are told', async () => {
   const proxy = await SilentProxy.beforeUrl(inject('databaseUrl'));
   const away = openDatabase(proxy.urlOf(inject('databaseUrl')));
