@@ -24,6 +24,64 @@ const NOT_IN_SANDBOX = [
   'FinalizationRegistry',
 ];
 
+const DOOR =
+  'Only workflows/door.ts does this: it keeps text out that Temporal’s worker would die of.';
+const NO_LOCAL_ACTIVITIES =
+  'A local activity leaves histories that cannot be replayed, with an update or a second one beside it. Call a regular activity (workflows/session/calls.ts says why).';
+
+/** What workflows may not take from Temporal's SDK, but for the files that are named. */
+const withheld = (...allowed) =>
+  ['@temporalio/workflow', '@temporalio/common'].flatMap((name) =>
+    [
+      { name, importNames: ['setHandler', 'ApplicationFailure'], message: DOOR },
+      {
+        name,
+        importNames: ['proxyLocalActivities', 'scheduleLocalActivity'],
+        message: NO_LOCAL_ACTIVITIES,
+      },
+    ]
+      .map((rule) => ({
+        ...rule,
+        importNames: rule.importNames.filter((each) => !allowed.includes(each)),
+      }))
+      .filter(({ importNames }) => importNames.length > 0),
+  );
+
+/** What workflows may not import at all. */
+const SANDBOX_IMPORTS = [
+  {
+    group: [
+      'node:*',
+      '**/activities/*',
+      '!**/contracts/activities.js',
+      '**/worker/**',
+      '**/src/store/**',
+      '**/src/client/**',
+      '**/src/live/**',
+    ],
+    message:
+      'Workflows see contracts only. Interfaces of activities are in src/contracts/activities.ts.',
+  },
+  {
+    group: [
+      'zod',
+      'yaml',
+      'pg',
+      'kysely',
+      'openai',
+      '@modelcontextprotocol/*',
+      '@temporalio/*',
+      '!@temporalio/workflow',
+      '!@temporalio/common',
+    ],
+    message: 'Too large for the sandbox, or not made for it.',
+  },
+];
+const sandbox = (...allowed) => [
+  'error',
+  { paths: withheld(...allowed), patterns: SANDBOX_IMPORTS },
+];
+
 export default tseslint.config(
   { ignores: ['dist/', 'coverage/', '.perdura/', 'bench/peers/'] },
   {
@@ -96,41 +154,21 @@ export default tseslint.config(
           message: 'The workflow sandbox has no such thing: call an activity.',
         })),
       ],
-      'no-restricted-imports': [
-        'error',
-        {
-          patterns: [
-            {
-              group: [
-                'node:*',
-                '**/activities/*',
-                '!**/contracts/activities.js',
-                '**/worker/**',
-                '**/src/store/**',
-                '**/src/client/**',
-                '**/src/live/**',
-              ],
-              message:
-                'Workflows see contracts only. Interfaces of activities are in src/contracts/activities.ts.',
-            },
-            {
-              group: [
-                'zod',
-                'yaml',
-                'pg',
-                'kysely',
-                'openai',
-                '@modelcontextprotocol/*',
-                '@temporalio/*',
-                '!@temporalio/workflow',
-                '!@temporalio/common',
-              ],
-              message: 'Too large for the sandbox, or not made for it.',
-            },
-          ],
-        },
-      ],
+      'no-restricted-imports': sandbox(),
     },
+  },
+  {
+    files: ['workflows/door.ts'],
+    rules: { 'no-restricted-imports': sandbox('setHandler', 'ApplicationFailure') },
+  },
+  {
+    // Reads what an activity threw; makes none.
+    files: ['workflows/session/failure-of.ts'],
+    rules: { 'no-restricted-imports': sandbox('ApplicationFailure') },
+  },
+  {
+    files: ['workflows/session/legacy-calls.ts'],
+    rules: { 'no-restricted-imports': sandbox('proxyLocalActivities') },
   },
   {
     files: ['test/**/*.ts'],

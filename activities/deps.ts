@@ -15,14 +15,14 @@ export interface AgentDirectory {
 /** The tools that an agent may call, now. */
 export interface ToolSource {
   /** Of names that are taken twice the first stays; see the implementation for the order. */
-  toolsOf(agent: Agent): Promise<ReadonlyMap<string, Tool>>;
+  toolsOf(agent: Agent, tenant: string): Promise<ReadonlyMap<string, Tool>>;
   /** MCP servers of the agent whose tools were not there when they were last asked for. */
   unavailable(agent: Agent): readonly UnavailableServer[];
   /**
    * A tool that the agent may call and that is not offered now: held back because it changed,
    * or of a server that cannot be reached. Running it says which.
    */
-  withheld(agent: Agent, name: string): Promise<Tool | undefined>;
+  withheld(agent: Agent, name: string, tenant: string): Promise<Tool | undefined>;
 }
 
 export interface ActivitySettings {
@@ -32,7 +32,7 @@ export interface ActivitySettings {
   readonly heartbeatTimeoutMs: number;
   /** Attempts of one step that the provider may fail. */
   readonly maxModelAttempts: number;
-  /** See `SessionPolicy.historyLimit`. */
+  /** See `SessionSettings.historyLimit`. */
   readonly historyLimit: number;
   /** Whether the server has the search attributes. */
   readonly searchAttributes: boolean;

@@ -17,6 +17,11 @@ export interface Execution {
   readonly channel: string;
   /** Aborted on cancellation, timeout and shutdown of the worker. */
   readonly signal: AbortSignal;
+  /**
+   * How long ago the activity was first scheduled, ms: by Temporal's clock until this attempt was,
+   * by this process's from then on, so that two clocks are never compared.
+   */
+  elapsedMs(): number;
   /** Without a place: for a note that belongs to no step. */
   writer(place?: Pick<WritePlace, 'stage' | 'head'>): Writer;
 }
@@ -27,6 +32,8 @@ export function currentExecution(): Execution {
   if (!info.workflowExecution) throw new Error('Perdura’s activities run within a workflow.');
   const { workflowId, runId } = info.workflowExecution;
   const key = sessionOf(workflowId);
+  const before = info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs;
+  const begun = performance.now();
   return {
     key,
     workflowId,
@@ -35,6 +42,7 @@ export function currentExecution(): Execution {
     attempt: info.attempt,
     channel: channelOf(key),
     signal: cancellationSignal,
+    elapsedMs: () => before + (performance.now() - begun),
     writer: (place) => ({
       ...key,
       transcript: key.session,

@@ -1,12 +1,19 @@
 /**
- * `perdura`: what an application needs to start sessions and talk to them, and to declare
- * agents and tools. Nothing in here loads Temporal's native worker; that is `perdura/worker`.
+ * `perdura`: start sessions and talk to them, declare agents and tools. Importing it loads
+ * neither Temporal's native worker (`perdura/worker`), nor the packages of model providers and
+ * MCP: those load with the first client or connection.
  */
 
 // Sessions
-export { AgentRuntime, type ConnectOptions, type StartOptions } from './client/agent-runtime.js';
+export {
+  AgentRuntime,
+  type ConnectOptions,
+  type SessionFilter,
+  type StartOptions,
+} from './client/agent-runtime.js';
 export type { EventsOptions } from './client/event-stream.js';
-export { Session, type OutgoingMessage } from './client/session.js';
+export type { OutgoingMessage } from './client/outgoing-message.js';
+export { Session } from './client/session.js';
 export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
 export type { SessionRecord } from './store/session-catalogue.js';
@@ -31,6 +38,7 @@ export {
 // What happens in them
 export { AgentStateMachine, type AgentMove, type AgentState } from './contracts/state.js';
 export type {
+  ItemOrigin,
   LiveDelta,
   LiveToolProgress,
   SessionEvent,
@@ -87,29 +95,28 @@ export {
 } from './contracts/tool.js';
 export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './contracts/mcp.js';
 
-// Parts that also work by themselves
-export { ToolExecutor, type ToolOutcome } from '../activities/tools/tool-executor.js';
-export { ToolRegistry, type ToolRegistryChange } from '../activities/tools/tool-registry.js';
+// Parts that also work without a session; each has an entry point of its own
 export {
-  MCPClientManager,
-  type MCPClientManagerOptions,
-} from '../activities/mcp/mcp-client-manager.js';
-export { createLLMClient } from '../activities/llm/openai-client.js';
+  ToolExecutor,
+  ToolRegistry,
+  type ToolOutcome,
+  type ToolRegistryChange,
+} from './tools/index.js';
+export { MCPClientManager, type MCPClientManagerOptions } from './mcp/index.js';
 export {
   ContextManager,
   type CompactionPlan,
   type ContextManagerOptions,
+  type ContextRoom,
   type ContextTranscript,
-} from '../activities/context-manager.js';
-export type {
-  Context as ModelContext,
-  Room as ContextRoom,
-} from '../activities/context-builder.js';
-export type {
-  LLMClient,
-  ModelCallOptions,
-  ModelRequest,
-  ModelResponse,
-  ModelTool,
-  Provider,
-} from './contracts/llm.js';
+  type ModelContext,
+} from './context/index.js';
+export {
+  createLLMClient,
+  type LLMClient,
+  type ModelCallOptions,
+  type ModelRequest,
+  type ModelResponse,
+  type ModelTool,
+  type Provider,
+} from './llm/index.js';

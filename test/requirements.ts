@@ -15,13 +15,14 @@ export interface Requirement {
 
 const at = {
   context: 'test/integration/faults/context.test.ts',
-  contextManager: 'test/unit/workflow/context-manager.test.ts',
+  contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
   doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
+  garbage: 'test/integration/faults/garbage.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -33,13 +34,15 @@ const at = {
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
+  modelLimits: 'test/integration/faults/model-limits.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
+  pairs: 'test/integration/faults/pairs.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   silentDatabase: 'test/integration/faults/silent-database.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
   spills: 'test/integration/store/spills.test.ts',
-  states: 'test/unit/workflow/agent-state-machine.test.ts',
+  states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
   wakeUp: 'test/integration/session/wake-up.test.ts',
@@ -140,7 +143,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F2: {
     what: 'killed after a tool’s effect: keyed has one effect, once is OUTCOME_UNKNOWN',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F3: {
     what: 'killed between parallel tools: only what is unfinished runs again',
@@ -152,7 +155,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F5: {
     what: 'SIGTERM: finishes or hands over within the grace time',
-    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'] },
+    shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.pairs]: ['F2 F5 F25 pair:'] },
   },
   F7: {
     what: 'the same message twice, also across continue-as-new: one entry, the same answer',
@@ -199,15 +202,22 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F14: {
     what: 'the model hangs, or its stream is cut: final text once, superseded told',
-    shownBy: { [at.models]: ['F14 model:'] },
+    shownBy: { [at.models]: ['F14 model:'], [at.modelLimits]: ['F14 deadline:', 'F14 stream:'] },
   },
   F15: {
     what: 'malformed tool JSON, unknown tool, wrong arguments: told, bounded repairs',
     shownBy: { [at.toolCalls]: ['F15 tool call: malformed JSON', 'F15 tool call: wrong again'] },
   },
   F16: {
-    what: 'context overflow: compacted once, then a typed error',
-    shownBy: { [at.context]: ['F16 context: the provider says', 'F16 context: overflows even'] },
+    what: 'context overflow: compacted once, then a typed error; a useless summary is not taken',
+    shownBy: {
+      [at.context]: [
+        'F16 context: the provider says',
+        'F16 context: overflows even',
+        'F16 context: the summary is',
+        'F16 context: no attempt gives a summary',
+      ],
+    },
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',
@@ -236,7 +246,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F20: {
     what: 'cancel in the middle of a tool or a stream: reaches it, what was said is kept',
-    shownBy: { [at.interrupt]: ['F20 interrupt:'] },
+    shownBy: { [at.interrupt]: ['F20 interrupt:'], [at.pairs]: ['F20 F25 pair:'] },
   },
   F21: {
     what: 'an activity timed out and still running: fenced',
@@ -248,6 +258,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
       [at.database]: ['F25 start:', 'F25 migrate:', 'F25 database:'],
       [at.toolCalls]: ['F25 tool call:'],
       [at.silentDatabase]: ['F25 database: every connection goes silent'],
+      [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
     },
   },
   F26: {
@@ -259,4 +270,8 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: { [at.stuck]: ['F29 workflow task:'] },
   },
   F30: { what: 'cache of 2 workflows: the same results', shownBy: { [at.history]: ['F30 cache'] } },
+  S3: {
+    what: 'crafted ids, texts, values and inputs: taken or refused, workers live, sessions go on',
+    shownBy: { [at.garbage]: ['garbage: %s in a message', 'garbage: a carried state', 'garbage:'] },
+  },
 };

@@ -3,7 +3,7 @@ import { PerduraError } from '../src/contracts/failures.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { AgentDirectory } from '../activities/deps.js';
-import { createLLMClient } from '../activities/llm/openai-client.js';
+import { createLLMClient } from '../src/llm/openai-client.js';
 
 export function agentDirectory({ agents, file }: ResolvedConfig): AgentDirectory {
   const byName = new Map(agents.map((agent) => [agent.name, agent]));
@@ -20,22 +20,20 @@ export function agentDirectory({ agents, file }: ResolvedConfig): AgentDirectory
   };
 }
 
-/** One client per provider, made when it is first used. */
+/** One client per provider, made with the worker: its package is loaded before the first call. */
 export function providers(config: ResolvedConfig) {
-  const made = new Map<string, { client: LLMClient; provider: Provider }>();
+  const made = new Map<string, { client: LLMClient; provider: Provider }>(
+    Object.entries(config.providers).map(([name, provider]) => [
+      name,
+      { client: createLLMClient(provider), provider },
+    ]),
+  );
   return (name: string): { client: LLMClient; provider: Provider } => {
-    let entry = made.get(name);
-    if (!entry) {
-      const provider = config.providers[name];
-      if (!provider) {
-        throw new PerduraError(
-          'Config.Invalid',
-          `There is no provider "${name}" in ${config.file ?? 'the configuration'}; there are: ${Object.keys(config.providers).join(', ')}.`,
-        );
-      }
-      entry = { client: createLLMClient(provider), provider };
-      made.set(name, entry);
-    }
-    return entry;
+    const entry = made.get(name);
+    if (entry) return entry;
+    throw new PerduraError(
+      'Config.Invalid',
+      `There is no provider "${name}" in ${config.file ?? 'the configuration'}; there are: ${[...made.keys()].join(', ')}.`,
+    );
   };
 }

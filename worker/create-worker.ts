@@ -9,9 +9,9 @@ import {
   type WorkflowBundleOption,
 } from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
-import { createArtifactTool } from '../activities/tools/artifact-tool.js';
-import { ToolRegistry } from '../activities/tools/tool-registry.js';
-import { MCPClientManager } from '../activities/mcp/mcp-client-manager.js';
+import { createArtifactTool } from '../src/tools/artifact-tool.js';
+import { ToolRegistry } from '../src/tools/tool-registry.js';
+import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { SessionActivities } from '../src/contracts/activities.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';

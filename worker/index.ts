@@ -6,8 +6,8 @@ export { createWorker, type PerduraWorker, type PerduraWorkerOptions } from './c
 export { runWorker, type RunWorkerOptions } from './main.js';
 export { buildBundle, workflowBundle } from './bundle.js';
 export { hasSearchAttributes, registerSearchAttributes } from './search-attributes.js';
-export { createLLMClient } from '../activities/llm/openai-client.js';
-export { ContextManager, type ContextManagerOptions } from '../activities/context-manager.js';
+export { createLLMClient } from '../src/llm/openai-client.js';
+export { ContextManager, type ContextManagerOptions } from '../src/context/context-manager.js';
 export { migrate, pendingMigrations } from '../src/store/migrate.js';
 export { loadConfig, resolveConfig } from '../src/config/load-config.js';
 export { installRuntime } from './runtime.js';

@@ -2,7 +2,7 @@
  * The MCP servers of a configuration outside of a running worker, for somebody who reviews
  * what they offer: the same connections and the same pins as a worker has.
  */
-import { MCPClientManager } from '../activities/mcp/mcp-client-manager.js';
+import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { McpPins, McpServer } from '../src/contracts/mcp.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { openDatabase } from '../src/store/database.js';

@@ -1,3 +1,3 @@
 /** What the worker bundles. Sandbox only: nothing in this folder may import an activity. */
-export { agentSession } from './agent-session.js';
-export * from './handlers.js';
+export { agentSession } from './session/agent-session.js';
+export * from './session/handlers.js';

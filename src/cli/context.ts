@@ -1,8 +1,8 @@
-/** What every command is handed, and the errors that only a command line has. */
+/** The parameters of every command, and the errors that only a command line has. */
 import type { Settings } from '../config/environment.js';
 import type { Terminal } from './terminal.js';
 
-export interface Context {
+export interface CommandContext {
   readonly settings: Settings;
   readonly terminal: Terminal;
   readonly interrupts: Interrupts;
@@ -11,7 +11,7 @@ export interface Context {
 /** What ends a command from outside. */
 export type EndSignal = 'SIGINT' | 'SIGTERM' | 'SIGHUP';
 
-/** Whoever wants Ctrl-C (SIGINT) and the like now. The last one who asked gets them. */
+/** Handlers of Ctrl-C (SIGINT) and similar signals. The newest handler gets the signal. */
 export class Interrupts {
   readonly #takers: ((signal: EndSignal) => void)[] = [];
 
@@ -24,7 +24,7 @@ export class Interrupts {
     };
   }
 
-  /** False when nobody wanted it. */
+  /** False when there is no handler. */
   fire(signal: EndSignal): boolean {
     const taker = this.#takers.at(-1);
     taker?.(signal);

@@ -10,7 +10,7 @@ for (const signal of Object.keys(SIGNALS) as EndSignal[]) {
     if (!interrupts.fire(signal)) process.exit(128 + SIGNALS[signal]);
   });
 }
-// `perdura sessions | head -1`: whoever reads has enough.
+// `perdura sessions | head -1`: the reader has enough.
 process.stdout.on('error', (error: NodeJS.ErrnoException) => {
   process.exit(error.code === 'EPIPE' ? EXIT.ok : EXIT.failed);
 });

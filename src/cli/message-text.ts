@@ -1,18 +1,18 @@
 /** The text of a message: from the arguments, or from standard input. */
-import { UsageError, type Context } from './context.js';
+import { UsageError, type CommandContext } from './context.js';
 
 /** More than any message may have; the agent's own limit is checked where it is accepted. */
 const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 
 /** Words of the command line as one text; standard input where there are none, or "-". */
 export async function messageText(
-  { terminal }: Context,
+  { terminal }: CommandContext,
   words: readonly string[],
 ): Promise<string> {
   const { stdin } = terminal.streams;
   const fromInput = words.length === 0 || (words.length === 1 && words[0] === '-');
   if (fromInput && stdin.isTTY) {
-    throw new UsageError('The message is missing: write it in quotes, or pipe it in.');
+    throw new UsageError('The message is missing. Write it in quotes, or pipe it in.');
   }
   const text = fromInput ? await readAll(stdin) : words.join(' ');
   if (text.trim() === '') throw new UsageError('The message is empty.');
@@ -32,7 +32,7 @@ async function readAll(input: NodeJS.ReadableStream): Promise<string> {
     return new TextDecoder('utf-8', { fatal: true }).decode(Buffer.concat(chunks));
   } catch {
     throw new UsageError(
-      'Standard input is no text in UTF-8: convert it, or put it in a file that a tool can read.',
+      'Standard input is not UTF-8 text. Convert it, or put it in a file that a tool can read.',
     );
   }
 }

@@ -7,7 +7,7 @@ import { PerduraError } from '../contracts/failures.js';
 import type { DevStack } from '../stack/dev.js';
 import { readRunningStack } from '../stack/dev-lock.js';
 import { readTemporalProfile } from '../config/temporal-profile.js';
-import type { Context } from './context.js';
+import type { CommandContext } from './context.js';
 
 export interface OpenRuntime {
   readonly runtime: AgentRuntime;
@@ -18,7 +18,7 @@ export interface OpenRuntime {
 
 /** For commands that look at what is there. Rejects where nothing runs, saying what to start. */
 export async function withRuntime<T>(
-  { settings }: Context,
+  { settings }: CommandContext,
   use: (runtime: AgentRuntime) => Promise<T>,
 ): Promise<T> {
   const told = settings.databaseUrl ?? (await readRunningStack(settings));
@@ -32,7 +32,7 @@ export async function withRuntime<T>(
 }
 
 /** For commands that need an answer: where nothing runs, a stack is started for them. */
-export async function openRuntime(context: Context): Promise<OpenRuntime> {
+export async function openRuntime(context: CommandContext): Promise<OpenRuntime> {
   const { settings, terminal } = context;
   const running = await readRunningStack(settings);
   if (running ?? readTemporalProfile(settings)) {
@@ -60,22 +60,22 @@ export async function openRuntime(context: Context): Promise<OpenRuntime> {
   }
 }
 
-/** Said wherever the scripted model answers, so that nobody takes it for a real one. */
+/** Printed wherever the scripted model answers, so that it is not mistaken for a real one. */
 export const OFFLINE =
-  'No OPENAI_API_KEY: a scripted offline model answers, not a real one. Set the key for real answers.';
+  'OPENAI_API_KEY is not set. A scripted offline model answers, not a real one. Set the key for real answers.';
 
-async function startStack({ settings, terminal }: Context): Promise<DevStack> {
+async function startStack({ settings, terminal }: CommandContext): Promise<DevStack> {
   const { startDevStack } = await import('../stack/dev.js');
   const stack = await startDevStack({
     settings,
     onBegin: () =>
       terminal.note(
-        'Nothing runs here: starting a stack for this command alone (`perdura dev` keeps one running).',
+        'Nothing runs here. Starting a stack for this command alone (`perdura dev` keeps one running).',
       ),
   });
   if (stack.offlineModel) terminal.note(OFFLINE);
   if (stack.temporal.kind === 'java-test-server') {
-    terminal.note('Its Temporal keeps sessions in memory: they end with this command.');
+    terminal.note('Its Temporal keeps sessions in memory. They end with this command.');
   }
   return stack;
 }
@@ -94,6 +94,6 @@ function opened(runtime: AgentRuntime, stack?: DevStack): OpenRuntime {
 function nothingRuns(dataDir: string): PerduraError {
   return new PerduraError(
     'Stack.Unavailable',
-    `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set: start \`perdura dev\` in another terminal, or name a Temporal server and a database.`,
+    `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set. Start \`perdura dev\` in another terminal, or set TEMPORAL_ADDRESS and DATABASE_URL.`,
   );
 }

@@ -1,14 +1,14 @@
 /** Waiting for a worker: a call to a session is answered by one, and there may be none. */
-import type { Context } from './context.js';
+import type { CommandContext } from './context.js';
 
 /** A worker that is there answers in less, even a busy one. ms. */
 const SAY_AFTER_MS = 5_000;
 
 /** `promise`, with a sentence on standard error when it takes long. */
-export async function patient<T>({ terminal }: Context, promise: Promise<T>): Promise<T> {
+export async function patient<T>({ terminal }: CommandContext, promise: Promise<T>): Promise<T> {
   const timer = setTimeout(() => {
     terminal.note(
-      'No worker has answered yet; still waiting. Is one running? (`perdura dev`, or `perdura worker`)',
+      'No worker has answered yet. Still waiting. Is one running? (`perdura dev`, or `perdura worker`)',
     );
   }, SAY_AFTER_MS);
   try {
@@ -33,7 +33,7 @@ export async function unlessAborted<T>(
     return await Promise.race([promise, aborted]);
   } finally {
     signal.removeEventListener('abort', abort);
-    // Nobody waits for it any more.
+    // A later rejection has no other handler.
     promise.catch(() => undefined);
   }
 }

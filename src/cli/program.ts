@@ -3,12 +3,16 @@
  * loaded when it is called: most need no Temporal worker and no database.
  */
 import { Command } from 'commander';
-import { isSessionName, noSessionName } from '../contracts/ids.js';
-import { UsageError, type Context } from './context.js';
+import { isSessionName, invalidSessionName } from '../contracts/ids.js';
+import { UsageError, type CommandContext } from './context.js';
+import type { ListOptions } from './commands/look.js';
 import type { TalkOptions } from './talk.js';
 
 /** What a command answers: its exit code. */
-export type Runner = (json: boolean, run: (context: Context) => Promise<number>) => Promise<void>;
+export type Runner = (
+  json: boolean,
+  run: (context: CommandContext) => Promise<number>,
+) => Promise<void>;
 
 interface Json {
   readonly json?: boolean;
@@ -19,7 +23,7 @@ export function createProgram(version: string, runner: Runner): Command {
   const program = new Command('perdura')
     .description('Durable AI agents on Temporal.')
     .version(version)
-    .showHelpAfterError('(add --help for what there is)')
+    .showHelpAfterError('(add --help for usage)')
     .exitOverride();
   const command = (name: string, description: string) =>
     program.command(name).description(description).option('--json', 'machine-readable output');
@@ -46,7 +50,7 @@ function addStack(command: Add, runner: Runner): void {
         (await import('./commands/dev.js')).dev(context, options),
       ),
     );
-  command('doctor', 'check every part, and say how to mend what is missing').action(
+  command('doctor', 'check every part and say how to fix what is missing').action(
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/doctor.js')).doctor(context)),
   );
@@ -56,23 +60,16 @@ function addTalk(command: Add, runner: Runner): void {
   const talk = (name: string, description: string) =>
     command(name, description)
       .option('-a, --agent <name>', 'agent of a new session (default: assistant)')
-      .option(
-        '-s, --session <name>',
-        'session to go on with, or to begin under this name',
-        sessionName,
-      )
-      .option('--reasoning', 'show what the model thinks before it answers');
-  talk('run', 'get one answer, streamed; exit code 1 when there is none')
-    .argument(
-      '[message...]',
-      'the message; standard input when it is missing or "-", as for long ones',
-    )
+      .option('-s, --session <name>', 'session to continue, or name of a new one', sessionName)
+      .option('--reasoning', 'show the reasoning of the model');
+  talk('run', 'send one message and stream the answer; exit code 1 without an answer')
+    .argument('[message...]', 'the message; read from standard input when missing or "-"')
     .action((words: string[], options: Json & TalkOptions) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/run.js')).run(context, words, options),
       ),
     );
-  talk('chat', "talk to an agent; leave with Ctrl-D or /quit, come back with the session's name")
+  talk('chat', 'talk to an agent; leave with Ctrl-D or /quit, return with the name of the session')
     .argument('[session]', 'the same as --session', sessionName)
     .action((session: string | undefined, options: Json & TalkOptions) =>
       runner(options.json ?? false, async (context) =>
@@ -82,30 +79,28 @@ function addTalk(command: Add, runner: Runner): void {
 }
 
 function addSessions(command: Add, runner: Runner): void {
-  const steering = () => import('./commands/steer.js');
-  command('send', 'hand a message over, without waiting for the answer')
+  const control = () => import('./commands/control.js');
+  command('send', 'send a message without waiting for the answer')
     .argument('<session>', 'name of the session', sessionName)
-    .argument(
-      '[message...]',
-      'the message; standard input when it is missing or "-", as for long ones',
-    )
-    .option('--id <id>', 'id of the message: sent twice, it is taken once')
-    .option('--from <name>', 'who says it, as the agent and other readers see it')
+    .argument('[message...]', 'the message; read from standard input when missing or "-"')
+    .option('--id <id>', 'id of the message; a message sent twice is accepted once')
+    .option('--from <name>', 'sender, as the agent and other readers see it')
     .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).send(context, session, words, options),
+        (await control()).send(context, session, words, options),
       ),
     );
-  command('sessions', 'list sessions, the latest first')
-    .option('--limit <count>', 'how many', '20')
-    .option('--state <state>', 'only these: idle, running, paused, error, ended')
-    .option('--agent <name>', 'only those of this agent')
-    .action((options: Json & { limit: string; state?: string; agent?: string }) =>
+  command('sessions', 'list sessions, the newest first')
+    .option('--limit <count>', 'maximum number of sessions', '20')
+    .option('--state <state>', 'only sessions in this state: idle, running, paused, error, ended')
+    .option('--agent <name>', 'only sessions of this agent')
+    .option('--check', 'ask Temporal which of them still run, and correct the list')
+    .action((options: Json & ListOptions) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/look.js')).sessions(context, options),
       ),
     );
-  command('show', 'what happened in a session: turns, steps, attempts, tools, cost')
+  command('show', 'show what happened in a session: turns, steps, attempts, tools, cost')
     .argument('<session>', 'name of the session', sessionName)
     .option('--full', 'whole texts instead of one line each')
     .action((session: string, options: Json & { full?: boolean }) =>
@@ -113,17 +108,17 @@ function addSessions(command: Add, runner: Runner): void {
         (await import('./commands/look.js')).show(context, session, options),
       ),
     );
-  command('interrupt', 'end the turn under way; the session goes on')
+  command('interrupt', 'end the running turn; the session continues')
     .argument('<session>', 'name of the session', sessionName)
     .option('--reason <text>', 'kept with the turn')
     .action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).interrupt(context, session, options),
+        (await control()).interrupt(context, session, options),
       ),
     );
   for (const [verb, description] of [
     ['pause', 'stop before the next step; messages wait'],
-    ['resume', 'go on after a pause'],
+    ['resume', 'resume after a pause'],
     ['end', 'end a session for good; its transcript stays'],
   ] as const) {
     const added = command(verb, description).argument(
@@ -134,17 +129,18 @@ function addSessions(command: Add, runner: Runner): void {
     if (verb === 'end') added.option('--reason <text>', 'kept with the session');
     added.action((session: string, options: Json & { reason?: string }) =>
       runner(options.json ?? false, async (context) =>
-        (await steering()).steer(context, verb, session, options),
+        (await control()).signal(context, verb, session, options),
       ),
     );
   }
 }
 
 function addOperations(command: Add, runner: Runner): void {
-  command('worker', 'run a worker over the standard environment').action(({ json = false }: Json) =>
-    runner(json, async (context) => (await import('./commands/worker.js')).worker(context)),
+  command('worker', 'run a worker, configured by the environment').action(
+    ({ json = false }: Json) =>
+      runner(json, async (context) => (await import('./commands/worker.js')).worker(context)),
   );
-  command('migrate', 'bring the database to the schema of this version').action(
+  command('migrate', 'migrate the database to the schema of this version').action(
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/worker.js')).migrate(context)),
   );
@@ -154,14 +150,14 @@ function addMcp(program: Command, runner: Runner): void {
   const mcp = program.command('mcp').description('MCP servers of the configuration');
   mcp
     .command('status')
-    .description('connect to each server: its tools, and what is held back')
+    .description('connect to each server; list its tools and those held back')
     .option('--json', 'machine-readable output')
     .action(({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/mcp.js')).mcpStatus(context)),
     );
   mcp
     .command('accept')
-    .description('offer tools again that changed, or that looked suspicious')
+    .description('accept tools that were held back because they changed or look suspicious')
     .argument('<server>')
     .argument('[tools...]', 'only these')
     .option('-y, --yes', 'do not ask')
@@ -175,5 +171,5 @@ function addMcp(program: Command, runner: Runner): void {
 
 function sessionName(value: string): string {
   if (isSessionName(value)) return value;
-  throw new UsageError(noSessionName(value));
+  throw new UsageError(invalidSessionName(value));
 }

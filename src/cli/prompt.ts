@@ -1,7 +1,7 @@
 /** Where the messages of a chat come from: a person at a terminal, or lines from a pipe. */
 import { clearScreenDown, createInterface, cursorTo, moveCursor } from 'node:readline';
 import type { Interface } from 'node:readline';
-import type { Context } from './context.js';
+import type { CommandContext } from './context.js';
 import { RowsAbove } from './render/rows-above.js';
 import type { Piece } from './render/screen.js';
 
@@ -11,7 +11,7 @@ const PASTE_MS = 30;
 /** Where pieces of a conversation go. */
 export interface Outlet {
   write(pieces: readonly Piece[]): void;
-  /** Somebody is being asked: what is written stands above the line being typed. */
+  /** The prompt is open: what is written appears above the line being typed. */
   readonly asking: boolean;
 }
 
@@ -22,13 +22,13 @@ export interface Prompt extends Outlet {
 }
 
 /** `onInterrupt` is asked at Ctrl-C on an empty line; true when there was something to interrupt. */
-export function createPrompt(context: Context, onInterrupt: () => boolean): Prompt {
+export function createPrompt(context: CommandContext, onInterrupt: () => boolean): Prompt {
   const { stdin, stdout } = context.terminal.streams;
   const person = stdin.isTTY === true && stdout.isTTY === true && !context.terminal.json;
   return person ? new PersonPrompt(context, onInterrupt) : linesOf(context);
 }
 
-function linesOf({ terminal }: Context): Prompt {
+function linesOf({ terminal }: CommandContext): Prompt {
   const lines = createInterface({ input: terminal.streams.stdin, crlfDelay: Infinity });
   const iterator = lines[Symbol.asyncIterator]();
   return {
@@ -50,12 +50,12 @@ function linesOf({ terminal }: Context): Prompt {
  * mode, in which Ctrl-C is a signal and reaches the turn.
  */
 class PersonPrompt implements Prompt {
-  readonly #context: Context;
+  readonly #context: CommandContext;
   readonly #onInterrupt: () => boolean;
   #history: string[] = [];
   #open: { readonly editor: Interface; readonly above: RowsAbove } | undefined;
 
-  constructor(context: Context, onInterrupt: () => boolean) {
+  constructor(context: CommandContext, onInterrupt: () => boolean) {
     this.#context = context;
     this.#onInterrupt = onInterrupt;
   }

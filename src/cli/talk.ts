@@ -1,14 +1,15 @@
 /**
  * One conversation as `run` and `chat` hold it: sends messages, shows everything that happens
- * in the session, whoever began it, and turns Ctrl-C into an interruption of the turn.
+ * in the session, also by others, and turns Ctrl-C into an interruption of the turn.
  */
 import { randomUUID } from 'node:crypto';
 import type { AgentRuntime } from '../client/agent-runtime.js';
 import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
-import { UsageError, type Context } from './context.js';
-import { TurnFollower, type TurnEnd } from './follow.js';
+import { isTurnEnd } from '../contracts/turn-end.js';
+import { UsageError, type CommandContext } from './context.js';
+import { TurnFollower, type WaitEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
 import type { Outlet } from './prompt.js';
 import { ConversationView } from './render/conversation.js';
@@ -20,18 +21,18 @@ export interface TalkOptions {
   readonly reasoning?: boolean | undefined;
 }
 
-/** After a failure of the stream, while nobody waits for an answer. ms. */
+/** Pause after a failure of the stream while no answer is awaited, ms. */
 const REOPEN_MS = 2_000;
 
-/** Somebody who waits for a turn to end. */
+/** A wait for the end of a turn. */
 interface Waiting {
   readonly follower: TurnFollower;
-  readonly resolve: (end: TurnEnd) => void;
+  readonly resolve: (end: WaitEnd) => void;
   readonly reject: (error: unknown) => void;
 }
 
 export class Talk {
-  readonly #context: Context;
+  readonly #context: CommandContext;
   readonly #runtime: AgentRuntime;
   readonly #options: TalkOptions;
   readonly #outlet: Outlet;
@@ -41,7 +42,7 @@ export class Talk {
   readonly #view: ConversationView;
   readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
-  /** What the session is to be started with, while there is none. */
+  /** Options of a session that is not started yet. */
   #start: { agent?: string; session?: string } | undefined;
   #stream: AsyncGenerator<StreamItem> | undefined;
   /** Number of the last event that was shown. */
@@ -51,7 +52,12 @@ export class Talk {
   #troubled = false;
 
   /** @param outlet where everything is written. Default: the terminal. */
-  constructor(context: Context, runtime: AgentRuntime, options: TalkOptions, outlet?: Outlet) {
+  constructor(
+    context: CommandContext,
+    runtime: AgentRuntime,
+    options: TalkOptions,
+    outlet?: Outlet,
+  ) {
     const { terminal } = context;
     const { stdout, stderr } = terminal.streams;
     this.#context = context;
@@ -102,7 +108,7 @@ export class Talk {
     }
     if (agent !== undefined && agent !== record.agent) {
       throw new UsageError(
-        `Session ${name} belongs to the agent "${record.agent}": leave out --agent, or choose another --session.`,
+        `Session ${name} belongs to the agent "${record.agent}". Leave out --agent, or choose another --session.`,
       );
     }
     this.#session = session;
@@ -119,7 +125,7 @@ export class Talk {
   }
 
   /** Sends a message and shows everything up to the end of its turn. */
-  async say(text: string): Promise<TurnEnd> {
+  async say(text: string): Promise<WaitEnd> {
     const message = { id: randomUUID(), text };
     this.#own.add(message.id);
     return this.#interruptible(async () => {
@@ -134,15 +140,15 @@ export class Talk {
         this.#session = session;
         this.#start = undefined;
         this.watch();
-        return await end;
+        return await unlessGone(session, end);
       } finally {
         forget();
       }
     });
   }
 
-  /** Shows the turn that is under way, up to its end; nothing where there is none any more. */
-  async listen(): Promise<TurnEnd> {
+  /** Shows the running turn up to its end; nothing when no turn runs any more. */
+  async listen(): Promise<WaitEnd> {
     return this.#interruptible(async () => {
       const status = await unlessAborted(
         this.#leaving.signal,
@@ -151,11 +157,11 @@ export class Talk {
       if (status?.state !== 'running') return { outcome: 'left' };
       const { end, forget } = this.#follow(new TurnFollower());
       this.watch();
-      return end.finally(forget);
+      return unlessGone(this.#session!, end).finally(forget);
     });
   }
 
-  /** Interrupts the turn that somebody else has begun; false when none is under way. */
+  /** Interrupts a turn that someone else has started; false when no turn runs. */
   interruptOthers(): boolean {
     if (!this.#turnUnderWay || !this.#session) return false;
     this.#interrupt(this.#session);
@@ -178,7 +184,7 @@ export class Talk {
     return this.#session!;
   }
 
-  /** The one reader of the stream: shows each item, then tells whoever waits for it. */
+  /** The one reader of the stream: shows each item, then passes it to those who wait. */
   async #read(stream: AsyncGenerator<StreamItem>): Promise<void> {
     try {
       for await (const item of stream) this.#take(item);
@@ -204,7 +210,7 @@ export class Talk {
     if (!terminal.json && !unseen) this.#outlet.write(this.#view.show(item));
     if (item.type === 'turn.started') this.#turnUnderWay = true;
     const ended = item.type === 'session.ended';
-    if (ended || /^turn\.(?:completed|interrupted|failed)$/.test(item.type)) {
+    if (ended || isTurnEnd(item)) {
       this.#turnUnderWay = false;
       if (!terminal.json) this.#outlet.write(this.#view.end());
     }
@@ -215,20 +221,20 @@ export class Talk {
     if (ended) this.#over.abort();
   }
 
-  #follow(follower: TurnFollower): { end: Promise<TurnEnd>; forget: () => void } {
+  #follow(follower: TurnFollower): { end: Promise<WaitEnd>; forget: () => void } {
     let forget = () => {};
-    const end = new Promise<TurnEnd>((resolve, reject) => {
+    const end = new Promise<WaitEnd>((resolve, reject) => {
       const waiting = { follower, resolve, reject };
       this.#waiting.add(waiting);
       forget = () => this.#waiting.delete(waiting);
     });
-    // Nobody may have come to wait for it yet.
+    // It may be rejected before it is awaited.
     end.catch(() => undefined);
     return { end, forget };
   }
 
   /** The first Ctrl-C interrupts the turn; one more, while that is awaited, leaves. */
-  async #interruptible(turn: () => Promise<TurnEnd>): Promise<TurnEnd> {
+  async #interruptible(turn: () => Promise<WaitEnd>): Promise<WaitEnd> {
     const { interrupts, terminal } = this.#context;
     let asked = false;
     const release = interrupts.take((signal) => {
@@ -253,7 +259,7 @@ export class Talk {
     });
   }
 
-  /** A failure of what nobody waits for. */
+  /** Shows a failure of something that is not awaited. */
   #tell(error: unknown): void {
     const { terminal } = this.#context;
     const report = reportOf(error);
@@ -262,5 +268,18 @@ export class Talk {
       this.#outlet.write([
         { to: 'note', text: terminal.asTyped(failureText(report, terminal.noteStyle)) },
       ]);
+  }
+}
+
+/** `end`, or the failure of a session whose workflow is gone, so that no end can come. */
+async function unlessGone(session: Session, end: Promise<WaitEnd>): Promise<WaitEnd> {
+  const stop = new AbortController();
+  const gone = new Promise<never>((_, reject) => {
+    void session.untilGone(stop.signal).then((failure) => failure && reject(failure));
+  });
+  try {
+    return await Promise.race([end, gone]);
+  } finally {
+    stop.abort();
   }
 }

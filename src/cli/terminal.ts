@@ -55,12 +55,12 @@ export class Terminal {
     if (this.json) this.streams.stdout.write(`${JSON.stringify(value)}\n`);
   }
 
-  /** A sentence about what goes on. */
+  /** A sentence about the progress of the command. */
   note(text: string): void {
     this.streams.stderr.write(`${this.noteStyle.dim(this.asTyped(text))}\n`);
   }
 
-  /** A sentence of ours, with the commands in it as they can be typed here. */
+  /** A message with the commands in it as they can be typed here. */
   asTyped(text: string): string {
     return text.replace(COMMAND, this.#command);
   }

@@ -5,40 +5,35 @@
  *     const session = await runtime.start({ agent: 'assistant' });
  *     const { text } = await session.ask('hello');
  *     await runtime.close(); // or `await using runtime = …`
+ *
+ * A runtime is the view of one tenant on connections, which views of other tenants can share.
  */
 import { randomBytes } from 'node:crypto';
 import { setMaxListeners } from 'node:events';
-import { Client, Connection } from '@temporalio/client';
-import { readSettings, type Settings } from '../config/environment.js';
-import { localProfile, readTemporalProfile } from '../config/temporal-profile.js';
-import { readRunningStack } from '../stack/dev-lock.js';
+import type { Client } from '@temporalio/client';
 import { PerduraError } from '../contracts/failures.js';
-import { isSessionName, noSessionName, sessionOf, type SessionKey } from '../contracts/ids.js';
+import {
+  invalidSessionName,
+  invalidTenant,
+  isSessionName,
+  isTenant,
+  sessionOf,
+  type SessionKey,
+} from '../contracts/ids.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
-import type { LiveBus } from '../live/bus.js';
-import { PostgresLiveBus } from '../live/postgres-bus.js';
-import { openDatabase, type Database } from '../store/database.js';
-import { EventLog } from '../store/event-log.js';
-import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
-import { checkAnswers, checkReady } from '../store/readiness.js';
-import { ReaderHub } from './reader-hub.js';
-import { Session, withId, type OutgoingMessage } from './session.js';
+import { checkAnswers } from '../store/readiness.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
+import { closedRuntime, Connections, type GivenConnections } from './connections.js';
+import { discover, type EndpointOptions } from './endpoints.js';
+import { withId, type OutgoingMessage } from './outgoing-message.js';
+import { reconcile } from './reconcile.js';
+import { Session } from './session.js';
+import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
-export interface ConnectOptions {
-  /** Default: the standard environment, and behind it a `perdura dev` that runs here. */
-  readonly temporalAddress?: string;
-  readonly namespace?: string;
-  readonly databaseUrl?: string;
-  readonly tenant?: string;
-  readonly taskQueue?: string;
-  /** A connection of your own; it is not closed by `close()`. */
-  readonly connection?: Connection;
-  /** Default over PostgreSQL. The bus of an embedded worker, when it is in this process. */
-  readonly bus?: LiveBus;
-}
+export interface ConnectOptions extends EndpointOptions, GivenConnections {}
 
 /** What a session is started with. */
 export interface StartOptions {
@@ -47,40 +42,44 @@ export interface StartOptions {
   /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
   readonly session?: string;
   readonly title?: string;
-  /** A first message; then its receipt is on the session. */
+  /** A first message; it is accepted when `start` resolves. */
   readonly message?: OutgoingMessage;
 }
 
-/** Where Temporal's own tools look. */
-const DEFAULT_ADDRESS = '127.0.0.1:7233';
+/** Which sessions of the tenant. */
+export interface SessionFilter {
+  /** At most this many, the newest first. Default 50. */
+  readonly limit?: number;
+  readonly state?: AgentState;
+  readonly agent?: string;
+}
+
+/** Whose view, and where its sessions run. */
+interface View {
+  readonly tenant: string;
+  readonly taskQueue: string;
+  /** The view that opened the connections closes them. */
+  readonly owner: boolean;
+}
 
 export class AgentRuntime implements AsyncDisposable {
   readonly tenant: string;
   readonly taskQueue: string;
-  readonly #client: Client;
-  readonly #database: Database;
-  readonly #bus: LiveBus;
-  readonly #hub: ReaderHub;
-  readonly #closed = new AbortController();
-  readonly #owned: { connection: boolean; bus: boolean };
+  readonly #connections: Connections;
+  readonly #owner: boolean;
+  readonly #closing = new AbortController();
+  /** Aborted when this view or its connections are closed. */
+  readonly #closed: AbortSignal;
 
-  private constructor(parts: {
-    client: Client;
-    database: Database;
-    bus: LiveBus;
-    tenant: string;
-    taskQueue: string;
-    owned: { connection: boolean; bus: boolean };
-  }) {
-    this.tenant = parts.tenant;
-    this.taskQueue = parts.taskQueue;
-    this.#client = parts.client;
-    this.#database = parts.database;
-    this.#bus = parts.bus;
-    this.#hub = new ReaderHub(new EventLog(parts.database), parts.bus);
-    this.#owned = parts.owned;
+  private constructor(connections: Connections, { tenant, taskQueue, owner }: View) {
+    if (!isTenant(tenant)) throw new PerduraError('Config.Invalid', invalidTenant(tenant));
+    this.tenant = tenant;
+    this.taskQueue = taskQueue;
+    this.#connections = connections;
+    this.#owner = owner;
+    this.#closed = AbortSignal.any([this.#closing.signal, connections.closed]);
     // Every stream that is read listens to it, and there may be thousands.
-    setMaxListeners(0, this.#closed.signal);
+    setMaxListeners(0, this.#closed);
   }
 
   /**
@@ -88,74 +87,57 @@ export class AgentRuntime implements AsyncDisposable {
    * `Store.Unavailable`, `Store.NotMigrated` or `Store.TooNew`, which say what is missing.
    */
   static async connect(options: ConnectOptions = {}): Promise<AgentRuntime> {
-    const settings = readSettings();
-    const running = await runningStack(settings, options);
-    const databaseUrl = options.databaseUrl ?? settings.databaseUrl ?? running?.databaseUrl;
-    if (!databaseUrl) {
-      throw new PerduraError(
-        'Config.Invalid',
-        'DATABASE_URL is not set, and no `perdura dev` runs in this folder: start one, or set DATABASE_URL to postgres://user:password@host:port/database.',
-      );
-    }
-    const profile =
-      readTemporalProfile(settings) ??
-      localProfile(running?.temporalAddress ?? DEFAULT_ADDRESS, settings.temporalNamespace);
-    const { namespace } = { ...profile, ...options };
-    const address = options.temporalAddress ?? profile.address;
-    const connection =
-      options.connection ??
-      (await Connection.connect({ ...profile.connection, address }).catch((error: unknown) => {
-        throw new PerduraError(
-          'Temporal.Unavailable',
-          `No Temporal server answers at ${address}.`,
-          {
-            cause: error,
-          },
-        );
-      }));
-    const database = openDatabase(databaseUrl, { maxConnections: 5 });
-    await checkReady(database).catch(async (error: unknown) => {
-      await database.close();
-      if (!options.connection) await connection.close();
-      throw error;
-    });
-    return new AgentRuntime({
-      client: new Client({ connection, namespace }),
-      database,
-      bus: options.bus ?? new PostgresLiveBus(database),
-      tenant: options.tenant ?? settings.tenant,
-      taskQueue: options.taskQueue ?? settings.taskQueue,
-      owned: { connection: !options.connection, bus: !options.bus },
-    });
+    const endpoints = await discover(options);
+    const { tenant, taskQueue } = endpoints;
+    if (!isTenant(tenant)) throw new PerduraError('Config.Invalid', invalidTenant(tenant));
+    const connections = await Connections.open(endpoints, options);
+    return new AgentRuntime(connections, { tenant, taskQueue, owner: true });
+  }
+
+  /**
+   * The view of another tenant on the same connections, so that one process serves many tenants
+   * with one pool. Closing it ends the streams read from it, and closes no connection; it ends
+   * with the runtime that was connected.
+   */
+  forTenant(tenant: string): AgentRuntime {
+    return new AgentRuntime(this.#connections, { tenant, taskQueue: this.taskQueue, owner: false });
   }
 
   /** Temporal's own client, for what is not covered here. */
   get temporal(): Client {
-    return this.#client;
+    return this.#connections.client;
   }
 
   /**
    * Starts a session, or takes the one that runs under the name. With a message both happen
    * in one call to Temporal (update-with-start), so that no caller meets an empty session.
-   * Rejects with `Session.Closed` when a session of that name has ended, with `Config.Invalid` for
-   * a name that is none, and with
-   * `Store.Unavailable` while the database is down: a session that nobody can open is not begun.
+   * Rejects with `Session.Closed` when a session of that name has ended, with `Agent.Unknown` when
+   * a worker does not know the agent (without a message, the first call to the session says so),
+   * with `Config.Invalid` for an invalid name, and with `Store.Unavailable` while the database is
+   * down, since no worker could open the session.
    */
   async start(options: StartOptions = {}): Promise<Session> {
-    await checkAnswers(this.#database);
+    const { agent, title } = options;
     const key = this.#key(options.session ?? newSessionName());
+    await checkAnswers(this.#connections.database);
+    // Temporal forgets a workflow some time after its end; the catalogue does not.
+    if (options.session !== undefined && (await this.#record(key))?.state === 'terminated') {
+      throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`);
+    }
     const input: SessionInput = {
-      ...(options.agent === undefined ? {} : { agent: options.agent }),
-      ...(options.title === undefined ? {} : { title: options.title }),
+      ...(agent === undefined ? {} : { agent }),
+      ...(title === undefined ? {} : { title }),
     };
     const message = options.message === undefined ? undefined : withId(options.message);
     const session = this.#session(key);
-    const starter = { client: this.#client, taskQueue: this.taskQueue };
-    await startSession(starter, key, input, message).catch(async (error: unknown) => {
-      // Temporal starts the workflow before that can refuse the message. Nobody asked for a session
-      // without one, and nobody knows its name.
+    const workflow = new SessionWorkflow(this.#connections, key);
+    await startSession(workflow, this.taskQueue, input, message).catch(async (error: unknown) => {
+      // Temporal starts the workflow before the workflow can refuse the message. The caller did not
+      // ask for a session without one, and does not know its name.
       const refused = error instanceof PerduraError && error.type.startsWith('Message.');
-      if (refused && options.session === undefined) await session.end(error.message).catch(noop);
+      if (refused && options.session === undefined) {
+        await session.end(error.message).catch(() => undefined);
+      }
       throw error;
     });
     return session;
@@ -167,41 +149,37 @@ export class AgentRuntime implements AsyncDisposable {
   }
 
   /**
-   * A session by its name, or by its workflow id where it was started by hand under one of another
-   * making. Does not say whether there is one: `record()` of it does.
+   * A session by its name, or by its workflow id where it was started by hand under an id of
+   * another form. Does not say whether there is one: its `record()` does.
    */
   async find(name: string): Promise<Session> {
-    const catalogue = new SessionCatalogue(this.#database);
     const byWorkflow = sessionOf(name);
     const record =
-      (await catalogue.get(this.tenant, name)) ??
-      (byWorkflow.tenant === this.tenant
-        ? await catalogue.get(this.tenant, byWorkflow.session)
-        : undefined);
+      (await this.#record({ tenant: this.tenant, session: name })) ??
+      (byWorkflow.tenant === this.tenant ? await this.#record(byWorkflow) : undefined);
     return record
       ? this.#session({ tenant: this.tenant, session: record.session }, record.workflowId)
       : this.session(name);
   }
 
   /** Sessions of the tenant, the newest first. */
-  async sessions(
-    options: { limit?: number; state?: AgentState; agent?: string } = {},
-  ): Promise<SessionRecord[]> {
-    return new SessionCatalogue(this.#database).list(this.tenant, options);
+  async sessions(filter: SessionFilter = {}): Promise<SessionRecord[]> {
+    return this.#connections.stores.sessions.list(this.tenant, filter);
   }
 
-  /** Closes what `connect` opened. Sessions go on; streams that are read end. */
+  /**
+   * Asks Temporal about those of these sessions that the catalogue does not list as ended, and
+   * corrects the record of each whose workflow was ended from outside (terminated in the Temporal
+   * UI, timed out, failed). Resolves with their names.
+   */
+  async reconcile(filter: SessionFilter = {}): Promise<string[]> {
+    return reconcile(this.#connections, await this.sessions(filter));
+  }
+
+  /** Ends the streams that are read, and closes what `connect` opened. Sessions go on. */
   async close(): Promise<void> {
-    this.#closed.abort(
-      new PerduraError(
-        'Session.Closed',
-        'The runtime was closed: connect again, and read on with the number of the last event.',
-      ),
-    );
-    this.#hub.close();
-    if (this.#owned.bus) await this.#bus.close();
-    await this.#database.close();
-    if (this.#owned.connection) await this.#client.connection.close();
+    this.#closing.abort(closedRuntime());
+    if (this.#owner) await this.#connections.close();
   }
 
   /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
@@ -211,32 +189,27 @@ export class AgentRuntime implements AsyncDisposable {
 
   #key(session: string): SessionKey {
     if (isSessionName(session)) return { tenant: this.tenant, session };
-    throw new PerduraError('Config.Invalid', noSessionName(session));
+    throw new PerduraError('Config.Invalid', invalidSessionName(session));
+  }
+
+  #record({ tenant, session }: SessionKey): Promise<SessionRecord | undefined> {
+    return this.#connections.stores.sessions.get(tenant, session);
   }
 
   #session(key: SessionKey, workflowId?: string): Session {
-    const parts = {
-      client: this.#client,
-      taskQueue: this.taskQueue,
-      database: this.#database,
-      hub: this.#hub,
-      key,
-      closed: this.#closed.signal,
-    };
-    return new Session(parts, workflowId);
+    return new Session(
+      {
+        connections: this.#connections,
+        key,
+        taskQueue: this.taskQueue,
+        closed: this.#closed,
+      },
+      workflowId,
+    );
   }
 }
-
-function noop(): void {}
 
 /** `s-` and 80 random bits: not to be guessed, short enough to be typed. */
 function newSessionName(): string {
   return `s-${randomBytes(10).toString('hex')}`;
-}
-
-async function runningStack(settings: Settings, options: ConnectOptions) {
-  const told =
-    (options.temporalAddress ?? options.connection ?? settings.temporalAddress) &&
-    (options.databaseUrl ?? settings.databaseUrl);
-  return told ? undefined : readRunningStack(settings);
 }

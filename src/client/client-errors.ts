@@ -13,6 +13,11 @@ const FAILED_PRECONDITION = 9;
 /** Temporal's words for a workflow task that has failed: before the update came, or with it. */
 const STUCK = /Workflow Task in failed state|unexpected workflow task failure/i;
 
+/** Whether Temporal knows no such workflow, or none that is open. */
+export function isWorkflowNotFound(error: unknown): boolean {
+  return error instanceof WorkflowNotFoundError;
+}
+
 export function toClientError(error: unknown, session: string): unknown {
   if (error instanceof PerduraError) return error;
   if (error instanceof WorkflowUpdateFailedError) {
@@ -27,7 +32,7 @@ export function toClientError(error: unknown, session: string): unknown {
       return new PerduraError('Session.Closed', `Session ${session} has ended.`, { cause: error });
     }
   }
-  if (error instanceof WorkflowNotFoundError) {
+  if (isWorkflowNotFound(error)) {
     return new PerduraError('Session.NotFound', `There is no open session ${session}.`, {
       cause: error,
     });
@@ -36,18 +41,18 @@ export function toClientError(error: unknown, session: string): unknown {
   if (code === RESOURCE_EXHAUSTED) {
     return new PerduraError(
       'Session.TooManyUpdates',
-      `Temporal takes no more for session ${session} now: ${messageOf(error)}.`,
+      `Temporal accepts no more calls for session ${session} at the moment: ${messageOf(error)}.`,
       { cause: error },
     );
   }
   if (code === FAILED_PRECONDITION && STUCK.test(messageOf(error))) {
     return new PerduraError(
       'Session.Stuck',
-      `Session ${session} takes nothing now: its workflow task fails at each attempt.`,
+      `Session ${session} is stuck: its workflow task fails at each attempt.`,
       { cause: error },
     );
   }
-  // Nobody but its own deadline cancels a call of ours, and which code it gives depends on
+  // Only its own deadline cancels one of our calls, and the code that it gives depends on
   // whether the SDK's retry or gRPC itself sees it first.
   if (code === UNAVAILABLE || code === DEADLINE_EXCEEDED || code === CANCELLED) {
     return new PerduraError(

@@ -1,8 +1,9 @@
 /**
  * Decides which live deltas a reader sees: each piece of text once, in order, and never what
- * another attempt has superseded or the store has told already. Pure.
+ * another attempt has superseded or the store has already reported. Pure.
  */
 import type { LiveDelta, SessionEvent, StepPlace, Superseded } from '../contracts/events.js';
+import { isTurnEnd } from '../contracts/turn-end.js';
 
 interface Speaking extends StepPlace {
   attempt: number;
@@ -12,7 +13,7 @@ interface Speaking extends StepPlace {
 
 export class DeltaTracker {
   #speaking: Speaking | undefined;
-  /** Steps up to here are told by durable events. */
+  /** Steps up to here have been reported by durable events. */
   #done: StepPlace = { turn: 0, step: 0 };
 
   /** Whether a step is under way whose words may have been missed. */
@@ -38,22 +39,14 @@ export class DeltaTracker {
     return { show, gap: false };
   }
 
-  /** Takes note of a durable event; answers what the reader must be told before it. */
+  /** Takes note of a durable event; returns what the reader must see before it. */
   event(event: SessionEvent): Superseded[] {
-    switch (event.type) {
-      case 'step.started':
-        return compare(event, this.#done) <= 0 ? [] : this.#begin(event);
-      case 'step.completed':
-        this.#finish(event);
-        return [];
-      case 'turn.completed':
-      case 'turn.failed':
-      case 'turn.interrupted':
-        this.#finish({ turn: event.turn, step: Number.MAX_SAFE_INTEGER });
-        return [];
-      default:
-        return [];
+    if (event.type === 'step.started') {
+      return compare(event, this.#done) <= 0 ? [] : this.#begin(event);
     }
+    if (event.type === 'step.completed') this.#finish(event);
+    if (isTurnEnd(event)) this.#finish({ turn: event.turn, step: Number.MAX_SAFE_INTEGER });
+    return [];
   }
 
   #begin({ turn, step, attempt }: StepPlace & { attempt: number }): Superseded[] {

@@ -3,7 +3,7 @@
  * decides: what is read is "everything after the last number", whatever woke the reader
  * (reader-hub.ts), so a notification that is lost loses no event.
  */
-import type { LiveMessage, SessionEvent, StreamItem } from '../contracts/events.js';
+import type { LiveMessage, SessionEvent, SessionItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Events } from '../store/stores.js';
@@ -33,7 +33,7 @@ export async function* streamEvents(
   hub: ReaderHub,
   key: SessionKey,
   { after = 0, live = true, signal }: EventsOptions = {},
-): AsyncGenerator<StreamItem, void, undefined> {
+): AsyncGenerator<SessionItem, void, undefined> {
   const session = new SessionReader(hub.events, key, after);
   if (!live) {
     yield* session.readNew();
@@ -103,7 +103,7 @@ class SessionReader {
     this.last = Math.max(0, after - 1);
   }
 
-  async *readNew(): AsyncGenerator<StreamItem> {
+  async *readNew(): AsyncGenerator<SessionItem> {
     for (;;) {
       const range = { after: this.last, limit: BATCH };
       const events = await this.#events.read(this.#key, range);
@@ -112,7 +112,7 @@ class SessionReader {
     }
   }
 
-  *#take(event: SessionEvent): Generator<StreamItem> {
+  *#take(event: SessionEvent): Generator<SessionItem> {
     this.last = event.n;
     this.over = event.type === 'session.ended';
     // The reader has it; whether it is the end is told by no other question.
@@ -124,9 +124,9 @@ class SessionReader {
 
 /** Reads on over a short absence of the store: a failover, a connection that went silent. */
 async function* patiently(
-  read: () => AsyncGenerator<StreamItem>,
+  read: () => AsyncGenerator<SessionItem>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<StreamItem> {
+): AsyncGenerator<SessionItem> {
   const since = performance.now();
   for (;;) {
     try {

@@ -1,62 +1,49 @@
-/** A session as a caller holds it: send, read, steer. Keeps nothing itself. */
-import { randomUUID } from 'node:crypto';
-import type { Client, WorkflowHandle } from '@temporalio/client';
+/** A session as a caller holds it: send, read, control. Keeps nothing itself. */
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
-import { PerduraError, type FailureType } from '../contracts/failures.js';
+import { PerduraError } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
+import type { StoredMessage } from '../contracts/message.js';
 import {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
   type SendReceipt,
   type SessionStatus,
 } from '../contracts/session.js';
-import { jsonBytes, MOST_MESSAGE_JSON_BYTES, type StoredMessage } from '../contracts/message.js';
-import type { Database } from '../store/database.js';
-import { AttemptLog } from '../store/attempts.js';
-import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
-import { TranscriptStore } from '../store/transcript-store.js';
-import { toClientError } from './client-errors.js';
+import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
+import type { Connections } from './connections.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
-import type { ReaderHub } from './reader-hub.js';
-import { startSession, updateIdOf, type IdentifiedMessage, type Starter } from './start-session.js';
+import { updateIdOf, withId, type OutgoingMessage } from './outgoing-message.js';
+import { SessionWorkflow } from './session-workflow.js';
+import { startSession } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
+import { untilGone } from './until-gone.js';
+import { healthOf, type WorkflowHealth } from './workflow-health.js';
 
 /** What a session is made with. */
-export interface SessionParts extends Starter {
-  readonly database: Database;
-  /** Of the process: every stream shares it. */
-  readonly hub: ReaderHub;
+export interface SessionParts {
+  readonly connections: Connections;
   readonly key: SessionKey;
+  /** Where its workflow is started again when it is gone. */
+  readonly taskQueue: string;
   /** Aborted when the runtime is closed. */
   readonly closed: AbortSignal;
 }
-
-/** A message to an agent: text, or text with an id of the sender's making. */
-export type OutgoingMessage =
-  string | { readonly text: string; readonly id?: string; readonly from?: string };
-
-/** Waits between attempts when Temporal does not take an update just now, ms. */
-const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
-
-/**
- * Failures that pass: ten updates are in flight already; or the task that had this one failed, as a
- * task that continues as new does whenever a signal came meanwhile.
- */
-const BUSY: readonly FailureType[] = ['Session.TooManyUpdates', 'Session.Stuck'];
 
 /** A worker answers a query within milliseconds, or it has to replay the history first. */
 const QUERY_MS = 5_000;
 
 export class Session {
   readonly #parts: SessionParts;
-  readonly #handle: WorkflowHandle;
+  readonly #workflow: SessionWorkflow;
   /** Number of the last event that an `ask` has seen: the next one need not look for it. */
   #seen: number | undefined;
 
-  constructor(parts: SessionParts, workflowId = workflowIdOf(parts.key)) {
+  constructor(parts: SessionParts, workflowId?: string) {
     this.#parts = parts;
-    this.#handle = parts.client.workflow.getHandle(workflowId);
+    this.#workflow = new SessionWorkflow(parts.connections, parts.key, workflowId);
   }
 
   /** The session's name within its tenant. */
@@ -69,7 +56,7 @@ export class Session {
   }
 
   get workflowId(): string {
-    return this.#handle.workflowId;
+    return this.#workflow.handle.workflowId;
   }
 
   /**
@@ -82,23 +69,22 @@ export class Session {
     const body = withId(message);
     const updateId = updateIdOf(body);
     try {
-      return await this.#call(() =>
-        this.#handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, {
-          args: [body],
-          updateId,
-        }),
+      return await this.#workflow.call((handle) =>
+        handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, { args: [body], updateId }),
       );
     } catch (error) {
       const agent = await this.#agentToRevive(error);
       if (agent === undefined) throw error;
-      return (await startSession(this.#parts, this.#parts.key, { agent }, body))!;
+      return (await startSession(this.#workflow, this.#parts.taskQueue, { agent }, body))!;
     }
   }
 
   /**
    * Hands a message over and waits for the answer of its turn. Waits on the events, not on
    * an update, of which Temporal allows only ten in flight. Rejects with the failure of the
-   * turn, or with `Turn.Interrupted`.
+   * turn, with `Turn.Interrupted`, with `Session.Closed` when the session has ended, and with
+   * `Session.NoWorkflow` when its workflow is gone; the last two take some seconds to notice
+   * where the workflow was ended in Temporal.
    */
   async ask(message: OutgoingMessage, options: { signal?: AbortSignal } = {}): Promise<Answer> {
     const body = withId(message);
@@ -112,13 +98,22 @@ export class Session {
     return this.#awaitAnswer(body.id, after, undefined, options);
   }
 
-  /** The answer of the turn that took the message with this id. */
+  /** The answer of the turn that took the message with this id. Rejects as `ask` does. */
   async answerTo(messageId: string, options: { signal?: AbortSignal } = {}): Promise<Answer> {
-    const { hub, key } = this.#parts;
+    const { connections, key } = this.#parts;
     // In this order: what is not in the store yet comes behind the last event.
     const last = (await this.record())?.lastEvent ?? 0;
-    const known = await hub.events.findMessage(key, messageId);
+    const known = await connections.stores.events.findMessage(key, messageId);
     return this.#awaitAnswer(messageId, known?.n ?? last, known?.turn, options);
+  }
+
+  /**
+   * Resolves with the reason when the workflow of the session is gone, so that no answer can come;
+   * with nothing once `signal` is aborted. For readers of `events()` who wait for an answer: asks
+   * Temporal every 5 to 10 s. `ask` does this by itself.
+   */
+  untilGone(signal: AbortSignal): Promise<PerduraError | undefined> {
+    return untilGone(this.#workflow, signal);
   }
 
   async #awaitAnswer(
@@ -128,91 +123,123 @@ export class Session {
     options: { signal?: AbortSignal },
   ): Promise<Answer> {
     let turn = known;
-    for await (const item of this.events({ after, ...options })) {
-      if ('n' in item) this.#seen = Math.max(this.#seen ?? 0, item.n);
-      if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
-      // Also when the message is known: one that the end found waiting has no turn.
-      if (item.type === 'session.ended') break;
-      const ending = turn !== undefined ? endOf(item, turn) : undefined;
-      if (ending) return ending;
+    let gone: PerduraError | undefined;
+    const stop = new AbortController();
+    const signal = options.signal ? AbortSignal.any([options.signal, stop.signal]) : stop.signal;
+    void this.untilGone(stop.signal).then((failure) => {
+      gone = failure;
+      if (failure) stop.abort();
+    });
+    try {
+      for await (const item of this.events({ after, signal })) {
+        if ('n' in item) this.#seen = Math.max(this.#seen ?? 0, item.n);
+        if (item.type === 'message.accepted' && item.id === messageId) turn = item.turn;
+        // Also when the message is known: one that the end found waiting has no turn.
+        if (item.type === 'session.ended') throw this.#endedUnanswered(item.reason);
+        if (isTurnEnd(item) && item.turn === turn) return answerOf(turnEndOf(item));
+      }
+    } finally {
+      stop.abort();
     }
     options.signal?.throwIfAborted();
     this.#parts.closed.throwIfAborted();
-    throw new PerduraError('Session.Closed', `Session ${this.id} ended before it answered.`);
+    throw gone ?? this.#endedUnanswered();
   }
 
   /**
    * What happens in the session: durable events, numbered, and live deltas between them.
    * Resumes with the number of the last event seen; deltas that the reader has are not
-   * repeated, those of a superseded attempt are announced. It goes on until the session has
+   * repeated, those of a superseded attempt are announced. The stream continues until the session has
    * ended, the signal is aborted, or the runtime is closed.
    */
-  events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
-    const { hub, key, closed } = this.#parts;
+  async *events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
+    const { connections, key, closed } = this.#parts;
     const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
-    return streamEvents(hub, key, { ...options, signal });
+    const origin = { session: key.session, path: [] };
+    const items = streamEvents(connections.hub, key, { ...options, signal });
+    for await (const item of items) yield { ...item, ...origin };
   }
 
   /** The messages of the session, oldest first. */
   async transcript(range: { after?: number; to?: number } = {}): Promise<StoredMessage[]> {
-    const { database, key } = this.#parts;
-    return new TranscriptStore(database).read(key.tenant, key.session, range);
+    const { connections, key } = this.#parts;
+    return connections.stores.transcripts.read(key.tenant, key.session, range);
   }
 
   /** The turn under way ends at once; what was said and what it cost is kept. */
   async interrupt(reason?: string): Promise<InterruptReceipt> {
-    return this.#call(() =>
-      this.#handle.executeUpdate<InterruptReceipt, [{ reason?: string }]>(HANDLERS.interrupt, {
+    return this.#workflow.call((handle) =>
+      handle.executeUpdate<InterruptReceipt, [{ reason?: string }]>(HANDLERS.interrupt, {
         args: [reason === undefined ? {} : { reason }],
       }),
     );
   }
 
+  /**
+   * Gives the result of a tool call that waits (`run: 'workflow'`); `status().waiting` and the event
+   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when it does not wait, or no longer.
+   */
+  async answer(call: string, output: unknown): Promise<void> {
+    await this.#answer({ call, output });
+  }
+
+  /** Says why there is no result for a tool call that waits. The model is told. */
+  async refuseCall(call: string, reason: string): Promise<void> {
+    await this.#answer({ call, error: reason });
+  }
+
+  async #answer(answer: CallAnswer): Promise<void> {
+    await this.#workflow.call((handle) =>
+      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer] }),
+    );
+  }
+
   /** The agent stops before its next step. Messages are still accepted. */
   async pause(): Promise<void> {
-    await this.#call(() => this.#handle.signal(HANDLERS.pause));
+    await this.#workflow.call((handle) => handle.signal(HANDLERS.pause));
   }
 
   async resume(): Promise<void> {
-    await this.#call(() => this.#handle.signal(HANDLERS.resume));
+    await this.#workflow.call((handle) => handle.signal(HANDLERS.resume));
   }
 
   /** Ends the session for good; its transcript stays. */
   async end(reason?: string): Promise<void> {
-    await this.#call(() => this.#handle.signal(HANDLERS.terminate, reason));
+    await this.#workflow.call((handle) => handle.signal(HANDLERS.terminate, reason));
   }
 
   /** Wakes the agent once after `ms`, if nothing else does before. */
   async wakeUpAfter(ms: number): Promise<void> {
-    await this.#call(() => this.#handle.signal(HANDLERS.wakeUpAfter, ms));
+    await this.#workflow.call((handle) => handle.signal(HANDLERS.wakeUpAfter, ms));
   }
 
   /** What the workflow itself says, now. Needs a worker. */
   async status(): Promise<SessionStatus> {
-    const query = () =>
-      this.#parts.client.withDeadline(Date.now() + QUERY_MS, () =>
-        this.#handle.query<SessionStatus>(HANDLERS.status),
+    const ask = () =>
+      this.#workflow.call((handle) =>
+        this.#parts.connections.client.withDeadline(Date.now() + QUERY_MS, () =>
+          handle.query<SessionStatus>(HANDLERS.status),
+        ),
       );
-    // A question to a run that continues as new at this moment may find nobody (Temporal's test
-    // server never answers it); asked again it goes to the next run.
-    return this.#call(query).catch((error: unknown) => {
+    // A question to a run that continues as new at this moment may find no run (Temporal's test
+    // server never answers it); a second question reaches the next run.
+    return ask().catch((error: unknown) => {
       if (!(error instanceof PerduraError) || error.type !== 'Temporal.Unavailable') throw error;
-      return this.#call(query);
+      return ask();
     });
   }
 
   /** What the catalogue says; `undefined` for a session that no worker has opened yet. */
-  async record(): Promise<SessionRecord | undefined> {
-    const { database, key } = this.#parts;
-    return new SessionCatalogue(database).get(key.tenant, key.session);
+  record(): Promise<SessionRecord | undefined> {
+    return this.#workflow.record();
   }
 
   /** Turns, steps, attempts, tools and cost, in order. */
   async timeline(): Promise<Timeline> {
-    const { database, key } = this.#parts;
+    const { connections, key } = this.#parts;
     const events: SessionEvent[] = [];
     for await (const item of this.events({ live: false })) if ('n' in item) events.push(item);
-    const attempts = await new AttemptLog(database).list(key);
+    const attempts = await connections.stores.attempts.list(key);
     return buildTimeline(this.id, events, attempts);
   }
 
@@ -220,42 +247,13 @@ export class Session {
    * Whether the workflow makes progress: a task that fails at each replay (code that does not
    * fit its history) is retried by Temporal without end, and counted here.
    */
-  async health(): Promise<{ workflowTaskAttempt: number; stuck: boolean }> {
-    const { raw } = await this.#call(() => this.#handle.describe());
-    const workflowTaskAttempt =
-      raw.pendingWorkflowTask?.attempt ?? (await failedTasks(this.#parts.client, this.#handle));
-    return { workflowTaskAttempt, stuck: workflowTaskAttempt > 3 };
+  async health(): Promise<WorkflowHealth> {
+    return this.#workflow.call((handle) => healthOf(this.#parts.connections.client, handle));
   }
 
-  async #call<T>(call: () => Promise<T>): Promise<T> {
-    for (let tries = 0; ; tries++) {
-      try {
-        return await call();
-      } catch (raw) {
-        const error = toClientError(raw, this.id);
-        if (!(error instanceof PerduraError)) throw error;
-        const failure =
-          error.type === 'Session.NotFound' ? await this.#whyNotFound(error, tries) : error;
-        const wait = BUSY_WAITS[tries];
-        const busy = failure === undefined || BUSY.includes(failure.type);
-        if (!busy || wait === undefined) throw failure ?? error;
-        await new Promise((resolve) => setTimeout(resolve, wait * (0.5 + Math.random())));
-      }
-    }
-  }
-
-  /** `undefined`: look again, because between two runs a session may not be there for a moment. */
-  async #whyNotFound(error: PerduraError, tries: number): Promise<PerduraError | undefined> {
-    const record = await this.record();
-    if (!record) return error;
-    if (record.state === 'terminated') {
-      return new PerduraError('Session.Closed', `Session ${this.id} is over.`);
-    }
-    if (tries < 3) return undefined;
-    return new PerduraError(
-      'Session.NoWorkflow',
-      `Session ${this.id} has no workflow any more: it was ended in Temporal, or that server has lost it. Its transcript is kept.`,
-    );
+  #endedUnanswered(reason?: string): PerduraError {
+    const why = reason ? `: ${reason}` : '';
+    return new PerduraError('Session.Closed', `Session ${this.id} ended before it answered${why}.`);
   }
 
   /** The agent of a session that another message may start again; not one started by hand. */
@@ -264,61 +262,4 @@ export class Session {
     if (this.workflowId !== workflowIdOf(this.#parts.key)) return undefined;
     return (await this.record())?.agent;
   }
-}
-
-export function withId(message: OutgoingMessage): IdentifiedMessage {
-  const body = typeof message === 'string' ? { text: message } : message;
-  // What Temporal would refuse anyhow, with a reason of its own making.
-  if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {
-    throw new PerduraError(
-      'Message.TooLarge',
-      `The message has ${Buffer.byteLength(body.text)} bytes; as JSON it may have ${MOST_MESSAGE_JSON_BYTES}.`,
-    );
-  }
-  return { ...body, id: body.id ?? randomUUID() };
-}
-
-function endOf(item: StreamItem, turn: number): Answer | undefined {
-  if (!('turn' in item) || item.turn !== turn) return undefined;
-  switch (item.type) {
-    case 'turn.completed':
-      return { turn, text: item.text, finish: item.finish, usage: item.usage };
-    case 'turn.interrupted':
-      throw new PerduraError(
-        'Turn.Interrupted',
-        `Turn ${turn} was interrupted${item.reason ? `: ${item.reason}` : ''}.`,
-      );
-    case 'turn.failed':
-      throw new PerduraError(item.failure.type as never, item.failure.message);
-    default:
-      return undefined;
-  }
-}
-
-/**
- * Tasks that failed in a row at the end of the history. Temporal's test server does not say
- * what is pending, and writes each failure down; nor can it read a history backwards. A
- * production server says nothing of an idle workflow, of which all is well.
- */
-async function failedTasks(client: Client, handle: WorkflowHandle): Promise<number> {
-  const { namespace } = client.options;
-  const execution = { workflowId: handle.workflowId };
-  const newest = await client.workflowService
-    .getWorkflowExecutionHistoryReverse({ namespace, execution, maximumPageSize: 20 })
-    .then(
-      ({ history }) => history?.events ?? [],
-      async () => [...((await handle.fetchHistory()).events ?? [])].reverse(),
-    );
-  let failed = 0;
-  for (const event of newest) {
-    if (event.workflowTaskFailedEventAttributes || event.workflowTaskTimedOutEventAttributes) {
-      failed += 1;
-    } else if (
-      !event.workflowTaskScheduledEventAttributes &&
-      !event.workflowTaskStartedEventAttributes
-    ) {
-      break;
-    }
-  }
-  return failed;
 }

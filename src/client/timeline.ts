@@ -3,13 +3,14 @@ import type { SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
+import { isTurnEnd, turnEndOf, type TurnEnd } from '../contracts/turn-end.js';
 import type { AttemptRow } from '../store/attempts.js';
 
 export interface TimelineTool {
   readonly callId: string;
   readonly name: string;
   readonly arguments: string;
-  /** Attempts that are known; 0 while the call has not begun. */
+  /** Known attempts; 0 while the call has not started. */
   attempts: number;
   result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
 }
@@ -31,7 +32,7 @@ export interface TimelineTurn {
   readonly steps: TimelineStep[];
   /** MCP servers whose tools the turn did not have. */
   unavailable?: readonly UnavailableServer[];
-  outcome: 'running' | 'completed' | 'interrupted' | 'failed';
+  outcome: 'running' | TurnEnd['outcome'];
   failure?: FailureInfo;
   reason?: string;
   startedAt?: string;
@@ -93,6 +94,16 @@ function place(
     states: Timeline['states'];
   },
 ): void {
+  if (isTurnEnd(event)) {
+    const end = turnEndOf(event);
+    Object.assign(to.turnOf(end.turn), {
+      outcome: end.outcome,
+      endedAt: event.at,
+      ...(end.outcome === 'interrupted' && end.reason ? { reason: end.reason } : {}),
+      ...(end.outcome === 'failed' ? { failure: end.failure } : {}),
+    });
+    return;
+  }
   switch (event.type) {
     case 'message.accepted': {
       const { id, text, from, at } = event;
@@ -104,23 +115,6 @@ function place(
       return;
     case 'mcp.unavailable':
       to.turnOf(event.turn).unavailable = event.servers;
-      return;
-    case 'turn.completed':
-      Object.assign(to.turnOf(event.turn), { outcome: 'completed', endedAt: event.at });
-      return;
-    case 'turn.interrupted':
-      Object.assign(to.turnOf(event.turn), {
-        outcome: 'interrupted',
-        endedAt: event.at,
-        ...(event.reason ? { reason: event.reason } : {}),
-      });
-      return;
-    case 'turn.failed':
-      Object.assign(to.turnOf(event.turn), {
-        outcome: 'failed',
-        endedAt: event.at,
-        failure: event.failure,
-      });
       return;
     case 'step.completed': {
       const step = to.stepOf(event.turn, event.step);

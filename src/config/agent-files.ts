@@ -21,7 +21,7 @@ export async function readAgentFiles(
   for (const path of paths) {
     const files = await filesOf(resolve(folder, path), named === undefined);
     if (files === undefined) {
-      const text = `there is no such file or folder, and "agentFiles" names it.`;
+      const text = '"agentFiles" names it, but there is no such file or folder.';
       problems.push({ where: resolve(folder, path), text });
     }
     for (const file of files ?? []) {

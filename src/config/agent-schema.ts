@@ -15,14 +15,15 @@ const NAME = /^[A-Za-z0-9_-]{1,64}$/;
 
 const name = (what: string) =>
   text(what).regex(NAME, {
-    error: ({ input }) => `is ${shown(input)}: use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
+    error: ({ input }) =>
+      `${shown(input)} is not a valid name. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
   });
 
 /** Text on purpose: an inline server would be a command from a file that names no code. */
 const serverName = z.string({
   error: ({ input }) =>
     typeof input === 'object' && input !== null
-      ? 'only the name of an MCP server may stand here: declare the server itself under "mcp" in perdura.config.ts.'
+      ? 'must be the name of an MCP server. Declare the server itself under "mcp" in perdura.config.ts.'
       : `must be the name of an MCP server, not ${shown(input)}.`,
 });
 
@@ -72,13 +73,13 @@ export const agentSchema = closed({
   fits(
     ['contextWindow'],
     contextWindow === undefined || contextWindow > maxTokens,
-    `must be larger than maxTokens (${maxTokens}), or no question fits beside the answer.`,
+    `must be larger than maxTokens (${maxTokens}), so that a question fits beside the answer.`,
   );
   const { maxToolOutputBytes, maxArtifactBytes } = completeLimits(agent.limits);
   fits(
     ['limits', 'maxArtifactBytes'],
     maxArtifactBytes >= maxToolOutputBytes,
-    `must be at least maxToolOutputBytes (${maxToolOutputBytes}): what is longer becomes an artifact.`,
+    `must be at least maxToolOutputBytes (${maxToolOutputBytes}), because longer output becomes an artifact.`,
   );
 }) satisfies z.ZodType<AgentDeclaration>;
 

@@ -42,7 +42,7 @@ export function parseAgentYaml(
   if (documents.length === 0 && found.length === 0) {
     found.push({
       where: `${file}:1:1`,
-      text: 'the file declares no agent: write at least a name and instructions.',
+      text: 'the file declares no agent. Write at least a name and instructions.',
     });
   }
   return { agents, problems: found };

@@ -44,11 +44,11 @@ export function findConfigFile(settings: Pick<Settings, 'cwd' | 'configFile'>): 
   const { configFile, cwd } = settings;
   if (configFile !== undefined) {
     if (existsSync(configFile)) return configFile;
-    throw invalid(`PERDURA_CONFIG is "${configFile}", and there is no such file.`);
+    throw invalid(`PERDURA_CONFIG names "${configFile}", which does not exist.`);
   }
   const found = NAMES.map((name) => join(cwd, name)).filter((path) => existsSync(path));
   if (found.length > 1) {
-    throw invalid(`There are ${found.join(' and ')}: keep one, or name one in PERDURA_CONFIG.`);
+    throw invalid(`Found ${found.join(' and ')}. Keep one, or name one in PERDURA_CONFIG.`);
   }
   return found[0];
 }
@@ -70,10 +70,10 @@ async function runModule(file: string, settings: Settings): Promise<unknown> {
   }
   const exported: unknown = 'default' in module ? await module.default : undefined;
   if (typeof exported === 'object' && exported !== null) return exported;
-  throw invalid(`${file} has no default export: write "export default defineConfig({ … })".`);
+  throw invalid(`${file} has no default export. Write "export default defineConfig({ … })".`);
 }
 
-/** Errors of ours (a wrong `tool(…)`) keep their type and get the file. */
+/** A PerduraError (an invalid `tool(…)`) keeps its type and gets the file. */
 function failure(file: string, error: unknown): PerduraError {
   const said = error instanceof Error ? error.message : String(error);
   const message = said.replace(/\s+/g, ' ').trim();

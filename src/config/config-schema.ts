@@ -12,7 +12,7 @@ import { between, closed, kindOf, list, oneOf, shown, text, texts, whole } from 
 const httpUrl = z.string({ error: ({ input }) => `must be a URL, not ${shown(input)}.` }).refine(
   (value) => URL.canParse(value) && /^https?:$/.test(new URL(value).protocol),
   // Not shown: a URL may hold a password.
-  { error: 'is no URL that begins with http:// or https://.' },
+  { error: 'must be a URL that begins with http:// or https://.' },
 );
 
 const byName = <T extends z.ZodType>(what: string, value: T) =>
@@ -29,7 +29,7 @@ const provider = closed({
   apiKey: text('the key').optional(),
   apiKeyEnv: text('the name of an environment variable')
     .regex(/^[A-Za-z_][A-Za-z0-9_]*$/, {
-      // Not shown: whoever mixes the two up writes the key itself here.
+      // Not shown: it is the key itself when the two fields were mixed up.
       error: 'must be the name of an environment variable, such as OPENAI_API_KEY.',
     })
     .optional(),
@@ -40,7 +40,7 @@ const provider = closed({
     .optional(),
   prices: byName('prices', price).optional(),
 }).refine((value) => value.apiKey === undefined || value.apiKeyEnv === undefined, {
-  error: 'has both apiKey and apiKeyEnv: keep one, better apiKeyEnv.',
+  error: 'has both apiKey and apiKeyEnv. Keep one, preferably apiKeyEnv.',
 });
 
 const deadline = whole(1, 24 * 3_600_000, 'milliseconds').optional();
@@ -89,7 +89,7 @@ const serverNames = z
       const fits = /^[A-Za-z0-9][A-Za-z0-9_-]{0,31}$/.test(name);
       if (fits && !name.includes('__') && !name.endsWith('_')) continue;
       const message =
-        'is no name for an MCP server: use 1 to 32 of A-Z, a-z, 0-9, "-" and "_", without "__", starting with a letter or digit, not ending with "_".';
+        'is not a valid name for an MCP server. Use 1 to 32 of A-Z, a-z, 0-9, "-" and "_", without "__", starting with a letter or digit and not ending with "_".';
       context.addIssue({ code: 'custom', path: [name], message });
     }
   });
@@ -97,7 +97,7 @@ const serverNames = z
 /** By its marks, not by a class: the application may bring another copy of this package. */
 const madeTool = z.custom<Tool>(
   (value) => typeof value === 'object' && value !== null && 'execute' in value && 'source' in value,
-  { error: 'is no tool: make it with tool({ name, description, execute, … }).' },
+  { error: 'is not a tool. Create it with tool({ name, description, execute, … }).' },
 );
 
 /** All of `perdura.config.ts`. */

@@ -10,7 +10,7 @@ import type { JsonSchema, Tool } from '../contracts/tool.js';
 export interface AgentDeclaration {
   /** 1–64 of `A-Z a-z 0-9 _ -`. */
   readonly name: string;
-  /** For people, and for agents that may hand over to this one. */
+  /** For people, and for agents that may hand off to this one. */
   readonly description?: string | undefined;
   /** The system prompt. */
   readonly instructions: string;
@@ -47,7 +47,7 @@ export interface ProviderDeclaration {
   /** Name of the environment variable that holds the key, read by the worker. */
   readonly apiKeyEnv?: string | undefined;
   readonly headers?: Readonly<Record<string, string>> | undefined;
-  /** Nothing from the provider for so long fails the call, ms. Default 120,000. */
+  /** Silence of the provider after which the call fails, ms. Default 120,000. */
   readonly stallTimeoutMs?: number | undefined;
   /** Calls cost nothing, whatever the models are called: for models on machines of your own. */
   readonly free?: boolean | undefined;

@@ -1,5 +1,5 @@
 /**
- * The only file that reads the process's environment. Everything else is handed a
+ * The only file that reads the process's environment. All other code takes a
  * {@link Settings}.
  */
 import { homedir } from 'node:os';
@@ -32,7 +32,7 @@ export interface Settings {
     /** `OPENAI_MODEL`: the model of the default agent. */
     readonly model?: string;
     /**
-     * `PERDURA_OFFLINE_MODEL`, set by whoever starts the scripted offline model: what answers
+     * `PERDURA_OFFLINE_MODEL`, set by the process that starts the scripted offline model: what answers
      * at `baseUrl` is no real model, and costs nothing.
      */
     readonly offline?: true;
@@ -58,7 +58,7 @@ export interface Settings {
   readonly searchPath: readonly string[];
   /**
    * What `@temporalio/envconfig` reads: every `TEMPORAL_*` variable and the places of its
-   * file. May hold an API key: hand it on, never print it.
+   * file. May hold an API key: pass it on, never print it.
    */
   readonly temporalVariables: Readonly<Record<string, string>>;
   /**
@@ -129,7 +129,7 @@ export function readSettings(env: Environment = process.env, cwd = process.cwd()
   };
 }
 
-/** The environment of a process of ours: this one's, with `overrides` (undefined removes). */
+/** The environment of one of our processes: this one's, with `overrides` (undefined removes). */
 export function childEnvironment(
   overrides: Environment = {},
   env: Environment = process.env,
@@ -138,7 +138,7 @@ export function childEnvironment(
 }
 
 /**
- * The environment of somebody else's program (PostgreSQL, Java, the Temporal CLI): without
+ * The environment of a third-party program (PostgreSQL, Java, the Temporal CLI): without
  * our secrets, which it has no use for, and without libpq's variables, which would steer it.
  */
 export function foreignEnvironment(env: Environment = process.env): Record<string, string> {

@@ -1,4 +1,4 @@
-/** What is wrong in a configuration, collected, so that one run names it all. Pure. */
+/** What is wrong in a configuration, collected, so that one run reports all of it. Pure. */
 import { PerduraError, type FailureType } from '../contracts/failures.js';
 
 /** Keys and indices from the top of a document. */
@@ -7,7 +7,7 @@ export type Path = readonly (string | number)[];
 export interface Problem {
   /** `file:line:column` for YAML, the file and a path within it otherwise. */
   readonly where: string;
-  /** What is wrong and how to mend it: sentences. */
+  /** What is wrong and how to correct it, in sentences. */
   readonly text: string;
 }
 

@@ -25,7 +25,7 @@ export function resolveProviders(
     if (from.apiKeyEnv !== undefined) {
       apiKey = settings.secret(from.apiKeyEnv) ?? '';
       if (apiKey === '' && used.has(name)) {
-        const text = `the environment variable ${from.apiKeyEnv} is not set: set it where the worker runs.`;
+        const text = `the environment variable ${from.apiKeyEnv} is not set. Set it where the worker runs.`;
         problems.push({ where: `${file}: providers.${name}.apiKeyEnv`, text });
       }
     }

@@ -1,10 +1,10 @@
-/** Whether the parts of a configuration fit together: names that are taken, names that lead nowhere. */
+/** Whether the parts of a configuration fit together: duplicate names and unknown references. */
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
 import { didYouMean } from '../contracts/near-names.js';
 import type { Problem } from './problems.js';
 
-/** The tool that every agent has; see `activities/tools/artifact-tool.ts`. */
+/** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
 const ALWAYS_THERE = 'read_artifact';
 
 /** The names that agents may refer to. */
@@ -14,7 +14,7 @@ export interface KnownNames {
   readonly providers: readonly string[];
 }
 
-/** Two agents of one name, and references to what nobody declared. */
+/** Duplicate agents, and references to what is not declared. */
 export function agentProblems(agents: readonly DeclaredAgent[], known: KnownNames): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, DeclaredAgent>();
@@ -23,7 +23,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     const { name, tools = [], mcp = [], provider = 'default' } = declaration;
     const other = first.get(name);
     if (other) {
-      const text = `there is already an agent "${name}", at ${other.where(['name'])}: rename one.`;
+      const text = `there is already an agent "${name}" at ${other.where(['name'])}. Rename one.`;
       problems.push({ where: where(['name']), text });
     }
     first.set(name, other ?? agent);
@@ -34,7 +34,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     mcp.forEach((server, i) => {
       if (server === '*' || known.servers.includes(server)) return;
       const text = unknown(
-        `The agent "${name}" names the MCP server`,
+        `Agent "${name}" refers to the unknown MCP server`,
         server,
         known.servers,
         'mcp',
@@ -43,7 +43,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(
-        `The agent "${name}" names the provider`,
+        `Agent "${name}" refers to the unknown provider`,
         provider,
         known.providers,
         'providers',
@@ -54,7 +54,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
   return problems;
 }
 
-/** Two tools of one name, and names that belong to others. */
+/** Duplicate tools, and names that are reserved. */
 export function toolProblems(
   tools: readonly Tool[],
   servers: readonly string[],
@@ -66,24 +66,24 @@ export function toolProblems(
     const other = first.get(name);
     first.set(name, other ?? i);
     if (other !== undefined) {
-      return [{ where, text: `there is already a tool "${name}", tools[${other}]: rename one.` }];
+      return [{ where, text: `there is already a tool "${name}" at tools[${other}]. Rename one.` }];
     }
     const taken = name === ALWAYS_THERE || servers.some((server) => name.startsWith(`${server}__`));
     if (!taken) return [];
-    const owner = name === ALWAYS_THERE ? 'Perdura itself' : 'an MCP server';
-    return [{ where, text: `the tool name "${name}" belongs to ${owner}: choose another.` }];
+    const owner = name === ALWAYS_THERE ? 'Perdura' : 'an MCP server';
+    return [{ where, text: `the tool name "${name}" belongs to ${owner}. Choose another.` }];
   });
 }
 
 function unknownTool(agent: string, tool: string, { tools, servers }: KnownNames): string {
   const server = tool.split('__')[0]!;
   if (tool.includes('__') && servers.includes(server)) {
-    return `The agent "${agent}" names the tool "${tool}" of an MCP server: name the server, mcp: ["${server}"]; the server's "tools" in perdura.config.ts chooses among its tools.`;
+    return `Agent "${agent}" lists the tool "${tool}" of an MCP server. List the server instead, mcp: ["${server}"]; its "tools" in perdura.config.ts selects among its tools.`;
   }
   if (servers.includes(tool)) {
-    return `The agent "${agent}" names the tool "${tool}", which is an MCP server: name it under "mcp".`;
+    return `Agent "${agent}" lists the MCP server "${tool}" as a tool. List it under "mcp".`;
   }
-  return unknown(`The agent "${agent}" names the tool`, tool, tools, 'tools');
+  return unknown(`Agent "${agent}" refers to the unknown tool`, tool, tools, 'tools');
 }
 
 function unknown(subject: string, name: string, known: readonly string[], section: string): string {
@@ -92,6 +92,6 @@ function unknown(subject: string, name: string, known: readonly string[], sectio
     near ||
     (known.length === 0
       ? ` Declare it under "${section}" in perdura.config.ts.`
-      : ` There are: ${known.join(', ')}.`);
-  return `${subject} "${name.slice(0, 80)}", which nobody declared.${there}`;
+      : ` Known: ${known.join(', ')}.`);
+  return `${subject} "${name.slice(0, 80)}".${there}`;
 }

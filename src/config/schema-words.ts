@@ -1,6 +1,6 @@
 /**
- * Pieces of zod schemas that speak like the rest of the product: what is wrong, and what
- * would be right. No schema of a particular thing in here.
+ * Parts of zod schemas whose messages say what is wrong and what would be right. No schema of a
+ * particular thing is in here.
  */
 import { z } from 'zod';
 import { didYouMean } from '../contracts/near-names.js';
@@ -19,14 +19,14 @@ export function closed<S extends z.core.$ZodLooseShape>(shape: S) {
 
 function unknownKey(key: string, known: readonly string[]): string {
   const near = didYouMean(key, known);
-  return `there is no "${key.slice(0, 80)}" here.${near || ` There are: ${known.join(', ')}.`}`;
+  return `unknown field "${key.slice(0, 80)}".${near || ` Known fields: ${known.join(', ')}.`}`;
 }
 
 /** Text that is not blank. */
 export function text(what: string) {
   return z
     .string({ error: ({ input }) => missingOr(input, `must be text: ${what}`) })
-    .refine((value) => value.trim() !== '', { error: `is empty: write ${what}.` });
+    .refine((value) => value.trim() !== '', { error: `is empty. Write ${what}.` });
 }
 
 /** A whole number within bounds, both included. */
@@ -54,8 +54,8 @@ export function oneOf<const V extends readonly string[]>(values: V) {
 export function texts(what: string) {
   return z.record(
     z.string(),
-    z.string({ error: ({ input }) => `must be text, not ${shown(input)}: put it in quotes.` }),
-    { error: ({ input }) => `must be ${what} by name, not ${kindOf(input)}.` },
+    z.string({ error: ({ input }) => `must be text, not ${shown(input)}. Put it in quotes.` }),
+    { error: ({ input }) => `must be an object of ${what} by name, not ${kindOf(input)}.` },
   );
 }
 
@@ -77,7 +77,9 @@ export function problemsOf(error: z.ZodError): { path: Path; text: string; key?:
 }
 
 function missingOr(input: unknown, otherwise: string): string {
-  return input === undefined ? `is missing: ${otherwise}.` : `${otherwise}, not ${shown(input)}.`;
+  return input === undefined
+    ? `is missing; it ${otherwise}.`
+    : `${otherwise}, not ${shown(input)}.`;
 }
 
 /** A value as a person may recognise it, cut. Never a long text, which may be a secret. */

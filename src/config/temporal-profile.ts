@@ -111,10 +111,10 @@ function explain(error: unknown, address: string, namespace: string): PerduraErr
   // gRPC status codes: 5 not found, 7 permission denied, 16 unauthenticated.
   const text =
     code === 5
-      ? `The Temporal server at ${address} has no namespace "${namespace}". Make it with ` +
+      ? `The Temporal server at ${address} has no namespace "${namespace}". Create it with ` +
         `\`temporal operator namespace create --address ${address} -n ${namespace}\`, or set TEMPORAL_NAMESPACE.`
       : code === 7 || code === 16
-        ? `The Temporal server at ${address} refuses us in namespace "${namespace}" (${reason}). ` +
+        ? `The Temporal server at ${address} denies access to namespace "${namespace}" (${reason}). ` +
           'Check TEMPORAL_API_KEY, or TEMPORAL_TLS_CLIENT_CERT_PATH and _KEY_PATH.'
         : `No Temporal server answers at ${address} (${reason}). Start it, or correct ` +
           'TEMPORAL_ADDRESS (or temporal.toml; TEMPORAL_TLS for a server with TLS), or unset it ' +

@@ -1,5 +1,5 @@
 /**
- * What a YAML text may be before and after it is parsed: whoever wrote it may mean harm.
+ * What a YAML text may be, before and after it is parsed: its author may be hostile.
  * Knows nothing of agents.
  */
 import { isScalar, LineCounter, parseAllDocuments, visit, type Document } from 'yaml';
@@ -37,12 +37,12 @@ export function parseYaml(source: string, file: string): YamlFile {
     return { documents: [], problems: [{ where, text }], at };
   };
   if (source.length > MAX_LENGTH) {
-    return refused(file, 'is longer than 1 MiB: split it into several files.');
+    return refused(file, 'is longer than 1 MiB. Split it into several files.');
   }
   const deep = tooDeepAt(source);
   if (deep !== undefined) {
     addLines(lines, source);
-    return refused(at(deep), `is nested more than ${MAX_DEPTH} levels deep: flatten it.`);
+    return refused(at(deep), `is nested more than ${MAX_DEPTH} levels deep. Flatten it.`);
   }
   const parsed = parseAllDocuments(source, {
     lineCounter: lines,
@@ -60,7 +60,7 @@ export function parseYaml(source: string, file: string): YamlFile {
     try {
       documents.push({ document, value: document.toJS({ maxAliasCount: MAX_ALIASES }) });
     } catch {
-      const text = `its aliases ("*name") stand for more than ${MAX_ALIASES} values: write them out.`;
+      const text = `its aliases ("*name") expand to more than ${MAX_ALIASES} values. Write them out.`;
       problems.push({ where: at(document.range[0]), text });
     }
   }
@@ -75,16 +75,16 @@ function addLines(lines: LineCounter, source: string): void {
 }
 
 function* syntaxProblems(document: Document.Parsed, at: (offset: number) => string) {
-  // A warning is a tag that nobody knows, such as "!!js/function": never what was meant.
+  // A warning is an unknown tag, such as "!!js/function": never what was meant.
   for (const { pos, code, message } of [...document.errors, ...document.warnings]) {
     yield { where: at(pos[0]), text: SYNTAX[code] ?? `${message}.`.replace(/\.\.$/, '.') };
   }
 }
 
 const SYNTAX: Readonly<Record<string, string>> = {
-  DUPLICATE_KEY: 'this key is there twice: keep one.',
-  TAG_RESOLVE_FAILED: 'a tag ("!…") that is not known: leave it out.',
-  TAB_AS_INDENT: 'a tab indents this line: use spaces.',
+  DUPLICATE_KEY: 'duplicate key. Keep one.',
+  TAG_RESOLVE_FAILED: 'unknown tag ("!…"). Remove it.',
+  TAB_AS_INDENT: 'this line is indented with a tab. Use spaces.',
 };
 
 /** What the parser allows and we do not. */
@@ -97,13 +97,13 @@ function nodeProblems(document: Document.Parsed, at: (offset: number) => string)
       if (!isScalar(key)) {
         add(key as object, 'a key must be plain text.');
       } else if (FORBIDDEN_KEYS.has(String(key.value))) {
-        add(key, `the key "${String(key.value)}" is not allowed: choose another name.`);
+        add(key, `the key "${String(key.value)}" is not allowed. Choose another name.`);
       }
     },
     Alias(_, alias, ancestors) {
       const target = alias.resolve(document);
       if (ancestors.some((node) => node === target)) {
-        add(alias, `"*${alias.source}" stands for something that it is itself a part of.`);
+        add(alias, `"*${alias.source}" refers to a value that contains it.`);
       }
     },
   });

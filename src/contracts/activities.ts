@@ -38,7 +38,7 @@ export interface OpenSessionInput {
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */
-export interface SessionPolicy {
+export interface SessionSettings {
   readonly limits: AgentLimits;
   readonly unread: 'all' | 'one';
   /** Longest model call, ms. */
@@ -68,8 +68,19 @@ export const SEARCH_ATTRIBUTES = {
  */
 export const STRETCH_MS = 60_000;
 
+/**
+ * What is left of a turn's limits when a model call is scheduled. Each attempt looks at it before
+ * it begins; absent in histories of earlier versions, whose attempts look at nothing.
+ */
+export interface TurnRemainder {
+  readonly ms: number;
+  /** Millionths of a USD; absent without a limit. */
+  readonly costMicros?: number;
+}
+
 export interface CallModelInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
   /** No tool may be called any more: the model must answer. */
@@ -121,6 +132,7 @@ export interface CallModelResult {
   readonly calls?: readonly PlannedCall[];
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
+  /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
   readonly usage: Usage;
   /** The steps that came before this one within the same activity, oldest first. */
   readonly earlier?: readonly CallModelResult[];
@@ -136,6 +148,8 @@ export interface CallToolInput extends WritePlace {
   readonly seq: number;
   /** The attempts are used up: write this as the result, run nothing. */
   readonly failure?: FailureInfo;
+  /** Somebody has given the result of a call that waited: write this, run nothing. */
+  readonly given?: string;
 }
 
 export interface CallToolResult {
@@ -148,10 +162,12 @@ export interface CallToolResult {
 
 export interface CompactInput extends WritePlace {
   readonly agent: string;
+  readonly left?: TurnRemainder;
 }
 
 export interface CompactResult {
   readonly head: number;
+  /** Of all attempts. */
   readonly usage: Usage;
   /** False when there was nothing left to compact. */
   readonly compacted: boolean;
@@ -172,7 +188,7 @@ export interface EndTurnInput extends WritePlace {
 
 export interface EndTurnResult {
   readonly head: number;
-  /** What the steps have used that were found behind `head`. */
+  /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
 }
 
@@ -188,6 +204,19 @@ export interface RecordStateInput {
   readonly inbox?: readonly InboxItem[];
 }
 
+/** A signal that was refused. Its sender cannot be told otherwise. */
+export interface RefusedSignal {
+  readonly reason: string;
+  /** Of its message, where it had one. */
+  readonly id?: string;
+}
+
+export interface RecordRefusalsInput {
+  /** These are recorded once. */
+  readonly key: string;
+  readonly refused: readonly RefusedSignal[];
+}
+
 export interface SpillInput {
   readonly messages: readonly InboxMessage[];
 }
@@ -195,7 +224,7 @@ export interface SpillInput {
 /** The activities of a session. */
 export interface SessionActivities {
   /** Enters the session in the catalogue, takes over its transcript, reads the agent's policy. */
-  openSession(input: OpenSessionInput): Promise<SessionPolicy>;
+  openSession(input: OpenSessionInput): Promise<SessionSettings>;
   /** One step or several: writes the inbox, builds the context, calls the model, writes the answer. */
   callModel(input: CallModelInput): Promise<CallModelResult>;
   /** Runs one tool call and writes its result. */
@@ -206,6 +235,8 @@ export interface SessionActivities {
   endTurn(input: EndTurnInput): Promise<EndTurnResult>;
   /** Notes a change of state that no other activity notes. */
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
+  /** Notes signals that were refused, as durable events. */
+  recordRefusals(input: RecordRefusalsInput): Promise<void>;
   /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
   spill(input: SpillInput): Promise<{ spill: string }>;
   /**

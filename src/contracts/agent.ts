@@ -10,9 +10,9 @@ export interface AgentLimits {
    * share a line in Temporal's history. 1: each has its own. Default 8.
    */
   readonly stepsPerActivity: number;
-  /** Longest turn, ms, looked at between steps. Default one hour. */
+  /** Longest turn, ms; checked between steps and before each attempt at a model call. Default one hour. */
   readonly maxTurnMs: number;
-  /** Most money for one turn, USD, looked at between steps. Default none. */
+  /** Most money for one turn, USD; checked as `maxTurnMs` is. Failed attempts count. Default none. */
   readonly maxTurnCostUsd?: number;
   /** Steps in a row in which every tool call was malformed, unknown or against its schema. Default 3. */
   readonly maxRepairs: number;

@@ -4,10 +4,12 @@
  */
 import { z } from 'zod';
 import { PerduraError } from './failures.js';
-import { NO_ARGUMENTS, schemaProblem } from './json-schema.js';
+import { wellFormed } from './message.js';
+import { NO_ARGUMENTS, schemaProblem, wellFormedJson } from './json-schema.js';
 import type {
   JsonSchema,
   JsonToolDeclaration,
+  WaitingToolDeclaration,
   Tool,
   ToolEffect,
   ToolRetry,
@@ -19,11 +21,13 @@ import type {
 export const DEFAULT_TOOL_TIMEOUT_MS: Readonly<Record<ToolRun, number>> = {
   activity: 60_000,
   local: 5_000,
+  // Nobody knows how long a person takes.
+  workflow: 0,
 };
 const DEFAULT_RETRY: Required<ToolRetry> = { maximumAttempts: 3, initialIntervalMs: 500 };
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const EFFECTS: readonly ToolEffect[] = ['read', 'idempotent', 'keyed', 'once'];
-const RUNS: readonly ToolRun[] = ['local', 'activity'];
+const RUNS: readonly ToolRun[] = ['local', 'activity', 'workflow'];
 
 /** Whether `name` may be the name of a tool: 1–64 of `A-Z a-z 0-9 _ -`. */
 export function isToolName(name: string): boolean {
@@ -41,36 +45,50 @@ export function isToolName(name: string): boolean {
  *       execute: ({ city }) => lookUp(city),
  *     });
  *
- * Throws `Config.Invalid` with what is wrong, in which tool, and how to mend it. A `once` tool
+ * Throws `Config.Invalid` with what is wrong, in which tool, and how to correct it. A `once` tool
  * has one attempt, whatever `retry` says.
  */
 export function tool<S extends z.ZodObject>(declaration: ZodToolDeclaration<S>): Tool;
 export function tool(declaration: JsonToolDeclaration): Tool;
-export function tool(declaration: JsonToolDeclaration | ZodToolDeclaration<z.ZodObject>): Tool {
-  const { name, description, execute } = declaration;
+export function tool(declaration: WaitingToolDeclaration): Tool;
+export function tool(
+  declaration: JsonToolDeclaration | ZodToolDeclaration<z.ZodObject> | WaitingToolDeclaration,
+): Tool {
+  const { name, description } = declaration;
+  const execute = 'execute' in declaration ? declaration.execute : undefined;
   if (typeof name !== 'string' || !isToolName(name)) {
     throw invalid(
-      `A tool is named ${JSON.stringify(name)}: use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
+      `${JSON.stringify(name)} is not a valid tool name. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".`,
     );
   }
   if (typeof description !== 'string' || description.trim() === '') {
     throw invalid(
-      `The tool "${name}" has no description: write one, the model chooses tools by it.`,
+      `The tool "${name}" has no description. Write one: the model chooses tools by it.`,
     );
   }
-  if (typeof execute !== 'function') {
-    throw invalid(`The tool "${name}" has no "execute": give it a function (args, context) => ….`);
-  }
   const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
+  if (run === 'workflow' && execute !== undefined) {
+    throw invalid(
+      `The tool "${name}" has run "workflow" and an "execute". A call of it waits until somebody answers it: leave "execute" out.`,
+    );
+  }
+  if (run !== 'workflow' && typeof execute !== 'function') {
+    throw invalid(`The tool "${name}" has no "execute". Add a function (args, context) => ….`);
+  }
   const effect = oneOf(name, 'effect', EFFECTS, declaration.effect ?? 'once');
   const retry = { ...DEFAULT_RETRY, ...declaration.retry };
   return {
     name,
-    description,
+    description: wellFormed(description),
     ...parametersOf(name, declaration.parameters),
     effect,
     run,
-    timeoutMs: atLeast(name, 'timeoutMs', 1, declaration.timeoutMs ?? DEFAULT_TOOL_TIMEOUT_MS[run]),
+    timeoutMs: atLeast(
+      name,
+      'timeoutMs',
+      run === 'workflow' ? 0 : 1,
+      declaration.timeoutMs ?? DEFAULT_TOOL_TIMEOUT_MS[run],
+    ),
     retry: {
       maximumAttempts:
         effect === 'once' ? 1 : atLeast(name, 'retry.maximumAttempts', 1, retry.maximumAttempts),
@@ -79,7 +97,10 @@ export function tool(declaration: JsonToolDeclaration | ZodToolDeclaration<z.Zod
     highRisk: declaration.highRisk ?? false,
     source: { kind: 'code' },
     // Called on the declaration, so that `this` is what its author expects.
-    execute: (args, context) => declaration.execute(args, context),
+    execute: (args, context) => {
+      if ('execute' in declaration) return declaration.execute(args, context);
+      throw new PerduraError('Tool.Failed', `A call of "${name}" is answered, not run.`);
+    },
   };
 }
 
@@ -91,7 +112,7 @@ function parametersOf(
   if (!isZod(parameters)) {
     if (typeof parameters === 'object' && parameters !== null && '_def' in parameters) {
       throw invalid(
-        `The parameters of the tool "${name}" are a zod 3 schema: import zod 4, or pass JSON Schema.`,
+        `The parameters of the tool "${name}" are a zod 3 schema. Import zod 4, or pass JSON Schema.`,
       );
     }
     return { parameters: checked(name, parameters) };
@@ -104,7 +125,7 @@ function parametersOf(
   } catch (error) {
     throw new PerduraError(
       'Config.Invalid',
-      `The parameters of the tool "${name}" cannot be written as JSON Schema (${messageOf(error)}): use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
+      `The parameters of the tool "${name}" cannot be converted to JSON Schema (${messageOf(error)}). Use types that JSON has, for example z.iso.date() and a transform instead of z.date().`,
       { cause: error },
     );
   }
@@ -119,22 +140,22 @@ function isZod(parameters: JsonSchema | z.ZodObject): parameters is z.ZodObject 
 function checked(name: string, schema: JsonSchema): JsonSchema {
   const problem = schemaProblem(schema);
   if (problem !== undefined) {
-    throw invalid(`The parameters of the tool "${name}" cannot be used. ${problem}`);
+    throw invalid(`The parameters of the tool "${name}" are not valid. ${problem}`);
   }
-  return schema;
+  return wellFormedJson(schema);
 }
 
 function oneOf<T extends string>(name: string, field: string, all: readonly T[], value: T): T {
   if (all.includes(value)) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${JSON.stringify(value)}: use one of ${all.join(', ')}.`,
+    `The tool "${name}" has an invalid ${field}: ${JSON.stringify(value)}. Use one of ${all.join(', ')}.`,
   );
 }
 
 function atLeast(name: string, field: string, least: number, value: number): number {
   if (Number.isSafeInteger(value) && value >= least) return value;
   throw invalid(
-    `The tool "${name}" has ${field} ${String(value)}: use a whole number, at least ${least}.`,
+    `The tool "${name}" has an invalid ${field}: ${String(value)}. Use a whole number, at least ${least}.`,
   );
 }
 

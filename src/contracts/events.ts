@@ -6,7 +6,7 @@
  *     ├─ message.accepted            a message is in the transcript
  *     ├─ message.refused             a message is not, and will not be
  *     ├─ turn.started
- *     │  ├─ mcp.unavailable          the turn goes on without the tools of these servers
+ *     │  ├─ mcp.unavailable          the turn continues without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
  *     │  │  ├─ delta …               live: text, reasoning
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
@@ -172,8 +172,22 @@ export interface Superseded extends StepPlace {
   readonly by: number;
 }
 
+/** What happens in one session, as its reader puts it together. */
+export type SessionItem = SessionEvent | LiveDelta | LiveToolProgress | Superseded;
+
+/** Whose an item is. Added on the reader's side: it is neither stored nor sent on the bus. */
+export interface ItemOrigin {
+  /** Name of the session that the item is about. */
+  readonly session: string;
+  /**
+   * The names from the session whose stream it is, which is left out, down to `session`: empty
+   * for the stream's own items, `['child', 'grandchild']` for those of a grandchild.
+   */
+  readonly path: readonly string[];
+}
+
 /** What `session.events()` yields. */
-export type StreamItem = SessionEvent | LiveDelta | LiveToolProgress | Superseded;
+export type StreamItem = SessionItem & ItemOrigin;
 
 /** What travels on the live bus of a session. */
 export type LiveMessage =
@@ -181,7 +195,7 @@ export type LiveMessage =
   | LiveToolProgress
   /** Durable events up to `n` are in the store: look there. */
   | { readonly type: 'wake'; readonly n: number }
-  /** A reader came late: whoever speaks publishes what it has said so far. */
+  /** A reader came late: the running attempt publishes its text so far again. */
   | { readonly type: 'sync' }
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
   | { readonly type: 'interrupt'; readonly turn: number };

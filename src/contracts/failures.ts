@@ -8,7 +8,7 @@
 export interface FailureRule {
   /** Whether another attempt may succeed, so that Temporal makes one. */
   readonly retry: boolean;
-  /** The remedy, one sentence, for whoever meets the failure. */
+  /** The remedy, in one or two sentences, for the reader of the failure. */
   readonly remedy: string;
 }
 
@@ -16,19 +16,24 @@ export interface FailureRule {
 export const FAILURES = {
   'Model.RateLimited': {
     retry: true,
-    remedy: 'Wait, or raise the limit at the provider; the delay that it asks for is obeyed.',
+    remedy:
+      'Wait, or raise the limit at the provider. The delay that the provider asks for is obeyed.',
   },
   'Model.Unavailable': {
     retry: true,
-    remedy: 'Check that the model endpoint (OPENAI_BASE_URL) is up; the call is tried again.',
+    remedy: 'Check that the model endpoint (OPENAI_BASE_URL) is up. The call is retried.',
   },
   'Model.StreamCut': {
     retry: true,
-    remedy: 'The connection broke in the middle of an answer; the call is tried again.',
+    remedy: 'The connection broke in the middle of an answer. The call is retried.',
   },
   'Model.Stalled': {
     retry: true,
-    remedy: 'The model sent nothing for too long; raise `stallTimeoutMs` for a slow model.',
+    remedy: 'The model sent nothing for too long. Raise `stallTimeoutMs` for a slow model.',
+  },
+  'Model.DeadlineExceeded': {
+    retry: true,
+    remedy: 'The call took longer than `modelTimeoutMs`; raise it, or lower `maxTokens`.',
   },
   'Model.Unauthorized': {
     retry: false,
@@ -37,7 +42,7 @@ export const FAILURES = {
   },
   'Model.BadRequest': {
     retry: false,
-    remedy: 'The provider refused the request; its reason is in the message.',
+    remedy: 'The provider refused the request. The message has its reason.',
   },
   'Model.NotFound': {
     retry: false,
@@ -46,61 +51,78 @@ export const FAILURES = {
   'Model.ContextOverflow': {
     retry: false,
     remedy:
-      'The conversation does not fit, even compacted; set `contextWindow`, or start a new session.',
+      'The conversation does not fit, even after compaction. Set `contextWindow`, or start a new session.',
   },
   'Model.Refused': {
     retry: false,
-    remedy: 'The provider withheld the answer (content filter); rephrase the message.',
+    remedy: 'The provider withheld the answer (content filter). Rephrase the message.',
   },
   'Model.InvalidOutput': {
     retry: false,
-    remedy: 'The answer did not match `responseFormat` after all repairs; simplify the schema.',
+    remedy: 'The answer did not match `responseFormat` after all repairs. Simplify the schema.',
+  },
+  'Model.NoSummary': {
+    retry: true,
+    remedy:
+      'The model wrote no usable summary, so the earlier messages are kept; set a larger `contextWindow` or `maxTokens`, or choose another model.',
   },
   'Turn.RepairsExhausted': {
     retry: false,
-    remedy: 'The model kept calling tools wrongly; look at the tool errors in the transcript.',
+    remedy: 'The model kept making invalid tool calls. Look at the tool errors in the transcript.',
   },
   'Turn.StepLimit': {
     retry: false,
-    remedy: 'The turn used all its steps; raise `limits.maxSteps`, or look for a tool loop.',
+    remedy: 'The turn used all its steps. Raise `limits.maxSteps`, or look for a tool loop.',
   },
   'Turn.CostLimit': {
     retry: false,
-    remedy: 'The turn reached `limits.maxTurnCostUsd`; raise it, or choose a cheaper model.',
+    remedy: 'The turn reached `limits.maxTurnCostUsd`. Raise it, or choose a cheaper model.',
   },
   'Turn.TimeLimit': {
     retry: false,
-    remedy: 'The turn reached `limits.maxTurnMs`; raise it, or send a smaller task.',
+    remedy: 'The turn reached `limits.maxTurnMs`. Raise it, or send a smaller task.',
   },
   'Turn.Interrupted': {
     retry: false,
-    remedy: 'Someone interrupted the turn; send another message.',
+    remedy: 'Someone interrupted the turn. Send another message.',
   },
   'Session.Closed': {
     retry: false,
-    remedy: 'Start another session; its transcript can still be read.',
+    remedy: 'Start another session. The transcript of this one can still be read.',
   },
   'Session.NoWorkflow': {
     retry: false,
-    remedy: 'Send it a message: that starts its workflow again, where its transcript ends.',
+    remedy: 'Send it a message. That starts its workflow again, where its transcript ends.',
   },
   'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
   'Session.ContinuedAsNew': {
     retry: true,
-    remedy: 'Ask again with the same message id: it is recognised and answered once.',
+    remedy: 'Ask again with the same message id. The message is recognised and answered once.',
   },
   'Session.Stuck': {
     retry: true,
     remedy:
-      'The code of the worker does not fit the history of the session: look at its log, go back or mend it.',
+      'The code of the worker does not match the history of the session. Look at the log of the worker; fix the code, or deploy the previous version.',
   },
   'Session.TooManyUpdates': {
     retry: true,
-    remedy: 'Temporal allows ten updates in flight per session; the SDK tries again.',
+    remedy: 'Temporal allows ten updates in flight per session. The SDK tries again.',
   },
   'Message.Invalid': {
     retry: false,
     remedy: 'Send plain text, or { "text": "…", "id": "optional" }.',
+  },
+  'Message.Conflict': {
+    retry: false,
+    remedy: 'Give each message an id of its own; the same id means the same message.',
+  },
+  'Request.Invalid': {
+    retry: false,
+    remedy: 'Call the handler with the arguments that the message names.',
+  },
+  'Call.NotOpen': {
+    retry: false,
+    remedy: 'Look at `status().waiting`: it lists the calls that wait for an answer, by key.',
   },
   'Message.TooLarge': {
     retry: false,
@@ -108,11 +130,11 @@ export const FAILURES = {
   },
   'Config.Invalid': {
     retry: false,
-    remedy: 'Mend what is named; `perdura doctor` checks the rest.',
+    remedy: 'Correct what the message names. `perdura doctor` checks the rest.',
   },
   'Stack.Unavailable': {
     retry: false,
-    remedy: 'Run `perdura doctor`: it says what is missing and how to get it.',
+    remedy: 'Run `perdura doctor`. It says what is missing and how to get it.',
   },
   'Temporal.Unavailable': {
     retry: true,
@@ -122,35 +144,46 @@ export const FAILURES = {
     retry: false,
     remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
   },
-  'Agent.Invalid': { retry: false, remedy: 'Mend the definition at the place that is named.' },
+  'Agent.Invalid': {
+    retry: false,
+    remedy: 'Correct the definition at the place that the message names.',
+  },
   'Tool.Unknown': {
     retry: false,
-    remedy: 'The model is told; register the tool, or list it for the agent.',
+    remedy: 'The model sees this error. Register the tool, or list it for the agent.',
   },
   'Tool.InvalidArguments': {
     retry: false,
-    remedy: 'The model is told what did not fit the schema.',
+    remedy: 'The model sees this error and can correct its call.',
   },
-  'Tool.Failed': { retry: false, remedy: 'The model is told; look at the message of the tool.' },
+  'Tool.Failed': {
+    retry: false,
+    remedy: 'The model sees this error. Look at the message of the tool.',
+  },
   'Tool.Timeout': { retry: false, remedy: 'Raise the `timeoutMs` of the tool, or make it faster.' },
   'Tool.OutcomeUnknown': {
     retry: false,
-    remedy: 'A `once` tool was cut off in the middle: check by hand whether its effect happened.',
+    remedy: 'A `once` tool was cut off. Check by hand whether its effect happened.',
+  },
+  'Tool.Crashed': {
+    retry: false,
+    remedy:
+      'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
   },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
     retry: true,
-    remedy: 'The MCP server did not answer in time; raise the deadline of the phase.',
+    remedy: 'The MCP server did not answer in time. Raise the deadline of the phase.',
   },
   'Mcp.ToolChanged': {
     retry: false,
     remedy:
-      'The server changed the tool after it was accepted: review it, then `perdura mcp accept <server>`.',
+      'The server changed the tool after it was accepted. Review it, then run `perdura mcp accept <server>`.',
   },
   'Artifact.NotFound': {
     retry: false,
-    remedy: 'Check the artifact id; it may belong to another session.',
+    remedy: 'Check the artifact id. It may belong to another session.',
   },
   'Artifact.TooLarge': {
     retry: false,
@@ -158,11 +191,16 @@ export const FAILURES = {
   },
   'Worker.Shutdown': {
     retry: true,
-    remedy: 'The worker was stopped; another one goes on with the step.',
+    remedy: 'The worker was stopped. Another worker continues the step.',
+  },
+  'Worker.Lost': {
+    retry: true,
+    remedy:
+      'A worker died or lost Temporal in the middle of a call; look at its log for crashes and a blocked event loop.',
   },
   'Store.Unavailable': {
     retry: true,
-    remedy: 'Check DATABASE_URL and that PostgreSQL is up; agents wait.',
+    remedy: 'Check DATABASE_URL and that PostgreSQL is up. Running agents wait.',
   },
   'Store.NotMigrated': {
     retry: false,
@@ -174,7 +212,7 @@ export const FAILURES = {
   },
   'Store.Fenced': {
     retry: false,
-    remedy: 'A later step or run has taken over; this late attempt was dropped, nothing is lost.',
+    remedy: 'A later step or run has taken over. This late attempt was dropped; nothing is lost.',
   },
 } as const satisfies Record<string, FailureRule>;
 
@@ -196,7 +234,7 @@ export interface FailureInfo {
   readonly message: string;
 }
 
-/** `message` with the remedy of its type behind it, for people. */
+/** `message` followed by the remedy of its type, for people. */
 export function withRemedy({ type, message }: FailureInfo): string {
   return isFailureType(type) ? `${message} ${FAILURES[type].remedy}` : message;
 }

@@ -34,19 +34,20 @@ export function isSessionName(value: string): boolean {
   return SESSION.test(value);
 }
 
-/** What is wrong with a name that is none. */
-export function noSessionName(value: string): string {
-  return `${JSON.stringify(value)} is no name of a session: use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`;
+/** What to say of a value that {@link isSessionName} refuses. */
+export function invalidSessionName(value: string): string {
+  return `${JSON.stringify(value)} is not a valid session name. Use 1 to 80 of A-Z, a-z, 0-9, "_" and "-", starting with a letter or digit.`;
+}
+
+/** What to say of a value that {@link isTenant} refuses. */
+export function invalidTenant(value: string): string {
+  return `${JSON.stringify(value)} is not a valid tenant. Use 1 to 40 of a-z, 0-9 and "-", with no "-" at either end.`;
 }
 
 /** The workflow id of a session. The dots cannot occur in either part, so no two keys share an id. */
 export function workflowIdOf({ tenant, session }: SessionKey): string {
-  if (!isTenant(tenant)) {
-    throw new RangeError(
-      `"${tenant}" is not a tenant: use 1 to 40 of a-z, 0-9 and "-", with no "-" at either end.`,
-    );
-  }
-  if (!isSessionName(session)) throw new RangeError(noSessionName(session));
+  if (!isTenant(tenant)) throw new RangeError(invalidTenant(tenant));
+  if (!isSessionName(session)) throw new RangeError(invalidSessionName(session));
   return `perdura.${tenant}.${session}`;
 }
 

@@ -3,6 +3,7 @@
  * fetches anything, never imports a validator. Schemas of MCP servers are foreign text, so
  * this is also where a schema that was made to do harm ends.
  */
+import { wellFormed } from './message.js';
 import type { JsonSchema } from './tool.js';
 
 /** Deepest nesting of a schema. */
@@ -19,7 +20,7 @@ const REF_KEYWORDS = ['$ref', '$dynamicRef', '$recursiveRef'] as const;
 export function schemaProblem(schema: unknown): string | undefined {
   if (!isRecord(schema)) return 'The schema is not a JSON object.';
   if (schema['type'] !== 'object') {
-    return 'The schema must describe an object: add "type": "object" at its top.';
+    return 'The schema must describe an object. Add "type": "object" at its top.';
   }
   try {
     const size = expandedSize(schema, schema, '', 0, new Map());
@@ -56,7 +57,12 @@ function expandedSize(
   for (const [key, value] of Object.entries(node)) {
     if (key === '__proto__')
       throw new SchemaProblem(`The schema has a "__proto__" key at ${path}/.`);
-    if (DATA_KEYWORDS.has(key) && !NAMES.test(path)) continue;
+    if (DATA_KEYWORDS.has(key) && !NAMES.test(path)) {
+      if (deeperThan(value, MAX_DEPTH)) {
+        throw new SchemaProblem(`The schema has data nested more than ${MAX_DEPTH} levels deep.`);
+      }
+      continue;
+    }
     size += expandedSize(value, root, `${path}/${key}`, depth + 1, known);
   }
   for (const keyword of REF_KEYWORDS) {
@@ -71,7 +77,7 @@ function expandedSize(
 function refTarget(ref: string, root: object, path: string): unknown {
   if (!ref.startsWith('#')) {
     throw new SchemaProblem(
-      `The schema refers to "${ref.slice(0, 200)}" at ${path}: only references into the schema itself ("#/…") are followed.`,
+      `The schema refers to "${ref.slice(0, 200)}" at ${path}. Only references into the schema itself ("#/…") are followed.`,
     );
   }
   // An anchor ("#name") is found by the validator; it costs no more than the node it names.
@@ -81,7 +87,7 @@ function refTarget(ref: string, root: object, path: string): unknown {
     const key = decodePointer(token);
     if (typeof target !== 'object' || target === null || !Object.hasOwn(target, key)) {
       throw new SchemaProblem(
-        `The schema refers to "${ref.slice(0, 200)}" at ${path}, which it does not have.`,
+        `The schema refers to "${ref.slice(0, 200)}" at ${path}, which does not exist.`,
       );
     }
     target = (target as Record<string, unknown>)[key];
@@ -97,6 +103,39 @@ function decodePointer(token: string): string {
     // A stray "%" stands for itself.
   }
   return text.replaceAll('~1', '/').replaceAll('~0', '~');
+}
+
+/** Without recursion: depth is what it guards against. */
+function deeperThan(value: unknown, most: number): boolean {
+  let level: unknown[] = [value];
+  for (let depth = 0; level.length > 0; depth++) {
+    if (depth > most) return true;
+    level = level.flatMap((node) =>
+      typeof node === 'object' && node !== null ? (Object.values(node) as unknown[]) : [],
+    );
+  }
+  return false;
+}
+
+/**
+ * `value` with every string in it, keys included, well-formed; the same object where it is so
+ * already. Recursive: for what {@link schemaProblem} has let through.
+ */
+export function wellFormedJson<T>(value: T): T {
+  if (typeof value === 'string') return wellFormed(value) as T;
+  if (typeof value !== 'object' || value === null) return value;
+  if (Array.isArray(value)) {
+    const items = value.map(wellFormedJson);
+    return items.every((item, i) => item === value[i]) ? value : (items as T);
+  }
+  const members = Object.entries(value).map(
+    ([key, member]) => [wellFormed(key), wellFormedJson(member as unknown)] as const,
+  );
+  const same = members.every(
+    ([key, member]) =>
+      Object.hasOwn(value, key) && (value as Record<string, unknown>)[key] === member,
+  );
+  return same ? value : (Object.fromEntries(members) as T);
 }
 
 function isRecord(value: unknown): value is Record<string, unknown> {

@@ -1,6 +1,12 @@
-/** What a model client takes and gives. Implementations are in `activities/llm`. */
+/** What a model client takes and gives. Implementations are in `src/llm`. */
 import type { JsonSchema } from './tool.js';
-import type { FinishReason, ToolCall, TranscriptMessage, Usage } from './message.js';
+import type {
+  FinishReason,
+  ReasoningItems,
+  ToolCall,
+  TranscriptMessage,
+  Usage,
+} from './message.js';
 
 /** A tool as the model sees it. */
 export interface ModelTool {
@@ -37,6 +43,8 @@ export interface ModelResponse {
   readonly text: string;
   readonly reasoning: string;
   readonly toolCalls: readonly ToolCall[];
+  /** What the provider wants back with this answer. */
+  readonly reasoningItems?: ReasoningItems;
   readonly finish: Exclude<FinishReason, 'interrupted'>;
   /** Absent when the provider did not report it. Its `costMicros` is priced already. */
   readonly usage?: Usage;
@@ -49,6 +57,11 @@ export interface ModelCallOptions {
   readonly signal: AbortSignal;
   /** Called for each piece as it comes, in order; must not throw. */
   readonly onDelta?: (channel: 'text' | 'reasoning', text: string) => void;
+  /**
+   * Called for each piece of a tool call's name and arguments as it comes: it is not shown to
+   * anybody, but it is paid. Must not throw.
+   */
+  readonly onCallDelta?: (text: string) => void;
   /**
    * Nothing from the provider for so long, between any two bytes of the stream or before the
    * first, fails the call with `Model.Stalled`. ms.

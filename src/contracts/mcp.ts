@@ -40,12 +40,15 @@ export interface McpHttpServer extends McpServerCommon {
   readonly headers?: Readonly<Record<string, string>>;
 }
 
-/** Where the digests of accepted tool descriptions are kept. */
+/**
+ * Where the digests of accepted tool descriptions are kept, for each tenant. Without a tenant:
+ * those of the operator, which count for every tenant.
+ */
 export interface McpPins {
   /** Digest by tool name, of one server. */
-  load(server: string): Promise<ReadonlyMap<string, string>>;
+  load(server: string, tenant?: string): Promise<ReadonlyMap<string, string>>;
   /** Pins a tool at first sight; keeps the pin that is there and returns the one in force. */
-  pin(server: string, tool: string, digest: string): Promise<string>;
+  pin(server: string, tool: string, digest: string, tenant?: string): Promise<string>;
   /** Replaces a pin: someone has reviewed the change. */
-  accept(server: string, tool: string, digest: string): Promise<void>;
+  accept(server: string, tool: string, digest: string, tenant?: string): Promise<void>;
 }

@@ -2,6 +2,9 @@
  * Messages: what comes in from a sender, and what a transcript holds. Types and pure
  * functions only; the workflow sandbox imports this file.
  */
+import { wellFormed } from './text.js';
+
+export { wellFormed } from './text.js';
 
 /**
  * Longest message however it is configured, bytes as JSON: it stands in the input of an
@@ -72,8 +75,28 @@ export interface AssistantMessage {
   readonly text: string;
   readonly reasoning?: string;
   readonly toolCalls?: readonly ToolCall[];
+  /** How the model came to this answer, for itself alone. */
+  readonly reasoningItems?: ReasoningItems;
   readonly finish: FinishReason;
   readonly model: string;
+}
+
+/**
+ * Encrypted reasoning of an answer. The provider that made it takes it back with the answer, so
+ * that its model need not think everything again after a tool call. Nobody else can read it.
+ */
+export interface ReasoningItems {
+  /** Provider and model that made them: others would refuse them. */
+  readonly origin: string;
+  /** In their order. Bounded in bytes, so perhaps none. */
+  readonly items: readonly ReasoningItem[];
+}
+
+export interface ReasoningItem {
+  /** What it led to: the text of the answer, or its tool call with this index. */
+  readonly before: 'text' | number;
+  /** As the provider sent it. */
+  readonly item: Readonly<Record<string, unknown>>;
 }
 
 export interface ToolMessage {
@@ -180,11 +203,6 @@ function checkText(m: {
     ...(m.id === undefined ? {} : { id: wellFormed(m.id) }),
     ...(m.from === undefined ? {} : { from: wellFormed(m.from) }),
   };
-}
-
-/** `text` without what PostgreSQL and providers refuse: NUL and lone surrogates become U+FFFD. */
-export function wellFormed(text: string): string {
-  return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');
 }
 
 function kindOf(value: unknown): string {

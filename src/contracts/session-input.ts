@@ -1,5 +1,18 @@
-/** What a session is started with, by whoever types it. Pure: the workflow reads its input with it. */
-import type { SessionInput } from './session.js';
+/**
+ * What comes in from outside, by whoever types it: the input that starts a session, and numbers at
+ * the edge. Pure: the workflow reads its input with it, and an error here would fail its task for
+ * ever.
+ */
+import type { InboxItem } from './message.js';
+import type { CarriedState, SessionInput } from './session.js';
+import { AGENT_STATES } from './state.js';
+import { clip, wellFormedValue } from './text.js';
+
+/** Longest wait of `wakeUpAfter`, ms: ten years. JavaScript has no date beyond 8.64e15 ms. */
+export const LONGEST_WAKE_UP_MS = 315_360_000_000;
+const AGENT_UNITS = 200;
+const TITLE_UNITS = 200;
+const SHOWN_UNITS = 100;
 
 const FIELDS: readonly string[] = [
   'agent',
@@ -11,24 +24,168 @@ const FIELDS: readonly string[] = [
 
 const EXAMPLE = '{ "agent": "assistant", "message": "hello" }';
 
+/** The input of a session, with nothing in it that could fail. */
+export interface CheckedInput {
+  readonly agent: string;
+  readonly title?: string;
+  /** First messages; each is checked as any other message is. */
+  readonly messages: readonly unknown[];
+  readonly carried?: CarriedState;
+}
+
 /**
- * Accepts the input as documented, plain text as a first message, and nothing at all. What it
- * cannot use is named in `problems`: a session that runs is of more use than one that fails.
+ * Accepts the documented input, plain text as a first message, and no input. What it cannot use is
+ * listed in `problems`: a session that runs is more useful than one that fails.
  */
 export function readSessionInput(given: unknown): {
-  readonly input: SessionInput;
+  readonly input: CheckedInput;
   readonly problems: readonly string[];
 } {
-  if (given === undefined || given === null) return { input: {}, problems: [] };
-  if (typeof given === 'string') return { input: { message: given }, problems: [] };
-  if (typeof given !== 'object' || Array.isArray(given)) {
-    const problem = `The input is ${JSON.stringify(given).slice(0, 100)}: use text, or ${EXAMPLE}.`;
-    return { input: {}, problems: [problem] };
+  const nothing = { agent: 'assistant', messages: [] };
+  if (given === undefined || given === null) return { input: nothing, problems: [] };
+  const clean: unknown = wellFormedValue(given);
+  if (typeof clean === 'string') return { input: { ...nothing, messages: [clean] }, problems: [] };
+  if (typeof clean !== 'object' || clean === null || Array.isArray(clean)) {
+    return {
+      input: nothing,
+      problems: [`The input is ${shown(clean)}: use text, or ${EXAMPLE}.`],
+    };
   }
-  const unknown = Object.keys(given).filter((name) => !FIELDS.includes(name));
-  const problems = unknown.map(
-    (name) =>
-      `The input has a field ${JSON.stringify(name.slice(0, 100))}, which is none: use ${EXAMPLE}.`,
+  const fields = clean as Record<string, unknown>;
+  const problems = Object.keys(fields)
+    .filter((name) => !FIELDS.includes(name))
+    .map((name) => `Unknown field ${shown(name)} in the input: use ${EXAMPLE}.`);
+  const { agent, title, message, messages, carried } = fields;
+  if (agent !== undefined && typeof agent !== 'string') {
+    problems.push(`The input's "agent" is ${shown(agent)}: use the name of an agent.`);
+  }
+  if (title !== undefined && typeof title !== 'string') {
+    problems.push(`The input's "title" is ${shown(title)}: use text.`);
+  }
+  const known = carried === undefined ? undefined : readCarried(carried);
+  if (carried !== undefined && !known) {
+    problems.push('The input\'s "carried" is not what a run hands to the next: leave it out.');
+  }
+  const more: readonly unknown[] =
+    messages === undefined ? [] : Array.isArray(messages) ? messages : [messages];
+  return {
+    input: {
+      agent: agent === undefined ? 'assistant' : clip(textOf(agent), AGENT_UNITS),
+      ...(title === undefined ? {} : { title: clip(textOf(title), TITLE_UNITS) }),
+      messages: [...(message === undefined ? [] : [message]), ...more],
+      ...(known ? { carried: known } : {}),
+    },
+    problems,
+  };
+}
+
+/** Why `ms` is no time to wait, or `undefined` when it is one. */
+export function wakeUpProblem(ms: unknown): string | undefined {
+  if (typeof ms === 'number' && ms >= 0 && ms <= LONGEST_WAKE_UP_MS) return undefined;
+  return `wakeUpAfter takes a number of milliseconds from 0 to ${LONGEST_WAKE_UP_MS}, not ${shown(ms)}.`;
+}
+
+/** What a run handed to the next, or `undefined` when this is nothing that a run has made. */
+export function readCarried(given: unknown): CarriedState | undefined {
+  if (!isRecord(given) || given['version'] !== 1) return undefined;
+  const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage, failure, wakeAt } =
+    given;
+  const right =
+    [head, stage, turn, runs].every(isCount) &&
+    AGENT_STATES.includes(state as never) &&
+    state !== 'terminated' &&
+    typeof midTurn === 'boolean' &&
+    (open === undefined || isOpenTurn(open)) &&
+    // A turn is carried in the middle of it, or not at all.
+    (open === undefined || midTurn) &&
+    Array.isArray(inbox) &&
+    inbox.every(isInboxItem) &&
+    Array.isArray(seen) &&
+    seen.every(isSeen) &&
+    isUsage(usage) &&
+    (failure === undefined || isFailure(failure)) &&
+    (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15));
+  return right ? (given as unknown as CarriedState) : undefined;
+}
+
+function isOpenTurn(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { step, repairs, startedAt, waitedMs, usage, calls } = value;
+  return (
+    isCount(step) &&
+    isCount(repairs) &&
+    isNumber(startedAt) &&
+    (waitedMs === undefined || isNumber(waitedMs)) &&
+    isUsage(usage) &&
+    (calls === undefined || isOpenCalls(calls))
   );
-  return { input: given, problems };
+}
+
+function isOpenCalls(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    isCount(value['message']) &&
+    isCount(value['first']) &&
+    Array.isArray(value['waiting']) &&
+    value['waiting'].every(
+      (call: unknown) =>
+        isRecord(call) &&
+        isText(call['key']) &&
+        isCount(call['index']) &&
+        isText(call['id']) &&
+        isText(call['name']) &&
+        (call['until'] === undefined || isNumber(call['until'])),
+    )
+  );
+}
+
+function isInboxItem(value: unknown): value is InboxItem {
+  if (!isRecord(value)) return false;
+  if ('spill' in value) {
+    const { spill, count, from } = value;
+    return isText(spill) && isCount(count) && (from === undefined || isCount(from));
+  }
+  const { id, text, from } = value;
+  return isText(id) && isText(text) && (from === undefined || isText(from));
+}
+
+function isSeen(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const [id, turn, digest] = value as unknown[];
+  return isText(id) && Number.isSafeInteger(turn) && (digest === undefined || isNumber(digest));
+}
+
+function isUsage(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    ['input', 'output', 'cached', 'reasoning', 'costMicros'].every((name) => isNumber(value[name]))
+  );
+}
+
+function isFailure(value: unknown): boolean {
+  return isRecord(value) && isText(value['type']) && isText(value['message']);
+}
+
+function isRecord(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isText(value: unknown): value is string {
+  return typeof value === 'string';
+}
+
+function isNumber(value: unknown): value is number {
+  return typeof value === 'number' && Number.isFinite(value);
+}
+
+function isCount(value: unknown): boolean {
+  return Number.isSafeInteger(value) && (value as number) >= 0;
+}
+
+function textOf(value: unknown): string {
+  return typeof value === 'string' ? value : (JSON.stringify(value) ?? 'undefined');
+}
+
+function shown(value: unknown): string {
+  return clip(JSON.stringify(value) ?? 'undefined', SHOWN_UNITS);
 }

@@ -37,8 +37,8 @@ export interface CarriedState {
   /** A turn cut by continue-as-new between two steps. */
   readonly open?: OpenTurn;
   readonly inbox: readonly InboxItem[];
-  /** Ids of messages taken, with their turn, newest last. */
-  readonly seen: readonly (readonly [id: string, turn: number])[];
+  /** Ids of messages taken, with their turn and a digest of their text, newest last. */
+  readonly seen: readonly (readonly [id: string, turn: number, digest?: number])[];
   readonly usage: Usage;
   readonly failure?: FailureInfo;
   /** Runs so far, this one not counted. */
@@ -47,15 +47,44 @@ export interface CarriedState {
   readonly wakeAt?: number;
 }
 
-/** A turn between two of its steps. */
+/** A turn between two of its steps, or one that waits for the answers to calls. */
 export interface OpenTurn {
-  /** Steps done. */
+  /** Steps begun. */
   readonly step: number;
   /** Steps in a row in which every tool call was wrong. */
   readonly repairs: number;
   /** ms since the epoch, of the workflow's clock. */
   readonly startedAt: number;
+  /** Of the time since then, ms spent waiting for people: no work. Absent for none. */
+  readonly waitedMs?: number;
   readonly usage: Usage;
+  /** Calls of the last step that are not settled. */
+  readonly calls?: OpenCalls;
+}
+
+/** The calls of an assistant message whose results are not all in the transcript. */
+export interface OpenCalls {
+  /** Place of the assistant message. */
+  readonly message: number;
+  /** Place of the first call's result; the others follow in the order of the calls. */
+  readonly first: number;
+  /** Calls that wait for their answer (`run: 'workflow'`). */
+  readonly waiting: readonly WaitingCall[];
+}
+
+/** A tool call that waits until somebody answers it by its key. */
+export interface WaitingCall {
+  /** Unique in the session: see `callKey`. */
+  readonly key: string;
+  /** Index within its message, from 0. */
+  readonly index: number;
+  /** The model's id of the call. */
+  readonly id: string;
+  readonly name: string;
+  /** The arguments while they are at most 512 characters. */
+  readonly args?: string;
+  /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
+  readonly until?: number;
 }
 
 /** Answer of the update `send`. */
@@ -74,6 +103,16 @@ export interface Answer {
   readonly text: string;
   readonly finish: string;
   readonly usage: Usage;
+}
+
+/** What the update `answer` takes: the result of a call that waits. */
+export interface CallAnswer {
+  /** Key of the call, as `SessionStatus.waiting` and the event `tool.waiting` have it. */
+  readonly call: string;
+  /** The result: text, or anything that JSON holds. */
+  readonly output?: unknown;
+  /** Instead of an output: why there is none. The model is told. */
+  readonly error?: string;
 }
 
 /** Answer of the update `interrupt`. */
@@ -97,6 +136,8 @@ export interface SessionStatus {
   readonly queued: number;
   readonly head: number;
   readonly usage: Usage;
+  /** Tool calls that wait for an answer. Absent when none does. */
+  readonly waiting?: readonly WaitingCall[];
   /** Why the last turn failed, while the state is `error`. */
   readonly failure?: FailureInfo;
   /** Runs so far, continue-as-new counted. */
@@ -122,6 +163,7 @@ export const HANDLERS = {
   send: 'send',
   ask: 'ask',
   interrupt: 'interrupt',
+  answer: 'answer',
   message: 'message',
   pause: 'pause',
   resume: 'resume',

@@ -6,6 +6,15 @@
 /** What an agent is doing. `terminated` is final. */
 export type AgentState = 'idle' | 'running' | 'paused' | 'error' | 'terminated';
 
+/** All states, for checks at run time. */
+export const AGENT_STATES: readonly AgentState[] = [
+  'idle',
+  'running',
+  'paused',
+  'error',
+  'terminated',
+];
+
 /** What happened to an agent. */
 export type AgentMove =
   | 'begin' // a turn starts
@@ -17,7 +26,7 @@ export type AgentMove =
 
 /**
  * From a state, by a move, to a state; what is not listed is illegal.
- * A paused agent may be in the middle of a turn: `resume` says where it goes on.
+ * A paused agent may be in the middle of a turn: `resume` decides where it continues.
  */
 const MOVES: Readonly<Record<AgentState, Readonly<Partial<Record<AgentMove, AgentState>>>>> = {
   idle: { begin: 'running', pause: 'paused', terminate: 'terminated' },
@@ -69,7 +78,7 @@ export class AgentStateMachine {
   }
 }
 
-/** Whether someone has told the session to go no further. */
+/** Whether the session was paused or ended, so that it must not take another step. */
 export function standsStill(state: AgentState): boolean {
   return state === 'paused' || state === 'terminated';
 }

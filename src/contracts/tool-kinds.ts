@@ -14,9 +14,10 @@ export type ToolEffect = 'read' | 'idempotent' | 'keyed' | 'once';
 /**
  * Where the tool runs. `local`: within the worker that holds the session, for what takes less
  * than a second; no round trip to the Temporal server. `activity`: dispatched like a model
- * call, heartbeats, may take hours.
+ * call, heartbeats, may take hours. `workflow`: nothing runs; the call waits, at no cost and for
+ * months if need be, until somebody answers it (`session.answer`).
  */
-export type ToolRun = 'local' | 'activity';
+export type ToolRun = 'local' | 'activity' | 'workflow';
 
 /** A JSON Schema document. */
 export type JsonSchema = { readonly [key: string]: unknown };

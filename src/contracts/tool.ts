@@ -1,6 +1,6 @@
 /**
- * What a tool is: its declaration, what it is handed, what it may return. The registry and
- * the executor are in `activities/tools`.
+ * What a tool is: its declaration, its context, what it may return. The registry and
+ * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
 import type { ContentPart } from './message.js';
@@ -41,7 +41,7 @@ export interface ToolContext {
   /** Aborted when the turn is interrupted, the deadline passes, or the worker shuts down. */
   readonly signal: AbortSignal;
   readonly log: ToolLogger;
-  /** Shows progress to whoever watches; lost when nobody does. */
+  /** Shows progress to live readers; lost when there are none. */
   progress(message: string, fraction?: number): void;
 }
 
@@ -57,7 +57,7 @@ export type RawContentPart =
   | { readonly type: 'image'; readonly mediaType: string; readonly data: string }
   | Extract<ContentPart, { type: 'resource' }>;
 
-/** Content parts, as a tool hands them back when text is not enough. */
+/** Content parts, which a tool returns when text is not enough. */
 export class ToolContent {
   readonly parts: readonly RawContentPart[];
   /** The tool says itself that it failed (MCP's `isError`). */
@@ -86,7 +86,7 @@ export interface Tool {
   readonly parse?: (args: unknown) => unknown;
   /** Where the tool came from: the code of the application, or an MCP server. */
   readonly source: { readonly kind: 'code' } | { readonly kind: 'mcp'; readonly server: string };
-  /** Returns the output, or throws: either way the model is told. */
+  /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
@@ -102,6 +102,13 @@ export interface JsonToolDeclaration extends ToolOptions {
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
+/** A tool that nothing runs: a call of it waits until somebody answers it (`session.answer`). */
+export interface WaitingToolDeclaration extends ToolOptions {
+  run: 'workflow';
+  /** JSON Schema, or a zod object. */
+  parameters?: JsonSchema | z.ZodObject;
+}
+
 export interface ToolOptions {
   name: string;
   description: string;
@@ -109,7 +116,7 @@ export interface ToolOptions {
   effect?: ToolEffect;
   /** Default `activity`. */
   run?: ToolRun;
-  /** Default 60,000 for `activity`, 5,000 for `local`. */
+  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` 0: no deadline. */
   timeoutMs?: number;
   retry?: ToolRetry;
   highRisk?: boolean;

@@ -11,7 +11,7 @@ export function compiledModule(path: string): string {
   if (!existsSync(module)) {
     throw new PerduraError(
       'Stack.Unavailable',
-      `${module} is missing: compile first (\`npm run build\`), or install the package again.`,
+      `${module} is missing. Compile first (\`npm run build\`), or install the package again.`,
     );
   }
   return module;

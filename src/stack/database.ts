@@ -52,7 +52,7 @@ export async function resolveDatabase(options: ResolveDatabaseOptions): Promise<
       if (stopping) return;
       options.onProgress?.(`PostgreSQL ended (${reason}); starting it again.`);
       current = await start();
-      // Whoever holds the URL cannot be told of another.
+      // Holders of the URL cannot learn of another.
       if (current.url !== url) throw new Error('its port was taken in the meantime');
     }
   };

@@ -1,4 +1,4 @@
-/** How the parts of a stack are told where the others are. Starts nothing. */
+/** The settings by which the parts of a stack find each other. Starts nothing. */
 import type { Settings } from '../config/environment.js';
 import type { ResolvedDatabase } from './database.js';
 import type { RunningStack } from './dev-lock.js';

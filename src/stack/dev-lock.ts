@@ -1,6 +1,6 @@
 /**
  * `<dataDir>/dev.json`: which `perdura dev` runs in this folder, and where its parts listen.
- * It holds the password of the database, hence mode 0600. Whoever reads it checks that the
+ * It holds the password of the database, hence mode 0600. A reader checks that the
  * process still runs: a crash leaves the file behind.
  */
 import { mkdir, readFile, rename, rm, writeFile } from 'node:fs/promises';

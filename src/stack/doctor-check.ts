@@ -6,7 +6,7 @@ export interface Check {
   readonly remedy?: string;
 }
 
-/** Errors of ours end with their remedy already. */
+/** Our own errors already end with their remedy. */
 export function failed(name: string, error: unknown): Check {
   return { name, ok: false, detail: error instanceof Error ? error.message : String(error) };
 }

@@ -20,14 +20,14 @@ export async function checkTemporal(settings: Settings): Promise<Check[]> {
       detail: `${version || 'a server'} at ${address}, namespace ${namespace}`,
     },
   ];
-  // It answered somebody without a key or a certificate.
+  // It answered a client without a key or a certificate.
   if (!authenticated) {
     checks.push({
       name: 'Temporal access',
       ok: true,
-      detail: `${address} let us in without a key or certificate: everyone who reaches it can read and change every agent`,
+      detail: `${address} accepts clients without a key or certificate: anyone who can reach it can read and change every agent`,
       remedy:
-        'A Temporal server without an authorizer lets everyone in, and namespaces isolate nothing: keep it on a private network, or configure mTLS or an authorizer.',
+        'Without an authorizer, a Temporal server accepts every client, and namespaces isolate nothing. Keep it on a private network, or configure mTLS or an authorizer.',
     });
   }
   return checks;

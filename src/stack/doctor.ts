@@ -60,7 +60,7 @@ async function checkFolder({ dataDir }: Settings): Promise<Check[]> {
     return [{ name: 'Folder', ok: true, detail: `${dataDir} can be written` }];
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;
-    const remedy = 'Change its owner, or set PERDURA_DATA_DIR to a folder of yours.';
+    const remedy = 'Change its owner, or set PERDURA_DATA_DIR to a folder that you own.';
     return [
       { name: 'Folder', ok: false, detail: `${dataDir} cannot be written (${code})`, remedy },
     ];

@@ -1,5 +1,5 @@
 /**
- * Runs somebody else's program (PostgreSQL, Java, the Temporal CLI) so that it never
+ * Runs a third-party program (PostgreSQL, Java, the Temporal CLI) so that it never
  * outlives us, not even when we are killed with -9: a small shell between us and it holds
  * our pipe, and ends the program when that pipe breaks. The program has a session of its
  * own, so that Ctrl+C in a terminal reaches only us and we can stop things in order.
@@ -41,7 +41,7 @@ export interface GuardedProcess {
   kill(): void;
 }
 
-// What the programs write (histories, databases) is nobody else's to read: umask 077.
+// What the programs write (histories, databases) must not be readable by others: umask 077.
 // $1 is the signal, the rest the command. The inner loop reads until our end of the pipe is
 // closed. `wait` returns early when the trap runs, hence the outer loop.
 const GUARD = `

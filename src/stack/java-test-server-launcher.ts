@@ -10,6 +10,11 @@
  * to another worker after that timeout. `StickyRescue` does the same from outside, with the
  * server's own API: it polls the queues that nobody polls any more, and fails what it gets
  * with the cause that Temporal has for it, so that the task is scheduled anew for everyone.
+ *
+ * And a workflow task that cancels an activity or a timer which has ended while the task was at
+ * work breaks the execution for good: the server applies half of the task and then throws. A
+ * production server takes such a task. `LateCancels` fails it before the server sees it, with the
+ * cause for commands that came too late; the worker replays, and meets the end first.
  */
 
 export const LAUNCHER_CLASS = 'PerduraTestServer';
@@ -19,6 +24,7 @@ export const LISTENING = /listening on 127\.0\.0\.1:(\d+)/;
 
 /** Arguments: `<port> [--enable-time-skipping]`. Compiles with Java 11. */
 export const LAUNCHER_SOURCE = `\
+import com.google.protobuf.ByteString;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -26,6 +32,7 @@ import io.grpc.Server;
 import io.grpc.ServerCall;
 import io.grpc.ServerCallHandler;
 import io.grpc.ServerInterceptor;
+import io.grpc.Status;
 import io.grpc.netty.shaded.io.grpc.netty.NettyChannelBuilder;
 import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.temporal.api.enums.v1.QueryResultType;
@@ -34,14 +41,18 @@ import io.temporal.api.enums.v1.WorkflowTaskFailedCause;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueRequest;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueResponse;
 import io.temporal.api.workflowservice.v1.RespondQueryTaskCompletedRequest;
+import io.temporal.api.workflowservice.v1.RespondWorkflowTaskCompletedRequest;
 import io.temporal.api.workflowservice.v1.RespondWorkflowTaskFailedRequest;
 import io.temporal.api.workflowservice.v1.WorkflowServiceGrpc;
 import io.temporal.internal.testservice.GRPCServerHelper;
 import io.temporal.internal.testservice.TestServicesStarter;
+import java.lang.reflect.Field;
+import java.lang.reflect.Method;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
 import java.util.concurrent.TimeUnit;
+import java.util.concurrent.locks.Lock;
 
 public final class ${LAUNCHER_CLASS} {
   public static void main(String[] args) throws Exception {
@@ -53,6 +64,7 @@ public final class ${LAUNCHER_CLASS} {
     GRPCServerHelper.registerServicesAndHealthChecks(services.getServices(), builder);
     StickyRescue rescue = new StickyRescue();
     builder.intercept(rescue);
+    builder.intercept(new LateCancels(services.getWorkflowService()));
     // Temporal's clients ping every 30 s; gRPC's default would cut them off for that.
     builder.permitKeepAliveTime(5, TimeUnit.SECONDS).permitKeepAliveWithoutCalls(true);
     Server server = builder.build();
@@ -66,6 +78,133 @@ public final class ${LAUNCHER_CLASS} {
     rescue.start(server.getPort());
     System.out.println("listening on 127.0.0.1:" + server.getPort());
     server.awaitTermination();
+  }
+
+  /** Fails workflow tasks that cancel what has ended meanwhile; see above. */
+  static final class LateCancels implements ServerInterceptor {
+    final Object service;
+
+    LateCancels(Object service) {
+      this.service = service;
+    }
+
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      ServerCall.Listener<Q> listener = next.startCall(call, headers);
+      if (!call.getMethodDescriptor()
+          .getFullMethodName()
+          .endsWith("/RespondWorkflowTaskCompleted")) {
+        return listener;
+      }
+      return new SimpleForwardingServerCallListener<Q>(listener) {
+        RespondWorkflowTaskCompletedRequest request;
+
+        @Override
+        public void onMessage(Q message) {
+          request = (RespondWorkflowTaskCompletedRequest) message;
+          super.onMessage(message);
+        }
+
+        @Override
+        public void onHalfClose() {
+          boolean cancels =
+              request.getCommandsList().stream()
+                  .anyMatch(
+                      command ->
+                          command.hasRequestCancelActivityTaskCommandAttributes()
+                              || command.hasCancelTimerCommandAttributes());
+          Object execution = cancels ? execution() : null;
+          if (execution == null) {
+            super.onHalfClose();
+            return;
+          }
+          // The server takes this lock for each change: between the look and the task none comes.
+          Lock lock = (Lock) field(execution, "lock");
+          lock.lock();
+          try {
+            if (!tooLate(execution)) {
+              super.onHalfClose();
+              return;
+            }
+            fail(execution);
+          } finally {
+            lock.unlock();
+          }
+          // What a production server says of a task that has to be made anew.
+          call.close(
+              Status.INVALID_ARGUMENT.withDescription("UnhandledCommand"), new Metadata());
+        }
+
+        Object execution() {
+          try {
+            Class<?> token = Class.forName(PACKAGE + "WorkflowTaskToken");
+            Method fromBytes = token.getDeclaredMethod("fromBytes", ByteString.class);
+            fromBytes.setAccessible(true);
+            Method id = token.getDeclaredMethod("getExecutionId");
+            id.setAccessible(true);
+            Method state =
+                service
+                    .getClass()
+                    .getDeclaredMethod("getMutableState", Class.forName(PACKAGE + "ExecutionId"));
+            state.setAccessible(true);
+            return state.invoke(service, id.invoke(fromBytes.invoke(null, request.getTaskToken())));
+          } catch (ReflectiveOperationException unknown) {
+            // An execution that is gone: the server says so itself.
+            return null;
+          }
+        }
+
+        boolean tooLate(Object execution) {
+          Map<?, ?> activities = (Map<?, ?>) field(execution, "activities");
+          Map<?, ?> timers = (Map<?, ?>) field(execution, "timers");
+          return request.getCommandsList().stream()
+              .anyMatch(
+                  command ->
+                      command.hasRequestCancelActivityTaskCommandAttributes()
+                              && !activities.containsKey(
+                                  command
+                                      .getRequestCancelActivityTaskCommandAttributes()
+                                      .getScheduledEventId())
+                          || command.hasCancelTimerCommandAttributes()
+                              && !timers.containsKey(
+                                  command.getCancelTimerCommandAttributes().getTimerId()));
+        }
+
+        void fail(Object execution) {
+          try {
+            Method fail =
+                execution
+                    .getClass()
+                    .getMethod("failWorkflowTask", RespondWorkflowTaskFailedRequest.class);
+            fail.setAccessible(true);
+            fail.invoke(
+                execution,
+                RespondWorkflowTaskFailedRequest.newBuilder()
+                    .setNamespace(request.getNamespace())
+                    .setTaskToken(request.getTaskToken())
+                    .setIdentity(request.getIdentity())
+                    .setCause(
+                        WorkflowTaskFailedCause.WORKFLOW_TASK_FAILED_CAUSE_UNHANDLED_COMMAND)
+                    .build());
+          } catch (ReflectiveOperationException impossible) {
+            throw new IllegalStateException(impossible);
+          }
+        }
+      };
+    }
+
+    static final String PACKAGE = "io.temporal.internal.testservice.";
+
+    static Object field(Object of, String name) {
+      try {
+        Field field = of.getClass().getDeclaredField(name);
+        field.setAccessible(true);
+        return field.get(of);
+      } catch (ReflectiveOperationException impossible) {
+        throw new IllegalStateException(impossible);
+      }
+    }
   }
 
   /** Takes over for workers that are gone; see above. */

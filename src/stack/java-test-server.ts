@@ -22,8 +22,6 @@ export interface JavaTestServerOptions {
   readonly settings: Pick<Settings, 'cacheDir' | 'searchPath'>;
   /** Default: a free one that the system chooses. */
   readonly port?: number;
-  /** Time jumps to the next timer whenever nothing else is going on. Default false. */
-  readonly timeSkipping?: boolean;
   readonly onOutput?: (text: string) => void;
 }
 
@@ -48,11 +46,7 @@ export async function startJavaTestServer(options: JavaTestServerOptions): Promi
   const listening = new Promise<void>((resolve) => (sawLine = resolve));
   const server = runGuarded({
     command: java,
-    args: [
-      ...javaArgs,
-      String(options.port ?? 0),
-      ...(options.timeSkipping ? ['--enable-time-skipping'] : []),
-    ],
+    args: [...javaArgs, String(options.port ?? 0)],
     stopSignal: 'TERM',
     onOutput: (text) => {
       output = (output + text).slice(-4_000);
@@ -68,7 +62,7 @@ export async function startJavaTestServer(options: JavaTestServerOptions): Promi
     throw new PerduraError(
       'Stack.Unavailable',
       `Temporal's test server did not start (${failure ?? 'no port'}) on port ${options.port ?? 'any'}: ` +
-        `${server.lastOutput() || 'it printed nothing'}\nIf the port is taken, leave it out or name another.`,
+        `${server.lastOutput() || 'it printed nothing'}\nIf the port is in use, choose another.`,
     );
   }
   return {

@@ -24,8 +24,8 @@ export async function withLock<T>(
     if (Date.now() > deadline) {
       throw new PerduraError(
         'Stack.Unavailable',
-        `Process ${holder?.pid ?? 'unknown'} has held ${path} for ${timeoutMs / 1000} s: ` +
-          `wait for it to end, or end it, and start again.`,
+        `Process ${holder?.pid ?? 'unknown'} has held ${path} for ${timeoutMs / 1000} s. ` +
+          `Wait until it ends, or end it, and start again.`,
       );
     }
     await sleep(50);
@@ -38,7 +38,7 @@ export async function withLock<T>(
 }
 
 async function take(path: string): Promise<boolean> {
-  // Written aside and linked into place: nobody ever reads half a lock.
+  // Written aside and linked into place: no reader sees half a lock.
   const own = `${path}.${randomUUID()}`;
   const file = await open(own, 'wx', 0o600);
   try {

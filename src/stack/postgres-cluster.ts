@@ -98,7 +98,7 @@ export async function makeCluster(
     const { stderr } = error as { stderr?: string };
     throw new PerduraError(
       'Stack.Unavailable',
-      `PostgreSQL could not make its files in ${folder}: ${stderr?.trim() || String(error)}\n` +
+      `PostgreSQL could not create its files in ${folder}: ${stderr?.trim() || String(error)}\n` +
         'Check that the disk has room and the folder can be written, or set DATABASE_URL.',
       { cause: error },
     );
@@ -107,15 +107,14 @@ export async function makeCluster(
   }
 }
 
+/** From SIGINT to SIGKILL, ms. */
+const GRACE_MS = 10_000;
+
 /**
  * Ends a server that outlived the process which started it, and drops a stale
  * `postmaster.pid`. Throws `Stack.Unavailable` when the server belongs to a process that runs.
  */
-export async function clearLeftovers(
-  folder: string,
-  state: ClusterState,
-  graceMs = 10_000,
-): Promise<void> {
+export async function clearLeftovers(folder: string, state: ClusterState): Promise<void> {
   const file = join(folder, 'postmaster.pid');
   const text = await readFile(file, 'utf8').catch(() => undefined);
   if (text === undefined) return;
@@ -136,7 +135,7 @@ export async function clearLeftovers(
   // SIGINT is a fast shutdown: clients are cut off, data are written.
   process.kill(pid, 'SIGINT');
   for (let waited = 0; isRunning(server); waited += 50) {
-    if (waited > graceMs) {
+    if (waited > GRACE_MS) {
       process.kill(pid, 'SIGKILL');
       break;
     }

@@ -19,7 +19,7 @@ export async function answers(
       return undefined;
     } catch (error) {
       reason = error instanceof Error ? error.message : String(error);
-      // 28P01: it answers, and the password is wrong. Waiting does not mend that.
+      // 28P01: it answers, and the password is wrong. Waiting does not help.
       if ((error as { code?: string }).code === '28P01') return reason;
     } finally {
       await client.end().catch(() => undefined);

@@ -102,15 +102,15 @@ async function prepare(
   if (version !== programs.major) {
     throw new PerduraError(
       'Stack.Unavailable',
-      `${folder} was made by PostgreSQL ${version}, and this is ${programs.major}. Dump it with ` +
+      `${folder} was created by PostgreSQL ${version}; this version is ${programs.major}. Dump it with ` +
         `pg_dump of ${version}, move the folder away, start, and restore with psql.`,
     );
   }
   if (!mayEnter(folder, account)) {
     throw new PerduraError(
       'Stack.Unavailable',
-      `PostgreSQL's account (uid ${account?.uid ?? process.getuid?.()}) may not enter ${folder}: ` +
-        'it was made by another user. Change its owner (`chown -R`), or move it away.',
+      `PostgreSQL's account (uid ${account?.uid ?? process.getuid?.()}) may not enter ${folder}, ` +
+        'which another user created. Change its owner (`chown -R`), or move it away.',
     );
   }
   await clearLeftovers(folder, known);
@@ -177,6 +177,6 @@ function startFailed(folder: string, reason: string, server: GuardedProcess): Pe
   return new PerduraError(
     'Stack.Unavailable',
     `PostgreSQL did not start with the data in ${folder} (${reason}):\n${server.lastOutput()}\n` +
-      'Mend what it says, or move the folder away to start empty, or set DATABASE_URL.',
+      'Correct what it reports, move the folder away to start empty, or set DATABASE_URL.',
   );
 }

@@ -1,13 +1,13 @@
 /**
  * Which process a number means. A pid alone is reused (in containers within minutes), so
- * whoever writes a pid to a file writes when that process began as well.
+ * a file with a pid also has the start time of its process.
  *
  * Nothing here starts or ends a process.
  */
 import { execFileSync } from 'node:child_process';
 import { readFileSync } from 'node:fs';
 
-/** A process that can be told from a later one with the same pid. */
+/** A process, distinguishable from a later one with the same pid. */
 export interface ProcessIdentity {
   readonly pid: number;
   /** Opaque; equal only for the same process. */

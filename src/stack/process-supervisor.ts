@@ -1,8 +1,8 @@
 /**
- * Runs a Node process of ours (a worker, the offline model) apart from this one, and starts
+ * Runs one of our Node processes (a worker, the offline model) apart from this one, and starts
  * it again when it dies. The child has an IPC channel; it says that it is ready with
  * `process.send({ type: 'ready' })` and calls `exitWithParent`, so that it never
- * outlives us. Somebody else's programs are run by guarded-process.ts.
+ * outlives us. Third-party programs are run by guarded-process.ts.
  */
 import { fork } from 'node:child_process';
 import type { ChildProcess } from 'node:child_process';
@@ -12,10 +12,13 @@ import { PerduraError } from '../contracts/failures.js';
 
 /** Pauses before a restart, in milliseconds: they double from the first to the last. */
 const BACKOFF_MS = { first: 100, last: 5_000 };
+const STABLE_AFTER_MS = 10_000;
 
 export interface SupervisedOptions {
   /** For people: prefix of its lines, subject of errors. */
   readonly name: string;
+  /** A child that ran this long starts again without a growing pause, ms. Default 10,000. */
+  readonly stableAfterMs?: number;
   /** The compiled JavaScript to run. */
   readonly module: string;
   /** Asked for at each start. */
@@ -26,14 +29,10 @@ export interface SupervisedOptions {
   readonly onLine?: (line: string) => void;
   /** A line of stdout that means ready, for a child that does not send the message. */
   readonly readyLine?: (line: string) => boolean;
-  /** The child was ready, for the first time or again. Must not throw. */
-  readonly onReady?: () => void;
   /** Default 60,000. */
   readonly readyTimeoutMs?: number;
   /** From SIGTERM to SIGKILL. Default 15,000. */
   readonly graceMs?: number;
-  /** A child that ran this long starts again without a growing pause. Default 10,000. */
-  readonly stableAfterMs?: number;
 }
 
 export interface SupervisedProcess {
@@ -120,7 +119,6 @@ class Supervisor implements SupervisedProcess {
       clearTimeout(timer);
       this.isReady = true;
       if (this.restarts > 0) options.onLine?.(`runs again, as process ${child.pid}`);
-      options.onReady?.();
       resolve?.();
     };
     child.on('message', (message) => {
@@ -151,7 +149,7 @@ class Supervisor implements SupervisedProcess {
   }
 
   #startAgain(ranMs: number): void {
-    if (ranMs >= (this.options.stableAfterMs ?? 10_000)) this.#pauseMs = BACKOFF_MS.first;
+    if (ranMs >= (this.options.stableAfterMs ?? STABLE_AFTER_MS)) this.#pauseMs = BACKOFF_MS.first;
     this.#restart = setTimeout(() => {
       this.restarts += 1;
       this.#start();

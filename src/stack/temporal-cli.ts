@@ -52,8 +52,8 @@ export async function startTemporalCli(options: TemporalCliOptions): Promise<Tem
   throw new PerduraError(
     'Stack.Unavailable',
     `\`${options.executable} server start-dev\` did not start:\n${second}\n` +
-      `Mend what it says; an old database file (${databaseFile(options.dataDir)}) can be moved ` +
-      'away; or set PERDURA_TEMPORAL=java-test-server, or TEMPORAL_ADDRESS.',
+      `Correct what it reports (an old database file, ${databaseFile(options.dataDir)}, can be moved ` +
+      'away), or set PERDURA_TEMPORAL=java-test-server, or TEMPORAL_ADDRESS.',
   );
 }
 

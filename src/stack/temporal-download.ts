@@ -25,7 +25,6 @@ interface DownloadOptions {
   readonly settings: Pick<Settings, 'cacheDir'>;
   /** Told once, when a download begins. */
   readonly onStart?: () => void;
-  readonly silenceMs?: number;
 }
 
 /** Finds the executable in the cache, or downloads it. Never throws for want of internet. */
@@ -36,7 +35,7 @@ export async function downloadTemporalCli(options: DownloadOptions): Promise<Dow
     const known = (await downloaded(folder)) ?? (await recentFailure(folder));
     if (known) return known;
     options.onStart?.();
-    const failure = await download(folder, options.silenceMs ?? SILENCE_MS);
+    const failure = await download(folder);
     const result = await downloaded(folder);
     if (result) return result;
     const note = { at: Date.now(), failure: failure ?? 'nothing was downloaded' };
@@ -81,7 +80,7 @@ function noteFile(folder: string): string {
 }
 
 /** Undefined when the downloader ended well, else why not. */
-async function download(folder: string, silenceMs: number): Promise<string | undefined> {
+async function download(folder: string): Promise<string | undefined> {
   const testing = pathToFileURL(createRequire(import.meta.url).resolve('@temporalio/testing'));
   // It has no way to download without starting: the server that it starts is stopped at once.
   const script = `
@@ -106,7 +105,7 @@ async function download(folder: string, silenceMs: number): Promise<string | und
   });
   let size = 0;
   let lastArrival = Date.now();
-  while (code === undefined && Date.now() - lastArrival < silenceMs) {
+  while (code === undefined && Date.now() - lastArrival < SILENCE_MS) {
     await Promise.race([sleep(250), exit]);
     const now = await sizeOfPart(folder);
     if (now !== size) {
@@ -118,7 +117,7 @@ async function download(folder: string, silenceMs: number): Promise<string | und
     child.kill('SIGKILL');
     await exit;
     await removeParts(folder);
-    return `nothing arrived for ${silenceMs / 1000} s`;
+    return `nothing arrived for ${SILENCE_MS / 1000} s`;
   }
   if (code === 0) return undefined;
   if (output.includes('error sending request')) return 'temporal.download cannot be reached';

@@ -16,8 +16,6 @@ export type TemporalKind = 'external' | LocalTemporalKind;
 
 export interface ResolveTemporalOptions {
   readonly settings: Settings;
-  /** Kinds to try, in order. Default: all, or the one in `PERDURA_TEMPORAL`. */
-  readonly kinds?: readonly TemporalKind[];
   /** Registered with a server that is started: name to type (`Keyword`, `Int`, …). */
   readonly searchAttributes?: Readonly<Record<string, string>>;
   /** Told what takes long ("downloading …"). Must not throw. */
@@ -49,7 +47,7 @@ const ALL: readonly TemporalKind[] = ['external', 'cli', 'download', 'java-test-
  */
 export async function resolveTemporal(options: ResolveTemporalOptions): Promise<ResolvedTemporal> {
   const { temporalKind } = options.settings;
-  const kinds = options.kinds ?? (temporalKind ? [temporalKind] : ALL);
+  const kinds = temporalKind ? [temporalKind] : ALL;
   const reasons: string[] = [];
   for (const kind of kinds) {
     const found = await WAYS[kind](options);
@@ -58,7 +56,7 @@ export async function resolveTemporal(options: ResolveTemporalOptions): Promise<
   }
   throw new PerduraError(
     'Stack.Unavailable',
-    `No Temporal server can be had:\n${reasons.join('\n')}\nInstall the Temporal CLI ` +
+    `No Temporal server is available:\n${reasons.join('\n')}\nInstall the Temporal CLI ` +
       '(https://docs.temporal.io/cli), or Java 11 and Maven, or set TEMPORAL_ADDRESS.',
   );
 }
@@ -137,7 +135,9 @@ async function runCli(
     ...localProfile(server.address, settings.temporalNamespace),
     kind,
     describe: `Temporal development server at ${server.address}, UI ${server.uiUrl}`,
-    cannot: ['serve production: one process, SQLite, and everyone on this machine may use it'],
+    cannot: [
+      'serve production: it is one process with SQLite, and every user of this machine may use it',
+    ],
     uiUrl: server.uiUrl,
     ended: server.ended,
     stop: server.stop,

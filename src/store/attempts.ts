@@ -1,17 +1,24 @@
 /** Attempts at model calls, beside their beginning and their end. */
 import { sql } from 'kysely';
-import type { FailureInfo } from '../contracts/failures.js';
+import type { FailureInfo, FailureType } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
-import type { Usage } from '../contracts/message.js';
+import { addUsage, NO_USAGE, type Usage } from '../contracts/message.js';
 import type { Database } from './database.js';
 import type { Attempts } from './stores.js';
 import { wholeUsage } from './whole-usage.js';
 
-/** One attempt, as the transcript's writer has entered it. */
-export interface AttemptPlace extends SessionKey {
+const LOST: FailureType = 'Worker.Lost';
+
+/** A stage of a run: what one activity does. */
+export interface StagePlace extends SessionKey {
   readonly run: string;
   readonly stage: number;
+}
+
+/** One attempt, as the transcript's writer has entered it. */
+export interface AttemptPlace extends StagePlace {
   readonly step: number;
+  readonly kind: 'model' | 'compact';
   readonly attempt: number;
 }
 
@@ -32,6 +39,26 @@ export interface AttemptRow {
   readonly estimated: boolean;
   readonly startedAt: string;
   readonly endedAt?: string;
+}
+
+/** What the attempts of one step are known to have cost, and how many ended with their worker. */
+export interface StepSpending {
+  readonly usage: Usage;
+  /** Attempts that nobody ended: their worker was killed, or had lost Temporal. */
+  readonly lost: number;
+}
+
+/** Sums come as text: PostgreSQL's have more digits than a number of JavaScript. */
+interface SpendingRow extends Record<
+  'step' | 'input' | 'output' | 'cached' | 'reasoning' | 'costMicros' | 'lost',
+  string
+> {
+  readonly estimated: boolean;
+}
+
+/** All of a stage. */
+export function totalOf(spending: ReadonlyMap<number, StepSpending>): Usage {
+  return [...spending.values()].reduce((sum, { usage }) => addUsage(sum, usage), NO_USAGE);
 }
 
 export class AttemptLog implements Attempts {
@@ -70,7 +97,7 @@ export class AttemptLog implements Attempts {
 
   /** What an attempt that runs has cost so far. One that has ended has its bill, and keeps it. */
   async noteSpoken(
-    { tenant, session, run, stage, step, attempt }: AttemptPlace,
+    { tenant, session, run, stage, step, kind, attempt }: AttemptPlace,
     usage: Usage,
   ): Promise<void> {
     const { output, costMicros } = wholeUsage(usage);
@@ -82,12 +109,49 @@ export class AttemptLog implements Attempts {
       .where('run', '=', run)
       .where('stage', '=', String(stage))
       .where('step', '=', step)
-      .where('kind', '=', 'model')
+      .where('kind', '=', kind)
       .where('attempt', '=', attempt)
       .where('outcome', '=', 'running')
       // Two of these may come in another order than they were sent.
       .where('output_tokens', '<', output)
       .execute();
+  }
+
+  /**
+   * What is on record of a stage, by step: an activity may make several. Attempts that run count
+   * with their estimate, so whoever asks before its own attempt begins sees those before it.
+   */
+  async spendingOfStage({
+    tenant,
+    session,
+    run,
+    stage,
+  }: StagePlace): Promise<ReadonlyMap<number, StepSpending>> {
+    const { rows } = await sql<SpendingRow>`
+      select step, sum(input_tokens) as input, sum(output_tokens) as output,
+          sum(cached_tokens) as cached, sum(reasoning_tokens) as reasoning,
+          sum(cost_micros) as "costMicros", bool_or(estimated) as estimated,
+          count(*) filter (where outcome in ('running', 'lost')
+            or failure->>'type' = ${LOST}) as lost
+        from perdura.attempts
+        where tenant = ${tenant} and session = ${session} and run = ${run} and stage = ${stage}
+        group by step`.execute(this.#database.db);
+    return new Map(
+      rows.map(({ estimated, ...row }) => [
+        Number(row.step),
+        {
+          lost: Number(row.lost),
+          usage: {
+            input: Number(row.input),
+            output: Number(row.output),
+            cached: Number(row.cached),
+            reasoning: Number(row.reasoning),
+            costMicros: Number(row.costMicros),
+            ...(estimated ? { estimated } : {}),
+          },
+        },
+      ]),
+    );
   }
 
   /**

@@ -3,6 +3,7 @@ import { sql } from 'kysely';
 import type { SessionEvent, SessionEventBody } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { TranscriptMessage } from '../contracts/message.js';
+import { TURN_END_TYPES } from '../contracts/turn-end.js';
 import type { Database } from './database.js';
 import type { Events } from './stores.js';
 
@@ -93,7 +94,7 @@ export class EventLog implements Events {
       .where('tenant', '=', key.tenant)
       .where('session', '=', key.session)
       .where('n', '>', String(after))
-      .where('type', 'in', ['turn.completed', 'turn.failed', 'turn.interrupted'])
+      .where('type', 'in', TURN_END_TYPES)
       .where(sql<number>`(body->>'turn')::int`, '=', turn)
       .orderBy('n')
       .select('n')

@@ -3,29 +3,31 @@ import type { McpPins } from '../contracts/mcp.js';
 import { DEFAULT_TENANT } from '../contracts/ids.js';
 import type { Database } from './database.js';
 
-/** MCP servers belong to the operator, so pins are kept under the default tenant. */
+/** The operator's pins are kept under the default tenant. */
 export class McpPinStore implements McpPins {
   readonly #database: Database;
-  readonly #tenant: string;
 
-  constructor(database: Database, tenant = DEFAULT_TENANT) {
+  constructor(database: Database) {
     this.#database = database;
-    this.#tenant = tenant;
   }
 
-  async load(server: string): Promise<Map<string, string>> {
+  async load(server: string, tenant = DEFAULT_TENANT): Promise<Map<string, string>> {
     const rows = await this.#database.db
       .selectFrom('perdura.mcp_pins')
       .select(['tool', 'digest'])
-      .where('tenant', '=', this.#tenant)
+      .where('tenant', '=', tenant)
       .where('server', '=', server)
       .execute();
     return new Map(rows.map((row) => [row.tool, row.digest]));
   }
 
-  async pin(server: string, tool: string, digest: string): Promise<string> {
+  async pin(
+    server: string,
+    tool: string,
+    digest: string,
+    tenant = DEFAULT_TENANT,
+  ): Promise<string> {
     const { db } = this.#database;
-    const tenant = this.#tenant;
     await db
       .insertInto('perdura.mcp_pins')
       .values({ tenant, server, tool, digest })
@@ -41,10 +43,15 @@ export class McpPinStore implements McpPins {
     return row.digest;
   }
 
-  async accept(server: string, tool: string, digest: string): Promise<void> {
+  async accept(
+    server: string,
+    tool: string,
+    digest: string,
+    tenant = DEFAULT_TENANT,
+  ): Promise<void> {
     await this.#database.db
       .insertInto('perdura.mcp_pins')
-      .values({ tenant: this.#tenant, server, tool, digest })
+      .values({ tenant, server, tool, digest })
       .onConflict((oc) => oc.columns(['tenant', 'server', 'tool']).doUpdateSet({ digest }))
       .execute();
   }

@@ -7,12 +7,14 @@ import * as sessions from './migrations/0001-sessions.js';
 import * as functions from './migrations/0002-functions.js';
 import * as newestSummary from './migrations/0003-newest-summary.js';
 import { installFunctions, outdatedFunctions } from './sql-functions.js';
+import * as toolRunTries from './migrations/0004-tool-run-tries.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
   '0001-sessions': sessions,
   '0002-functions': functions,
   '0003-newest-summary': newestSummary,
+  '0004-tool-run-tries': toolRunTries,
 };
 
 /**

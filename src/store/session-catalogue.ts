@@ -1,6 +1,7 @@
 /** The list of sessions and what they cost, for people and for the SDK. Reads only. */
 import type { Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
+import type { SessionKey } from '../contracts/ids.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Database } from './database.js';
 import type { Sessions } from './stores.js';
@@ -27,6 +28,14 @@ export interface SessionRecord {
   readonly costMicros: number;
   readonly createdAt: string;
   readonly updatedAt: string;
+}
+
+/** How far a session has come, and the run that its transcript belongs to. */
+export interface SessionPlace {
+  readonly state: AgentState;
+  readonly transcript: string;
+  readonly run: string;
+  readonly head: number;
 }
 
 export class SessionCatalogue implements Sessions {
@@ -60,6 +69,20 @@ export class SessionCatalogue implements Sessions {
       .where('session', '=', session)
       .executeTakeFirst();
     return row && toRecord(row);
+  }
+
+  /** `undefined` for a session that no worker has opened yet. */
+  async place({ tenant, session }: SessionKey): Promise<SessionPlace | undefined> {
+    const row = await this.#database.db
+      .selectFrom('perdura.sessions as s')
+      .innerJoin('perdura.transcripts as t', (join) =>
+        join.onRef('t.tenant', '=', 's.tenant').onRef('t.transcript', '=', 's.transcript'),
+      )
+      .where('s.tenant', '=', tenant)
+      .where('s.session', '=', session)
+      .select(['s.state', 't.transcript', 't.run', 's.head'])
+      .executeTakeFirst();
+    return row && { ...row, state: row.state as AgentState };
   }
 }
 

@@ -14,13 +14,19 @@ import type {
 } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
-import { AttemptLog, type AttemptPlace, type AttemptRow } from './attempts.js';
+import {
+  AttemptLog,
+  type AttemptPlace,
+  type AttemptRow,
+  type StagePlace,
+  type StepSpending,
+} from './attempts.js';
 import { ArtifactStore, SpillStore, type Artifact } from './blob-stores.js';
 import type { Database } from './database.js';
 import { EventLog } from './event-log.js';
 import { McpPinStore } from './mcp-pins.js';
-import { SessionCatalogue, type SessionRecord } from './session-catalogue.js';
-import { ToolRunLog, type ToolRunStart } from './tool-runs.js';
+import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
+import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import { TranscriptStore } from './transcript-store.js';
 
 /** Messages, and the one door through which a session is written. */
@@ -59,6 +65,7 @@ export interface Sessions {
     options?: { limit?: number; state?: AgentState; agent?: string },
   ): Promise<SessionRecord[]>;
   get(tenant: string, session: string): Promise<SessionRecord | undefined>;
+  place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 
 /** Attempts at model calls. `Transcripts.append` enters and ends them. */
@@ -66,12 +73,16 @@ export interface Attempts {
   list(key: SessionKey): Promise<AttemptRow[]>;
   noteSpoken(place: AttemptPlace, usage: Usage): Promise<void>;
   giveUp(key: SessionKey): Promise<void>;
+  spendingOfStage(place: StagePlace): Promise<ReadonlyMap<number, StepSpending>>;
   usageOfTurn(key: SessionKey, turn: number): Promise<Usage>;
 }
 
-/** Tool calls with an effect. `Transcripts.append` ends them. */
+/** The tries of tool calls. `Transcripts.append` ends those whose results a transcript has. */
 export interface ToolRuns {
-  begin(run: ToolRunStart): Promise<'first' | 'running' | 'done'>;
+  begin(run: ToolRunTry): Promise<ToolRunRecord>;
+  endTry(run: ToolRunTry, failure?: string): Promise<void>;
+  find(key: ToolRunKey): Promise<ToolRunRecord | undefined>;
+  finish<T>(run: ToolRunTry, outcome: string, result: T): Promise<T>;
 }
 
 /** Outputs that are too long for a message. */

@@ -92,6 +92,11 @@ interface ToolRunsTable {
   turn: number;
   step: number;
   outcome: string;
+  failures: Generated<number>;
+  deaths: Generated<number>;
+  holder: string | null;
+  failure: string | null;
+  result: unknown;
   started_at: Timestamp;
   ended_at: ColumnType<Date | null, Date | null | undefined, Date | null>;
 }

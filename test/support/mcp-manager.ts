@@ -1,11 +1,11 @@
 /** An MCP client manager under test, with its executor; closed after each test. */
 import { afterEach } from 'vitest';
-import { MCPClientManager } from '../../activities/mcp/mcp-client-manager.js';
+import { MCPClientManager } from '../../src/mcp/mcp-client-manager.js';
 import {
   ToolExecutor,
   type RunToolOptions,
   type ToolOutcome,
-} from '../../activities/tools/tool-executor.js';
+} from '../../src/tools/tool-executor.js';
 import type { McpServer } from '../../src/contracts/mcp.js';
 import { InMemoryPins, KeptLog, oddServerIn, placeOf } from './mcp.js';
 import { temporaryFolder } from './temporary-folder.js';

@@ -5,7 +5,7 @@ import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { McpPins, McpStdioServer } from '../../src/contracts/mcp.js';
 import type { ToolLogger } from '../../src/contracts/tool.js';
-import type { ToolContextParts } from '../../activities/tools/tool-executor.js';
+import type { ToolContextParts } from '../../src/tools/tool-executor.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
 
@@ -33,23 +33,24 @@ export function oddServerIn(
 export class InMemoryPins implements McpPins {
   readonly #digests = new Map<string, Map<string, string>>();
 
-  async load(server: string): Promise<ReadonlyMap<string, string>> {
-    return new Map(this.#of(server));
+  async load(server: string, tenant = 'default'): Promise<ReadonlyMap<string, string>> {
+    return new Map(this.#of(server, tenant));
   }
 
-  async pin(server: string, tool: string, digest: string): Promise<string> {
-    const pins = this.#of(server);
+  async pin(server: string, tool: string, digest: string, tenant = 'default'): Promise<string> {
+    const pins = this.#of(server, tenant);
     if (!pins.has(tool)) pins.set(tool, digest);
     return pins.get(tool) ?? digest;
   }
 
-  async accept(server: string, tool: string, digest: string): Promise<void> {
-    this.#of(server).set(tool, digest);
+  async accept(server: string, tool: string, digest: string, tenant = 'default'): Promise<void> {
+    this.#of(server, tenant).set(tool, digest);
   }
 
-  #of(server: string): Map<string, string> {
-    const pins = this.#digests.get(server) ?? new Map<string, string>();
-    this.#digests.set(server, pins);
+  #of(server: string, tenant: string): Map<string, string> {
+    const name = `${tenant}/${server}`;
+    const pins = this.#digests.get(name) ?? new Map<string, string>();
+    this.#digests.set(name, pins);
     return pins;
   }
 }

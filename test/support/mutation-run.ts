@@ -1,6 +1,7 @@
 /**
  * Runs one mutation: a copy of the sources with the replacement, a fresh database, the tests
- * that should notice. The copy shares node_modules and the servers of this run.
+ * that should notice. The copy shares node_modules and the servers of this run. What was replaced
+ * must be what ran: mutation-live.ts.
  */
 import { execFile } from 'node:child_process';
 import { cp, mkdtemp, readFile, rm, symlink, writeFile } from 'node:fs/promises';
@@ -8,6 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { freshDatabase } from './databases.js';
+import { watchMutant } from './mutation-live.js';
 import type { Mutation } from './mutations.js';
 
 const ROOT = fileURLToPath(new URL('../../', import.meta.url));
@@ -33,7 +35,10 @@ interface Report {
   }[];
 }
 
-/** `caught`: a test failed. `survived`: all passed. Throws when no test ran, or the place has moved. */
+/**
+ * `caught`: a test failed. `survived`: all passed. Throws when no test ran, when the place has
+ * moved, and when what was replaced is not what ran: such a mutation says nothing.
+ */
 export async function runMutation(
   { file, needle, replacement, caughtBy }: Mutation,
   servers: Servers,
@@ -52,6 +57,7 @@ export async function runMutation(
       join(copy, file),
       source.replace(needle, () => replacement),
     );
+    const assertLive = await watchMutant(copy, file, replacement);
     const report = await runTests(copy, caughtBy, { ...servers, databaseUrl: database.url });
     const said = report.testResults.flatMap(({ message, assertionResults }) => [
       ...(message ? [message] : []),
@@ -61,6 +67,11 @@ export async function runMutation(
       throw new Error(
         `No test of ${caughtBy.file} has "${caughtBy.title}" in its title. ${said.join('\n')}`,
       );
+    }
+    await assertLive(database.url);
+    // A copy has no `dist`: a test that starts a process of it fails without looking.
+    if (said.some((line) => line.includes('compile first'))) {
+      throw new Error(`A test of ${caughtBy.file} needs compiled code, which a mutation has not.`);
     }
     const result = report.numFailedTests > 0 ? 'caught' : 'survived';
     return { result, by: said[0]?.split('\n')[0] ?? '' };

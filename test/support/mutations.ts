@@ -16,11 +16,14 @@ export interface Mutation {
 
 const MESSAGES = 'test/integration/faults/messages.test.ts';
 const LATE = 'test/integration/faults/late-attempts.test.ts';
+const FOREIGN = 'test/integration/session/foreign-client.test.ts';
+const OUTAGE = 'test/integration/faults/tool-outage.test.ts';
+const LIMITS = 'test/integration/faults/model-limits.test.ts';
 const APPEND = 'src/store/functions/append.sql';
 
 export const MUTATIONS: Readonly<Record<string, Mutation>> = {
   'the dedup of the queue': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'if (this.#seen.has(message.id)) return',
     replacement: 'if (this.#seen.has(message.id) && !message.id) return',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id sent twice' },
@@ -33,20 +36,20 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     caughtBy: { file: MESSAGES, title: 'F7 message: an id that the workflow has forgotten' },
   },
   'the drain of the queue at the end': {
-    file: 'workflows/agent-session.ts',
+    file: 'workflows/session/agent-session.ts',
     needle: 'const inbox = state.drain();',
     replacement: 'const inbox = state.drain().slice(0, 0);',
     caughtBy: { file: MESSAGES, title: 'F9 message: asked, and the session ends before its turn' },
     quick: true,
   },
   'the queue that travels through continue-as-new': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'inbox: this.#inbox,',
     replacement: 'inbox: [],',
     caughtBy: { file: MESSAGES, title: 'F9 message: sent while the session continues as new' },
   },
   'the ids that travel through continue-as-new': {
-    file: 'workflows/session-state.ts',
+    file: 'workflows/session/session-state.ts',
     needle: 'seen: [...this.#seen].slice(-CARRIED_IDS),',
     replacement: 'seen: [],',
     caughtBy: { file: MESSAGES, title: 'F7 message: the same id after continue-as-new' },
@@ -63,5 +66,26 @@ export const MUTATIONS: Readonly<Record<string, Mutation>> = {
     needle: 'v_fenced := found;',
     replacement: 'v_fenced := false;',
     caughtBy: { file: LATE, title: 'F21 run: taken over by another run' },
+  },
+  'well-formed text at the door': {
+    file: 'src/contracts/message.ts',
+    needle: String.raw`return text.replace(/\u0000|\p{Surrogate}/gu, '\uFFFD');`,
+    replacement: String.raw`return text.replace(/\u0000/gu, '\uFFFD');`,
+    caughtBy: { file: FOREIGN, title: 'text: NUL and halves of pairs' },
+    quick: true,
+  },
+  'OUTCOME_UNKNOWN for a `once` tool that may have run': {
+    file: 'src/tools/tool-executor.ts',
+    needle: "if (tool.effect === 'once' && (options.mayHaveRun ?? parts.attempt > 1)) {",
+    replacement: "if (tool.effect === 'once' && tool.name === '' && options.mayHaveRun) {",
+    caughtBy: { file: OUTAGE, title: 'store and worker go away after its effect' },
+    quick: true,
+  },
+  'the deadline of a model call': {
+    file: 'src/llm/model-call.ts',
+    needle: 'signal: AbortSignal.any([signal, deadline.signal]),',
+    replacement: 'signal,',
+    caughtBy: { file: LIMITS, title: 'F14 deadline: the model streams past it' },
+    quick: true,
   },
 };

@@ -1,6 +1,6 @@
 /** `perdura chat`: a conversation at the terminal, which can be left and taken up again. */
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, UsageError, type Context } from '../context.js';
+import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
 import { createPrompt } from '../prompt.js';
 import { reportOf } from '../render/failure.js';
@@ -8,31 +8,31 @@ import { comeBackText } from '../render/hints.js';
 import { historyText } from '../render/history.js';
 import { Talk, type TalkOptions } from '../talk.js';
 
-/** Messages that are shown again to somebody who comes back. */
+/** Messages that are shown again to a user who returns. */
 const SHOWN_AGAIN = 6;
 
 /** Messages that are none: `/quit` leaves, as the end of the input does. */
 const QUIT = '/quit';
 const HELP = '/help';
 const HELP_TEXT =
-  'Ctrl-C interrupts the agent, Ctrl-D or /quit leaves; the session stays. Everything else is a message.';
+  'Ctrl-C interrupts the agent. Ctrl-D or /quit leaves, and the session stays. Everything else is a message.';
 
 /**
- * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. A
- * session that somebody ends is left, whoever did it.
+ * Answers the exit code: 1 when the messages came from a pipe and one of them had no answer. The
+ * chat also ends when someone ends the session.
  */
 export async function chat(
-  context: Context,
+  context: CommandContext,
   name: string | undefined,
   options: TalkOptions,
 ): Promise<number> {
   const { terminal } = context;
   if (name !== undefined && options.session !== undefined && name !== options.session) {
-    throw new UsageError(`Two sessions are named, ${name} and ${options.session}: leave one out.`);
+    throw new UsageError(`Two sessions are given, ${name} and ${options.session}. Leave one out.`);
   }
   const session = name ?? options.session;
   const open = await openRuntime(context);
-  // Each needs the other: whoever types may interrupt, and what happens stands above his line.
+  // Each needs the other: the prompt may interrupt, and the talk writes above the prompt's line.
   const prompt = createPrompt(context, () => talk.interruptOthers());
   const talk = new Talk(context, open.runtime, { ...options, session }, prompt);
   let failed = false;
@@ -62,7 +62,7 @@ export async function chat(
 }
 
 /** The last messages of a session that there is already, and the turn that it is in. */
-async function comeBack(context: Context, talk: Talk): Promise<void> {
+async function comeBack(context: CommandContext, talk: Talk): Promise<void> {
   const { terminal } = context;
   const known = await talk.resume();
   if (!known) return;
@@ -73,7 +73,7 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
     terminal.print(historyText(messages, SHOWN_AGAIN, terminal.style));
   }
   if (record.state === 'paused') {
-    terminal.note(`The session is paused: messages wait until \`perdura resume ${session.id}\`.`);
+    terminal.note(`The session is paused. Messages wait until \`perdura resume ${session.id}\`.`);
   }
   if (record.state !== 'running') return;
   try {
@@ -85,7 +85,7 @@ async function comeBack(context: Context, talk: Talk): Promise<void> {
 }
 
 /** A failure of one message ends no conversation; the end of the session does. */
-async function say({ terminal }: Context, talk: Talk, text: string) {
+async function say({ terminal }: CommandContext, talk: Talk, text: string) {
   try {
     const { outcome } = await talk.say(text);
     return outcome;
@@ -95,7 +95,7 @@ async function say({ terminal }: Context, talk: Talk, text: string) {
   }
 }
 
-function sayGoodbye({ terminal }: Context, talk: Talk, open: OpenRuntime): void {
+function sayGoodbye({ terminal }: CommandContext, talk: Talk, open: OpenRuntime): void {
   const name = talk.session?.id;
   if (name === undefined || terminal.json) return;
   if (talk.over.aborted) terminal.note(`The session has ended. Read it with: perdura show ${name}`);

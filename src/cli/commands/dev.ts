@@ -1,6 +1,6 @@
 /** `perdura dev`: a whole stack until Ctrl-C. */
 import { loadConfig } from '../../config/load-config.js';
-import { EXIT, UsageError, type Context } from '../context.js';
+import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { OFFLINE } from '../open-runtime.js';
 import { Screen } from '../render/screen.js';
 import { clean, oneLine } from '../render/clean.js';
@@ -10,10 +10,10 @@ export interface DevCommandOptions {
   readonly workers: string;
 }
 
-export async function dev(context: Context, options: DevCommandOptions): Promise<number> {
+export async function dev(context: CommandContext, options: DevCommandOptions): Promise<number> {
   const { settings, terminal, interrupts } = context;
   if (!/^\d{1,2}$/.test(options.workers)) {
-    throw new UsageError(`--workers is "${options.workers}": use a whole number from 0 to 99.`);
+    throw new UsageError(`--workers is "${options.workers}". Use a whole number from 0 to 99.`);
   }
   // First, because a worker that cannot read it would only die again and again.
   const { agents, file } = await loadConfig(settings);
@@ -26,9 +26,9 @@ export async function dev(context: Context, options: DevCommandOptions): Promise
     stopWanted();
     // The parts end with this process in any case: see guarded-process.ts.
     if (++asked > 1) process.exit(EXIT.interrupted);
-    terminal.note('Stopping. Ctrl-C again does not wait for running work.');
+    terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
-  // While it starts, one line that changes; afterwards what is told is news.
+  // While it starts, one line that changes; afterwards each message has its own line.
   const screen = new Screen();
   const changing = terminal.streams.stderr.isTTY === true;
   let starting = true;
@@ -51,7 +51,7 @@ export async function dev(context: Context, options: DevCommandOptions): Promise
     screen.erase();
     terminal.write(screen.take());
     try {
-      // Ctrl-C came while it started: there is nobody to talk to.
+      // Ctrl-C came while it started: no summary is needed.
       if (asked > 0) return EXIT.ok;
       const { temporal, database, workers, offlineModel } = stack;
       const summary = {

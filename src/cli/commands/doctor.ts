@@ -1,15 +1,15 @@
-/** `perdura doctor`: what is there, what is missing, how to mend it. */
+/** `perdura doctor`: what is there, what is missing, how to fix it. */
 import { loadConfig } from '../../config/load-config.js';
 import { createLogger } from '../../config/logger.js';
 import type { ResolvedConfig } from '../../contracts/config.js';
 import { FAILURES, PerduraError, withRemedy } from '../../contracts/failures.js';
 import type { Check } from '../../stack/doctor-check.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { checksText } from '../render/checks.js';
 import { plural } from '../render/units.js';
 
-/** Exit code 1 when something has to be mended; warnings are not. */
-export async function doctor(context: Context): Promise<number> {
+/** Exit code 1 when a check fails; a warning does not count. */
+export async function doctor(context: CommandContext): Promise<number> {
   const { settings, terminal } = context;
   const { runDoctor } = await import('../../stack/doctor.js');
   const [checks, configured] = await Promise.all([runDoctor(settings), checkConfigured(context)]);
@@ -19,7 +19,7 @@ export async function doctor(context: Context): Promise<number> {
   return all.every(({ ok }) => ok) ? EXIT.ok : EXIT.failed;
 }
 
-async function checkConfigured({ settings }: Context): Promise<Check[]> {
+async function checkConfigured({ settings }: CommandContext): Promise<Check[]> {
   try {
     const config = await loadConfig(settings);
     const detail = config.agents.map(({ name }) => name).join(', ');

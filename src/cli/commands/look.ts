@@ -1,7 +1,7 @@
 /** `perdura sessions` and `perdura show`: what there is, and what happened. Reads only. */
 import type { AgentState } from '../../contracts/state.js';
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, UsageError, type Context } from '../context.js';
+import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { withRuntime } from '../open-runtime.js';
 import { sessionsText } from '../render/sessions.js';
 import { timelineText } from '../render/timeline.js';
@@ -20,25 +20,29 @@ export interface ListOptions {
   readonly limit: string;
   readonly state?: string | undefined;
   readonly agent?: string | undefined;
+  /** Corrects the record of sessions whose workflow was ended in Temporal. */
+  readonly check?: boolean | undefined;
 }
 
-export async function sessions(context: Context, options: ListOptions): Promise<number> {
+export async function sessions(context: CommandContext, options: ListOptions): Promise<number> {
   const { terminal } = context;
   const { limit, state: word, agent } = options;
   if (!/^[1-9]\d{0,3}$/.test(limit)) {
-    throw new UsageError(`--limit is "${limit}": use a whole number from 1 to 9999.`);
+    throw new UsageError(`--limit is "${limit}". Use a whole number from 1 to 9999.`);
   }
   const state = word !== undefined && Object.hasOwn(STATES, word) ? STATES[word] : undefined;
   if (word !== undefined && state === undefined) {
-    throw new UsageError(`--state is "${word}": use one of idle, running, paused, error, ended.`);
+    throw new UsageError(`--state is "${word}". Use one of idle, running, paused, error, ended.`);
   }
-  const records = await withRuntime(context, (runtime) =>
-    runtime.sessions({
-      limit: Number(limit),
-      ...(state === undefined ? {} : { state }),
-      ...(agent === undefined ? {} : { agent }),
-    }),
-  );
+  const filter = {
+    limit: Number(limit),
+    ...(state === undefined ? {} : { state }),
+    ...(agent === undefined ? {} : { agent }),
+  };
+  const records = await withRuntime(context, async (runtime) => {
+    if (options.check) await runtime.reconcile(filter);
+    return runtime.sessions(filter);
+  });
   terminal.printJson(records);
   const filtered = state !== undefined || agent !== undefined;
   const text = sessionsText(records, terminal.style, Date.now(), filtered);
@@ -47,7 +51,7 @@ export async function sessions(context: Context, options: ListOptions): Promise<
 }
 
 export async function show(
-  context: Context,
+  context: CommandContext,
   name: string,
   { full = false }: { full?: boolean | undefined },
 ): Promise<number> {
@@ -58,7 +62,7 @@ export async function show(
     if (!record) {
       throw new PerduraError(
         'Session.NotFound',
-        `There is no session ${name} in tenant ${runtime.tenant}; \`perdura sessions\` lists them.`,
+        `There is no session ${name} in tenant ${runtime.tenant}. \`perdura sessions\` lists them.`,
       );
     }
     const timeline = await session.timeline();

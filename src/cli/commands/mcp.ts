@@ -1,17 +1,17 @@
 /** `perdura mcp`: what the configured servers offer, and the review of what is held back. */
 import { confirm, isCancel } from '@clack/prompts';
-import type { MCPClientManager } from '../../../activities/mcp/mcp-client-manager.js';
+import type { MCPClientManager } from '../../mcp/mcp-client-manager.js';
 import { loadConfig } from '../../config/load-config.js';
 import type { Settings } from '../../config/environment.js';
 import { createLogger } from '../../config/logger.js';
 import { PerduraError } from '../../contracts/failures.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { blockedText, mcpStatusText } from '../render/mcp.js';
 import { plural } from '../render/units.js';
 import { whereThingsAre } from './worker.js';
 
 /** Exit code 1 when a server does not answer. Connects to each, as a worker does. */
-export async function mcpStatus(context: Context): Promise<number> {
+export async function mcpStatus(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const settings = await whereThingsAre(context.settings);
   return withServers(settings, ['*'], (manager) => {
@@ -20,7 +20,7 @@ export async function mcpStatus(context: Context): Promise<number> {
     terminal.print(terminal.asTyped(mcpStatusText(servers, terminal.style)));
     if (settings.databaseUrl === undefined && servers.length > 0) {
       terminal.note(
-        'What was accepted is in the database, which does not run here: whether a tool has changed since then is not seen. (`perdura dev`, or DATABASE_URL)',
+        'Accepted tools are recorded in the database, which does not run here, so changed tools are not detected. (Start `perdura dev`, or set DATABASE_URL.)',
       );
     }
     return Promise.resolve(servers.every(({ state }) => state === 'ready') ? EXIT.ok : EXIT.failed);
@@ -29,7 +29,7 @@ export async function mcpStatus(context: Context): Promise<number> {
 
 /** Accepts what a server offers now: all that is held back, or the tools that are named. */
 export async function mcpAccept(
-  context: Context,
+  context: CommandContext,
   name: string,
   tools: readonly string[],
   { yes = false }: { yes?: boolean | undefined },
@@ -39,7 +39,7 @@ export async function mcpAccept(
   if (settings.databaseUrl === undefined) {
     throw new PerduraError(
       'Stack.Unavailable',
-      'What is accepted is kept in the database: start `perdura dev` in this folder, or set DATABASE_URL.',
+      'Accepted tools are recorded in the database. Start `perdura dev` in this folder, or set DATABASE_URL.',
     );
   }
   return withServers(settings, [name], async (manager) => {
@@ -59,7 +59,7 @@ export async function mcpAccept(
     terminal.printJson({ server: name, accepted });
     terminal.print(
       accepted.length === 0
-        ? `${name} has nothing that is held back.\n`
+        ? `${name} has no tools that are held back.\n`
         : `Accepted: ${accepted.join(', ')}. Workers offer them when they next list the server's tools.\n`,
     );
     return EXIT.ok;

@@ -1,6 +1,6 @@
 /** `perdura run "…"`: one answer, streamed. */
-import { EXIT, type Context } from '../context.js';
-import type { TurnEnd } from '../follow.js';
+import { EXIT, type CommandContext } from '../context.js';
+import type { WaitEnd } from '../follow.js';
 import { messageText } from '../message-text.js';
 import { openRuntime, type OpenRuntime } from '../open-runtime.js';
 import { comeBackText, lookAgainText } from '../render/hints.js';
@@ -8,7 +8,7 @@ import { Talk, type TalkOptions } from '../talk.js';
 
 /** Answers the exit code. */
 export async function run(
-  context: Context,
+  context: CommandContext,
   words: readonly string[],
   options: TalkOptions,
 ): Promise<number> {
@@ -34,14 +34,14 @@ export async function run(
 
 /** Into a pipe only where the answer is not complete: scripts want no advice. */
 function sayWhere(
-  { terminal }: Context,
+  { terminal }: CommandContext,
   session: string | undefined,
-  { outcome }: TurnEnd,
+  { outcome }: WaitEnd,
   open: OpenRuntime,
 ): void {
   if (session === undefined) {
     terminal.note(
-      'The message may have been taken all the same: `perdura sessions` lists it then.',
+      'The message may have been accepted. If so, `perdura sessions` lists its session.',
     );
   } else if (outcome === 'completed') {
     if (terminal.interactive && !open.ephemeral) terminal.note(comeBackText(session, open));
@@ -52,7 +52,7 @@ function sayWhere(
   }
 }
 
-function exitCodeOf({ outcome }: TurnEnd): number {
+function exitCodeOf({ outcome }: WaitEnd): number {
   if (outcome === 'completed') return EXIT.ok;
   return outcome === 'left' || outcome === 'interrupted' ? EXIT.interrupted : EXIT.failed;
 }

@@ -3,18 +3,18 @@ import { PerduraError } from '../../contracts/failures.js';
 import { settingsFor } from '../../stack/dev-environment.js';
 import { readRunningStack } from '../../stack/dev-lock.js';
 import type { Settings } from '../../config/environment.js';
-import { EXIT, type Context } from '../context.js';
+import { EXIT, type CommandContext } from '../context.js';
 import { plural } from '../render/units.js';
 
 /** Runs until SIGTERM or Ctrl-C; joins the `perdura dev` of this folder where nothing is named. */
-export async function worker(context: Context): Promise<number> {
+export async function worker(context: CommandContext): Promise<number> {
   const { terminal, interrupts } = context;
   const settings = await whereThingsAre(context.settings);
   // It has signal handlers of its own, which let running work end; a second one does not wait.
   let asked = 0;
   const release = interrupts.take(() => {
     if (++asked > 1) process.exit(EXIT.interrupted);
-    terminal.note('Stopping. Ctrl-C again does not wait for running work.');
+    terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
   try {
     const { runWorker } = await import('../../../worker/main.js');
@@ -32,13 +32,13 @@ export async function worker(context: Context): Promise<number> {
 }
 
 /** Brings the database to the schema of this version. */
-export async function migrate(context: Context): Promise<number> {
+export async function migrate(context: CommandContext): Promise<number> {
   const { terminal } = context;
   const { databaseUrl } = await whereThingsAre(context.settings);
   if (databaseUrl === undefined) {
     throw new PerduraError(
       'Config.Invalid',
-      'DATABASE_URL is not set: set it to postgres://user:password@host:port/database. (`perdura dev` migrates its own database by itself.)',
+      'DATABASE_URL is not set. Set it to postgres://user:password@host:port/database. (`perdura dev` migrates its own database.)',
     );
   }
   const { migrate: bringUp, pendingMigrations } = await import('../../store/migrate.js');

@@ -2,7 +2,7 @@
  * What happens in a session as a terminal shows it while it happens. Takes items of
  * `session.events()`, answers what is to be written; writes nothing itself.
  */
-import type { LiveDelta, SessionEvent, StepPlace, StreamItem } from '../../contracts/events.js';
+import type { LiveDelta, SessionEvent, StepPlace, SessionItem } from '../../contracts/events.js';
 import { clean, StreamCleaner } from './clean.js';
 import { eventNotes } from './event-notes.js';
 import { Screen, type Piece } from './screen.js';
@@ -46,7 +46,7 @@ export class ConversationView {
   }
 
   /** What to write for an item, in order. */
-  show(item: StreamItem): readonly Piece[] {
+  show(item: SessionItem): readonly Piece[] {
     const { progress, style, width } = this.#options;
     if (item.type === 'delta') this.#delta(item);
     else if (item.type === 'superseded') this.#attempt(item, item.by);
@@ -56,7 +56,7 @@ export class ConversationView {
     return this.#screen.take();
   }
 
-  /** A turn is over: the end of a line that was begun. */
+  /** A turn has ended: ends an unfinished line. */
   end(): readonly Piece[] {
     this.#hush();
     return this.settle();
@@ -133,7 +133,7 @@ export class ConversationView {
     this.#screen.newLine();
   }
 
-  /** Once for each attempt, whether the live or the durable side tells of it first. */
+  /** Once for each attempt, whether a live or a durable item announces it first. */
   #attempt({ turn, step }: StepPlace, attempt: number): void {
     const key = `${turn}.${step}.${attempt}`;
     if (this.#announced === key) return;
@@ -149,7 +149,7 @@ export class ConversationView {
     this.#screen.newLine();
   }
 
-  /** Nobody speaks any more: what was held back comes out. */
+  /** The model has stopped speaking: writes what was held back. */
   #hush(): void {
     this.#screen.say(this.#spoken?.cleaner.end() ?? '');
     this.#spoken = undefined;

@@ -28,7 +28,7 @@ export function devSummary(summary: DevSummary, style: Style): string {
     ['Data, logs', data],
   ];
   const text = table(rows.map(([name = '', value = '']) => [style.bold(name), clean(value)]));
-  return `\n${text}\nReady. Talk to an agent in another terminal: perdura chat\nCtrl-C stops everything.\n`;
+  return `\n${text}\nReady. Talk to an agent in another terminal with: perdura chat\nCtrl-C stops everything.\n`;
 }
 
 /** Of Temporal's core, below errors: they are in the log file, and seldom for users. */

@@ -1,4 +1,4 @@
-/** Lines about what happens besides the words of the answer. Pure. */
+/** Lines about events other than the text of the answer. Pure. */
 import type { SessionEvent, UnavailableServer } from '../../contracts/events.js';
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
@@ -30,7 +30,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     case 'tool.completed':
       return [toolResultText(event, style)];
     case 'context.compacted':
-      return [style.dim('(older messages were put into a summary)')];
+      return [style.dim('(older messages were summarised)')];
     case 'turn.completed':
       if (event.finish === 'length') {
         return [style.yellow('(cut off: the answer reached maxTokens)')];
@@ -51,7 +51,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
 
 /** A server whose tools an agent did not have. */
 export function unavailableText({ server, reason }: UnavailableServer): string {
-  return `without the tools of MCP server ${oneLine(server, 40)}: ${oneLine(reason, 200)}`;
+  return `MCP server ${oneLine(server, 40)} is unavailable, continuing without its tools: ${oneLine(reason, 200)}`;
 }
 
 function withReason(what: string, { reason }: { readonly reason?: string }): string {

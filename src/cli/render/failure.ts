@@ -8,14 +8,14 @@ import {
 import { clean } from './clean.js';
 import type { Style } from './style.js';
 
-/** A failure as `--json` tells it. */
+/** A failure in the output of `--json`. */
 export interface FailureReport {
   readonly type: string;
   readonly message: string;
   readonly remedy?: string;
 }
 
-/** Whatever was thrown. An error that is not of ours has the type `Internal`. */
+/** The report of anything that was thrown. An error that is no PerduraError has the type `Internal`. */
 export function reportOf(error: unknown): FailureReport {
   if (error instanceof PerduraError) return withRemedyOf(error);
   const message = error instanceof Error ? error.message || error.name : String(error);

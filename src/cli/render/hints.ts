@@ -1,25 +1,25 @@
-/** Where to go on with a session, said when a command leaves it. Pure. */
+/** How to continue a session, printed when a command leaves it. Pure. */
 
 /** A session that was started for one command alone is found by a stack in the same folder. */
 interface Where {
   readonly ephemeral: boolean;
 }
 
-/** For somebody who leaves in good order. */
+/** After a complete answer. */
 export function comeBackText(session: string, { ephemeral }: Where): string {
-  return `Come back with: perdura chat ${session}${first(ephemeral)}`;
+  return `Continue with: perdura chat ${session}${first(ephemeral)}`;
 }
 
-/** For somebody who has no answer, or only a part of it. */
+/** After an answer that is missing or incomplete. */
 export function lookAgainText(session: string, { ephemeral }: Where): string {
-  return `Nothing is lost: perdura show ${session}, or go on with perdura chat ${session}${first(ephemeral)}`;
+  return `Nothing is lost. Read it with: perdura show ${session}, or continue with: perdura chat ${session}${first(ephemeral)}`;
 }
 
-/** For somebody who did not wait for an answer. */
+/** After a message whose answer was not waited for. */
 export function answerText(session: string): string {
-  return `The answer will be in: perdura show ${session} (or follow it with perdura chat ${session})`;
+  return `Read the answer with: perdura show ${session} (or follow it with: perdura chat ${session})`;
 }
 
 function first(ephemeral: boolean): string {
-  return ephemeral ? ' (start `perdura dev` before)' : '';
+  return ephemeral ? ' (start `perdura dev` first)' : '';
 }

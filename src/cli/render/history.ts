@@ -1,4 +1,4 @@
-/** The last messages of a session, for somebody who comes back to it. Pure. */
+/** The last messages of a session, for a user who returns to it. Pure. */
 import type { StoredMessage } from '../../contracts/message.js';
 import { clean, oneLine } from './clean.js';
 import type { Style } from './style.js';

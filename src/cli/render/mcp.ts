@@ -1,6 +1,6 @@
-/** MCP servers and the tools that are held back, for whoever reviews them. Pure. */
-import type { McpServerStatus } from '../../../activities/mcp/server-link.js';
-import type { BlockedTool } from '../../../activities/mcp/tool-catalogue.js';
+/** MCP servers and the tools that are held back, for their review. Pure. */
+import type { McpServerStatus } from '../../mcp/server-link.js';
+import type { BlockedTool } from '../../mcp/tool-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import type { Style } from './style.js';
 import { plural } from './units.js';
@@ -18,13 +18,14 @@ export function mcpStatusText(servers: readonly McpServerStatus[], style: Style)
       for (const warning of warnings) lines.push(`  ${style.yellow(oneLine(warning, 300))}`);
       for (const tool of blocked) lines.push(blockedText(tool, style));
       const acceptable = blocked.some(({ reason }) => reason !== 'unusable');
-      if (acceptable) lines.push(`  Reviewed them? perdura mcp accept ${server.server}`);
+      if (acceptable)
+        lines.push(`  After a review, accept them with: perdura mcp accept ${server.server}`);
       return `${lines.join('\n')}\n`;
     })
     .join('');
 }
 
-/** A tool with all that a model would be told: that is what is accepted. */
+/** A tool with everything that a model would see of it, since that is what is accepted. */
 export function blockedText(
   { tool, reason, detail, description }: BlockedTool,
   style: Style,

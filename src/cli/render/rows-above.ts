@@ -1,5 +1,5 @@
 /**
- * Text that comes while somebody types, as rows above the line being typed. The last row may
+ * Text that arrives while the user types, as rows above the line being typed. The last row may
  * be unfinished: it is kept shorter than the terminal, so that it can be taken away by going
  * up one row, and written again with what has come. Writes nothing itself.
  */

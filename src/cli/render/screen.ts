@@ -46,7 +46,7 @@ export class Screen {
     this.#changing = true;
   }
 
-  /** Ends a line of the answer that was begun. */
+  /** Ends an unfinished line of the answer. */
   newLine(): void {
     if (this.#midLine) this.#pieces.push({ to: 'answer', text: '\n' });
     this.#midLine = false;

@@ -15,8 +15,8 @@ export function sessionsText(
 ): string {
   if (records.length === 0) {
     return filtered
-      ? 'No such sessions. All of them: perdura sessions\n'
-      : 'No sessions yet. Start one: perdura chat\n';
+      ? 'No matching sessions. List all of them with: perdura sessions\n'
+      : 'No sessions yet. Start one with: perdura chat\n';
   }
   const head = ['SESSION', 'AGENT', 'STATE', 'TURNS', 'COST', 'ACTIVE', 'TITLE'];
   const rows = records.map((record) => [

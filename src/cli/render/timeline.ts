@@ -41,7 +41,7 @@ export function timelineText(
   return `${lines.join('\n')}\n`;
 }
 
-/** What was done to the session: whichever state a pause gives way to, it was resumed. */
+/** The change as a word: any state after a pause means that the session was resumed. */
 function changeText(state: AgentState): string {
   return state === 'paused' || state === 'terminated' ? stateText(state, PLAIN) : 'resumed';
 }
@@ -80,7 +80,7 @@ function stepLines(step: TimelineStep, options: TimelineOptions): string[] {
     if (attempt !== last) lines.push(`    ${attemptLine(attempt, style)}`);
   }
   for (const { from, to } of step.compactions) {
-    lines.push(style.dim(`    messages ${from}–${to} were put into a summary`));
+    lines.push(style.dim(`    messages ${from}–${to} were summarised`));
   }
   if (step.text?.trim()) lines.push(...said(4, 'agent', step.text, options));
   for (const tool of step.tools) lines.push(...toolLines(tool, options));

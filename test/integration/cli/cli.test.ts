@@ -79,7 +79,7 @@ describe('perdura run', () => {
     expect(code).toBe(130);
     expect(out).toMatch(/^one two.*\n$/);
     expect(err).toContain('(interrupted: Ctrl-C)\n');
-    expect(err).toContain(`perdura show ${name}, or go on with perdura chat ${name}\n`);
+    expect(err).toContain(`perdura show ${name}, or continue with: perdura chat ${name}\n`);
     expect(await perdura('run', 'go on', '-s', name)).toMatchObject({ out: 'and seven\n' });
   });
 });
@@ -96,7 +96,7 @@ describe('perdura send, sessions, show', () => {
     expect(again).toMatchObject({ code: 0, err: '' });
     expect(JSON.parse(again.out)).toMatchObject({ session: name, id: 'm1', duplicate: true });
     const other = await perdura('send', name, 'something else', '--id', 'm1');
-    expect(other.out).toBe('Message m1 was accepted before: nothing was added.\n');
+    expect(other.out).toBe('Message m1 was already accepted; nothing was added.\n');
     await h.runtime.session(name).answerTo('m1');
     const { out } = await perdura('show', name);
     expect(out).toMatch(new RegExp(`^${name} · assistant · idle · 1 turn · `));
@@ -120,7 +120,7 @@ describe('perdura send, sessions, show', () => {
     const none = await perdura('sessions', '--agent', 'nobody');
     expect(none).toMatchObject({
       code: 0,
-      out: expect.stringMatching(/^No such sessions/) as string,
+      out: expect.stringMatching(/^No matching sessions/) as string,
     });
   });
 
@@ -129,7 +129,7 @@ describe('perdura send, sessions, show', () => {
     h.model.enqueue('yes');
     await h.runtime.start({ session: name });
     const { err } = await start(['send', name, 'hi'], { npm_command: 'exec' }).close().ended;
-    expect(err).toContain(`npx perdura show ${name} (or follow it with npx perdura chat ${name})`);
+    expect(err).toContain(`npx perdura show ${name} (or follow it with: npx perdura chat ${name})`);
   });
 });
 
@@ -147,7 +147,7 @@ describe('an MCP server that cannot be used', () => {
     without.model.enqueue('I have no files here.');
     const run = await start(['run', 'Which files are there?', '-s', name], env).close().ended;
     expect(run).toMatchObject({ code: 0, out: 'I have no files here.\n' });
-    const said = /without the tools of MCP server broken: .*exit code 127/;
+    const said = /MCP server broken is unavailable, continuing without its tools: .*exit code 127/;
     expect(run.err).toMatch(said);
     expect((await start(['show', name], env).close().ended).out).toMatch(said);
   });
@@ -182,6 +182,34 @@ describe('an MCP server that cannot be used', () => {
   });
 });
 
+describe('a session that is terminated in Temporal', () => {
+  const terminate = (name: string) =>
+    h.runtime.temporal.workflow.getHandle(h.runtime.session(name).workflowId).terminate();
+
+  it('run, in the middle of its answer → says so, exit code 1', { timeout: 60_000 }, async () => {
+    const name = newName();
+    h.model.enqueue(endless);
+    const cli = start(['run', 'count', '-s', name]).close();
+    await inTheMiddle(name);
+    await terminate(name);
+    const { code, err } = await cli.ended;
+    expect(code).toBe(1);
+    expect(err).toContain('its workflow was terminated');
+    expect((await perdura('show', name)).out).toMatch(/ended: its workflow was terminated\n$/);
+  });
+
+  it('sessions → idle as before; sessions --check → ended', async () => {
+    const name = newName();
+    h.model.enqueue('hello');
+    await (await h.runtime.start({ session: name })).ask('hi');
+    await terminate(name);
+    const stateIn = ({ out }: Ended) =>
+      (JSON.parse(out) as SessionRecord[]).find(({ session }) => session === name)?.state;
+    expect(stateIn(await perdura('sessions', '--json'))).toBe('idle');
+    expect(stateIn(await perdura('sessions', '--json', '--check'))).toBe('terminated');
+  });
+});
+
 describe('perdura interrupt, pause, resume, end', () => {
   it('interrupt → the turn ends; in no turn → says so', async () => {
     const name = newName();
@@ -189,10 +217,13 @@ describe('perdura interrupt, pause, resume, end', () => {
     const session = await h.runtime.start({ session: name, message: 'count' });
     await inTheMiddle(name);
     const done = await perdura('interrupt', name, '--reason', 'enough');
-    expect(done).toMatchObject({ code: 0, out: `Turn 1 of ${name} is interrupted.\n` });
+    expect(done).toMatchObject({ code: 0, out: `Turn 1 of ${name} was interrupted.\n` });
     await eventually(async () => (await session.status()).state === 'idle');
     const idle = await perdura('interrupt', name);
-    expect(idle).toMatchObject({ code: 0, out: `${name} is in no turn: nothing to interrupt.\n` });
+    expect(idle).toMatchObject({
+      code: 0,
+      out: `No turn of ${name} is running: nothing to interrupt.\n`,
+    });
     expect((await perdura('show', name)).out).toContain('  interrupted: enough\n');
   });
 
@@ -204,7 +235,7 @@ describe('perdura interrupt, pause, resume, end', () => {
     await eventually(async () => (await session.record())?.state === 'paused');
     await perdura('send', name, 'waiting', '--id', 'w');
     expect((await session.status()).queued).toBe(1);
-    expect(await perdura('resume', name)).toMatchObject({ code: 0, out: `${name} goes on.\n` });
+    expect(await perdura('resume', name)).toMatchObject({ code: 0, out: `${name} is resumed.\n` });
     expect((await session.answerTo('w')).text).toBe('here');
 
     expect(await perdura('end', name, '--reason', 'done')).toMatchObject({ code: 0 });

@@ -110,4 +110,59 @@ describe('context', () => {
     });
     expect((await session.ask('after')).text).toBe('fine');
   });
+
+  it.each([
+    ['empty', { text: '  \n' }],
+    ['refused', { text: 'I cannot do that.', refusal: true }],
+    ['cut off', { text: 'The user wants', finish: 'length' }],
+  ] as const)(
+    'F16 context: the summary is %s → not taken, another attempt, every attempt billed',
+    async (_, useless) => {
+      await start({ agent: { model: 'gpt-4o' } });
+      h.model.reply(SUMMARY, useless, { times: 1 });
+      h.model.reply(SUMMARY, 'THE SUMMARY', { times: 1 });
+      h.model.enqueue('a one', OVERFLOW, 'a two');
+      const session = await h.runtime.start();
+      await session.ask(`one ${'x'.repeat(4_000)}`);
+      expect((await session.ask('two')).text).toBe('a two');
+      expect(h.model.requests.at(-1)!.messages[0]!.text).toContain('THE SUMMARY');
+      const [first, second] = h.model.requests.filter((r) => r.lastUserText.startsWith(SUMMARY));
+      const words = (request: SeenRequest) =>
+        Number(/at most (\d+) words/.exec(request.system)![1]);
+      expect(words(second!)).toBeLessThan(words(first!));
+      const record = (await session.record())!;
+      expect((await session.status()).usage).toMatchObject({
+        input: record.inputTokens,
+        output: record.outputTokens,
+        costMicros: record.costMicros,
+      });
+      h.model.assertDone();
+    },
+  );
+
+  it('F16 context: no attempt gives a summary → Model.NoSummary, the memory is kept', async () => {
+    await start({ agent: { model: 'gpt-4o' } });
+    h.model.reply(SUMMARY, { text: '' }, { times: 3 });
+    h.model.enqueue('a one', OVERFLOW, 'a three');
+    const session = await h.runtime.start();
+    await session.ask('one, which is to be remembered');
+    await expect(session.ask('two')).rejects.toMatchObject({ type: 'Model.NoSummary' });
+    const transcript = await session.transcript();
+    expect(transcript.some(({ message }) => message.role === 'summary')).toBe(false);
+    expect((await session.ask('three')).text).toBe('a three');
+    const shown = h.model.requests.at(-1)!.messages.map(({ text }) => text);
+    expect(shown[0]).toBe('one, which is to be remembered');
+    h.model.assertDone();
+  });
+
+  it('F16 context: a summary without a report of its usage → billed by estimate', async () => {
+    await start({ agent: { model: 'gpt-4o' } });
+    h.model.reply(SUMMARY, { text: 'THE SUMMARY '.repeat(40), usage: null });
+    h.model.enqueue({ text: 'a one', usage: {} }, OVERFLOW, { text: 'a two', usage: {} });
+    const session = await h.runtime.start();
+    await session.ask('one');
+    await session.ask('two');
+    // Nothing else has a cost here.
+    expect((await session.record())!.costMicros).toBeGreaterThan(500);
+  });
 });

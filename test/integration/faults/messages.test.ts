@@ -138,10 +138,24 @@ describe('messages', () => {
     const message = { id: randomUUID(), text: 'once' };
     const receipts = await Promise.all([1, 2, 3].map(() => session.send(message)));
     expect(receipts.filter(({ duplicate }) => !duplicate)).toHaveLength(1);
-    const { id } = message;
-    expect(await session.send({ id, text: 'another' })).toEqual({ id, duplicate: true, ahead: 0 });
     await session.ask('end');
     expect(userTexts(await session.transcript())).toEqual(['once', 'end']);
+  });
+
+  it('message: an id that another text had → Message.Conflict, by signal an event; nothing is lost without a word', async () => {
+    const session = await h.runtime.start({ message: { id: 'one', text: 'first' } });
+    await session.answerTo('one');
+    await expect(session.send({ id: 'one', text: 'second' })).rejects.toMatchObject({
+      type: 'Message.Conflict',
+      message: expect.stringContaining('"one"') as string,
+    });
+    await raw(h, session).signal(HANDLERS.message, { id: 'one', text: 'third' });
+    for await (const item of session.events()) {
+      if (item.type !== 'message.refused') continue;
+      expect(item).toMatchObject({ id: 'one', reason: expect.stringContaining('another text') });
+      break;
+    }
+    expect(userTexts(await session.transcript())).toEqual(['first']);
   });
 
   it('F9 message: sent while the session ends → in the transcript, or refused; never neither', async () => {

@@ -1,7 +1,7 @@
 /** How a provider may fail, over real HTTP, with both APIs: F13, F14, F16. */
 import { describe, expect, it } from 'vitest';
 import { isRetryable } from '../../../src/contracts/failures.js';
-import { createLLMClient } from '../../../activities/llm/openai-client.js';
+import { createLLMClient } from '../../../src/llm/openai-client.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { APIS, SECRET, failureOf, useModel } from './harness.js';
 

@@ -1,6 +1,6 @@
 /** What the tests of the adapters share: both APIs against one scripted model. */
 import { afterAll, beforeAll } from 'vitest';
-import { createLLMClient } from '../../../activities/llm/openai-client.js';
+import { createLLMClient } from '../../../src/llm/openai-client.js';
 import type {
   ModelCallOptions,
   ModelRequest,

@@ -3,7 +3,7 @@ import { spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { fileURLToPath } from 'node:url';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLLMClient } from '../../../activities/llm/openai-client.js';
+import { createLLMClient } from '../../../src/llm/openai-client.js';
 import type { ModelRequest, ModelTool, Provider } from '../../../src/contracts/llm.js';
 import type { TranscriptMessage } from '../../../src/contracts/message.js';
 import { startOfflineModel } from '../../../src/testing/offline-model.js';

@@ -1,6 +1,6 @@
 /** A provider that may be silent for longer than Node's own `fetch` waits: another one is used. */
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
-import { createLLMClient } from '../../../activities/llm/openai-client.js';
+import { createLLMClient } from '../../../src/llm/openai-client.js';
 import type { LLMClient, ModelRequest, Provider } from '../../../src/contracts/llm.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { APIS } from './harness.js';

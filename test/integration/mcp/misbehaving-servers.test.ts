@@ -5,7 +5,7 @@ import { createInterface } from 'node:readline';
 import { fileURLToPath } from 'node:url';
 import { describe, expect, it } from 'vitest';
 import { isRetryable } from '../../../src/contracts/failures.js';
-import { ToolExecutor } from '../../../activities/tools/tool-executor.js';
+import { ToolExecutor } from '../../../src/tools/tool-executor.js';
 import { groupAlive, InMemoryPins, placeOf, until } from '../../support/mcp.js';
 import { manage, namesOf, oddServer, textOf } from '../../support/mcp-manager.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -135,6 +135,48 @@ describe('a server that hangs', () => {
     const hanging = call('odd__act');
     expect(textOf(await call('odd__look'))).toBe('cancelled: 0');
     expect((await hanging).failure?.type).toBe('Tool.OutcomeUnknown');
+  });
+
+  it.each([
+    ['answers nothing any more', 'hangs-for-good', 1],
+    ['answers pings and no call', 'hangs-at-calls', 3],
+  ])(
+    'F18 mcp: server %s → its process is replaced after deadlines in a row, others are left alone',
+    async (_, mode, deadlines) => {
+      const server = { ...oddServer(mode), deadlines: { callMs: 200, connectMs: 1_000 } };
+      const { manager, call } = manage({ odd: server, good: oddServer('good') });
+      await namesOf(manager);
+      const [pid, other] = [pidOf(manager), pidOf(manager, 1)];
+      for (let i = 0; i < deadlines; i++) {
+        await expect(call('odd__look')).rejects.toMatchObject({ type: 'Mcp.Timeout' });
+      }
+      await until(() => !groupAlive(pid));
+      await until(() => manager.status()[0]?.state === 'idle');
+      expect(manager.unavailable(['odd'])).toMatchObject([{ reason: /does not answer/ }]);
+      // Not at once: one that hangs again and again is left alone for longer and longer.
+      await until(() =>
+        call('odd__look').then(
+          (outcome) => textOf(outcome).startsWith('look ran'),
+          () => false,
+        ),
+      );
+      expect(manager.unavailable(['*'])).toEqual([]);
+      expect(pidOf(manager)).not.toBe(pid);
+      expect(pidOf(manager, 1)).toBe(other);
+    },
+  );
+
+  it('F18 mcp: one call misses its deadline and the server lives → its connection stays', async () => {
+    const { manager, call } = manage({
+      odd: { ...oddServer('cancels'), deadlines: { callMs: 200 } },
+    });
+    await call('odd__look');
+    const pid = pidOf(manager);
+    for (let i = 0; i < 4; i++) {
+      expect((await call('odd__act')).failure?.type).toBe('Tool.OutcomeUnknown');
+      expect(textOf(await call('odd__look'))).toMatch(/^cancelled/);
+    }
+    expect(pidOf(manager)).toBe(pid);
   });
 
   it('F18 mcp: progress → extends the deadline of the call and is forwarded', async () => {

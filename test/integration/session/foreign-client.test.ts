@@ -81,7 +81,7 @@ describe('a plain Temporal client', () => {
   it.each([
     [42, 'The input is 42: use text, or'],
     [true, 'The input is true: use text, or'],
-    [{ foo: 1 }, 'The input has a field "foo", which is none'],
+    [{ foo: 1 }, 'Unknown field "foo" in the input'],
   ])('start: with %j → a session, whose page in the UI says what is wrong', async (input, why) => {
     const handle = await start([input]);
     expect(await handle.executeUpdate('ask', { args: ['hi'] })).toMatchObject({ text: 're: hi' });

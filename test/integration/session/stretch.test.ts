@@ -5,7 +5,7 @@ import { tool } from '../../../src/contracts/define-tool.js';
 import type { Session } from '../../../src/client/session.js';
 import type { ScriptedResponse } from '../../../src/testing/scripted-model.js';
 import { Harness } from '../../support/harness.js';
-import { eventually, Reader, runsOf, saidTexts, userTexts } from '../../support/observe.js';
+import { eventually, Reader, historiesOf, saidTexts, userTexts } from '../../support/observe.js';
 
 let noted: string[] = [];
 let hold: Promise<void> | undefined;
@@ -61,9 +61,11 @@ describe('several steps in one activity', () => {
   });
 
   const activities = async (of: Harness, session: Session): Promise<number> => {
-    const runs = await runsOf(of, session.workflowId);
-    return runs.flatMap(({ types }) => types).filter((type) => type.startsWith('activityTaskSched'))
-      .length;
+    const events = (await historiesOf(of, session.workflowId)).flat();
+    const types = events.map(
+      (event) => event.activityTaskScheduledEventAttributes?.activityType?.name,
+    );
+    return types.filter((type) => type === 'callModel' || type === 'callTool').length;
   };
   const steps = async (session: Session) =>
     (await session.timeline()).turns.map((turn) =>
@@ -257,7 +259,11 @@ describe('several steps in one activity', () => {
       'assistant',
       'tool',
     ]);
-    const status = await session.status();
+    // The failure is in the store a moment before the workflow has heard of it.
+    const status = await eventually(async () => {
+      const now = await session.status();
+      return now.state !== 'running' && now;
+    });
     expect(status).toMatchObject({ state: 'error', head: 3, usage: { input: 100, output: 10 } });
     h.model.enqueue('better now');
     expect(await session.ask('again')).toMatchObject({ text: 'better now' });

@@ -40,7 +40,7 @@ it.each(NONSENSE)(
     const writer = session.writer({ stage: 1 });
     await store.append(writer, { channel, attempt: { ...attempt, outcome: 'running' } });
     await new AttemptLog(database).noteSpoken(
-      { ...session.key, run: 'run', stage: 1, step: 1, attempt: 1 },
+      { ...session.key, run: 'run', stage: 1, step: 1, kind: 'model', attempt: 1 },
       usage,
     );
     await store.append(writer, {

@@ -1,7 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { ActivityDeps } from '../../../activities/deps.js';
-import { recordState } from '../../../activities/session-writes.js';
+import { recordState } from '../../../activities/session/session-writes.js';
 import type { InboxMessage } from '../../../src/contracts/message.js';
 import { SpillStore } from '../../../src/store/blob-stores.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';

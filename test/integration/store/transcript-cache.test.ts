@@ -1,7 +1,8 @@
 /** What a worker reads of a transcript that it does not have, and what it keeps from run to run. */
 import { afterAll, beforeAll, expect, inject, it, vi } from 'vitest';
-import { visiblePart } from '../../../activities/context-builder.js';
-import { toCached, TranscriptCache } from '../../../activities/transcript-cache.js';
+import { visiblePart } from '../../../src/context/context-builder.js';
+import { toCached } from '../../../src/context/entries.js';
+import { TranscriptCache } from '../../../activities/session/transcript-cache.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { StoredSession } from '../../support/store.js';

@@ -5,12 +5,12 @@ import {
 } from '../../../src/cli/render/conversation.js';
 import type { Piece } from '../../../src/cli/render/screen.js';
 import { createStyle } from '../../../src/cli/render/style.js';
-import type { SessionEventBody, StreamItem } from '../../../src/contracts/events.js';
+import type { SessionEventBody, SessionItem } from '../../../src/contracts/events.js';
 import { NO_USAGE } from '../../../src/contracts/message.js';
 
 const place = { turn: 1, step: 1 };
 let n = 0;
-const event = (body: SessionEventBody): StreamItem => ({
+const event = (body: SessionEventBody): SessionItem => ({
   ...body,
   n: ++n,
   at: '2026-01-01T00:00:00Z',
@@ -20,7 +20,7 @@ const delta = (
   offset: number,
   attempt = 1,
   channel: 'text' | 'reasoning' = 'text',
-): StreamItem => ({
+): SessionItem => ({
   type: 'delta',
   ...place,
   attempt,
@@ -28,7 +28,7 @@ const delta = (
   offset,
   text,
 });
-const completed = (text: string, more: object = {}): StreamItem =>
+const completed = (text: string, more: object = {}): SessionItem =>
   event({
     type: 'step.completed',
     ...place,
@@ -40,7 +40,7 @@ const completed = (text: string, more: object = {}): StreamItem =>
     model: 'm',
     ...more,
   });
-const ended = (text: string, more: object = {}): StreamItem =>
+const ended = (text: string, more: object = {}): SessionItem =>
   event({
     type: 'turn.completed',
     turn: 1,
@@ -65,7 +65,7 @@ const viewOf = (options: Partial<ConversationOptions>) =>
 const textOf = (pieces: readonly Piece[]) => pieces.map(({ text }) => text).join('');
 
 /** Answer and notes as they stand one after the other on a screen. */
-function screen(items: StreamItem[], options: Partial<ConversationOptions> = {}) {
+function screen(items: SessionItem[], options: Partial<ConversationOptions> = {}) {
   const view = viewOf(options);
   const pieces = [...items.flatMap((item) => view.show(item)), ...view.end()];
   const of = (to: string) =>

@@ -75,7 +75,7 @@ describe('failures', () => {
 
   it('a list of problems → the remedy on a line of its own', () => {
     const report = reportOf(new PerduraError('Agent.Invalid', '2 problems:\na: x.\nb: y.\n'));
-    expect(failureText(report, style)).toMatch(/b: y\.\nMend the definition/);
+    expect(failureText(report, style)).toMatch(/b: y\.\nCorrect the definition/);
   });
 });
 

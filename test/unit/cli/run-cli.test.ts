@@ -4,7 +4,7 @@ import { Interrupts } from '../../../src/cli/context.js';
 import { TurnFollower } from '../../../src/cli/follow.js';
 import { runCli } from '../../../src/cli/run-cli.js';
 import { readSettings } from '../../../src/config/environment.js';
-import type { SessionEventBody, StreamItem } from '../../../src/contracts/events.js';
+import type { SessionEventBody, SessionItem } from '../../../src/contracts/events.js';
 import { NO_USAGE } from '../../../src/contracts/message.js';
 
 async function cli(argv: string[], env: Record<string, string> = {}) {
@@ -30,16 +30,22 @@ describe('command line: exit codes and where things are written', () => {
       ['show', 'a/b'],
       2,
       /^$/,
-      /"a\/b" is no name of a session: use 1 to 80 of A-Z/,
+      /"a\/b" is not a valid session name. Use 1 to 80 of A-Z/,
     ],
-    ['a wrong option', ['sessions', '--limit', 'x'], 2, /^$/, /--limit is "x": use a whole number/],
-    ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /use one of idle, running/],
+    [
+      'a wrong option',
+      ['sessions', '--limit', 'x'],
+      2,
+      /^$/,
+      /--limit is "x"\. Use a whole number/,
+    ],
+    ['a wrong state', ['sessions', '--state', 'busy'], 2, /^$/, /Use one of idle, running/],
     [
       'two sessions for one chat',
       ['chat', 'a', '-s', 'b'],
       2,
       /^$/,
-      /Two sessions are named, a and b/,
+      /Two sessions are given, a and b/,
     ],
     ['an empty message', ['send', 's', ' '], 2, /^$/, /The message is empty/],
     ['nothing on standard input', ['run', '-'], 2, /^$/, /The message is empty/],
@@ -67,7 +73,7 @@ describe('command line: exit codes and where things are written', () => {
   it.each([
     ['an unknown command', ['frobnicate', '--json'], /unknown command 'frobnicate'/],
     ['an unknown option', ['run', '--foo', '--json'], /unknown option '--foo'/],
-    ['no name of a session', ['show', 'we ird', '--json'], /"we ird" is no name of a session/],
+    ['no name of a session', ['show', 'we ird', '--json'], /"we ird" is not a valid session name/],
   ])('--json and %s → one line of JSON, exit code 2', async (_, argv, message) => {
     const { code, out, err } = await cli(argv);
     expect({ code, out }).toEqual({ code: 2, out: '' });
@@ -93,7 +99,7 @@ describe('following a turn', () => {
   const follow = (messageId: string | undefined, bodies: SessionEventBody[]) => {
     const follower = new TurnFollower(messageId);
     for (const [i, body] of bodies.entries()) {
-      const end = follower.take({ ...body, n: i + 1, at: '' } satisfies StreamItem);
+      const end = follower.take({ ...body, n: i + 1, at: '' } satisfies SessionItem);
       if (end) return { end, after: i + 1 };
     }
     return undefined;

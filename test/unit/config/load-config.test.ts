@@ -179,7 +179,7 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
     [
       'unknown key',
       { 'perdura.config.ts': config('{ agent: [] } as never') },
-      /^Config\.Invalid perdura\.config\.ts: there is no "agent" here\. Did you mean "agents"/,
+      /^Config\.Invalid perdura\.config\.ts: unknown field "agent"\. Did you mean "agents"/,
     ],
     [
       'wrong limit in code',
@@ -193,7 +193,7 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
     [
       'no default export',
       { 'perdura.config.mjs': 'export const x = 1;' },
-      /perdura\.config\.mjs has no default export: write "export default defineConfig/,
+      /perdura\.config\.mjs has no default export\. Write "export default defineConfig/,
     ],
     [
       'syntax error',
@@ -213,12 +213,12 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
     [
       'two files',
       { 'perdura.config.ts': config('{}'), 'perdura.config.js': '' },
-      /There are .* and .*: keep one/,
+      /Found .* and .*\. Keep one/,
     ],
     [
       'a tool that is not made by tool()',
       { 'perdura.config.ts': config(`{ tools: [{ name: 'x' }] } as never`) },
-      /tools\[0\].*is no tool: make it with tool\(/,
+      /tools\[0\].*is not a tool\. Create it with tool\(/,
     ],
     [
       'a wrong tool()',
@@ -227,17 +227,17 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
           `{ tools: [tool({ name: 'a b', description: 'x', execute: () => 1 })] }`,
         ),
       },
-      /perdura\.config\.ts.*A tool is named "a b"/,
+      /perdura\.config\.ts.*"a b" is not a valid tool name/,
     ],
     [
       'two tools of one name',
       { 'perdura.config.ts': config(`{ tools: [${TOOL}, ${TOOL}] }`) },
-      /tools\[1\]: there is already a tool "add", tools\[0\]: rename one/,
+      /tools\[1\]: there is already a tool "add" at tools\[0\]\. Rename one/,
     ],
     [
       'a tool name that is ours',
       { 'perdura.config.ts': config(`{ tools: [${TOOL.replace('add', 'read_artifact')}] }`) },
-      /"read_artifact" belongs to Perdura itself/,
+      /"read_artifact" belongs to Perdura/,
     ],
     [
       'two agents of one name',
@@ -245,7 +245,7 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
         'perdura.config.ts': config(`{ agents: [{ name: 'a', instructions: 'b' }] }`),
         'agents/a.yaml': 'instructions: x\nname: a\n',
       },
-      /^Agent\.Invalid .*a\.yaml:2:7: there is already an agent "a", at perdura\.config\.ts: agents\[0\]\.name/,
+      /^Agent\.Invalid .*a\.yaml:2:7: there is already an agent "a" at perdura\.config\.ts: agents\[0\]\.name/,
     ],
     [
       'unknown tool in YAML',
@@ -253,7 +253,7 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
         'perdura.config.ts': config(`{ tools: [${TOOL}] }`),
         'agents/a.yaml': 'name: a\ninstructions: x\ntools: [ad]\n',
       },
-      /^Agent\.Invalid agents\/a\.yaml:3:9: The agent "a" names the tool "ad", which nobody declared\. Did you mean "add"/,
+      /^Agent\.Invalid agents\/a\.yaml:3:9: Agent "a" refers to the unknown tool "ad"\. Did you mean "add"/,
     ],
     [
       'an MCP tool named as a tool',
@@ -262,12 +262,12 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
           `{ mcp: { files: { command: 'x' } }, agents: [{ name: 'a', instructions: 'b', tools: ['files__read'] }] }`,
         ),
       },
-      /of an MCP server: name the server, mcp: \["files"\]/,
+      /of an MCP server\. List the server instead, mcp: \["files"\]/,
     ],
     [
       'unknown MCP server',
       { 'agents/a.yaml': 'name: a\ninstructions: x\nmcp: [files]\n' },
-      /a\.yaml:3:7: .*"files", which nobody declared\. Declare it under "mcp"/,
+      /a\.yaml:3:7: .*unknown MCP server "files"\. Declare it under "mcp"/,
     ],
     [
       'unknown provider',
@@ -296,17 +296,17 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
     [
       'an MCP server with a wrong key',
       { 'perdura.config.ts': config(`{ mcp: { a: { command: 'x', arg: [] } } } as never`) },
-      /mcp\.a: there is no "arg" here\. Did you mean "args"/,
+      /mcp\.a: unknown field "arg"\. Did you mean "args"/,
     ],
     [
       'an MCP server with a wrong name',
       { 'perdura.config.ts': config(`{ mcp: { a__b: { command: 'x' } } }`) },
-      /mcp\.a__b: is no name for an MCP server/,
+      /mcp\.a__b: is not a valid name for an MCP server/,
     ],
     [
       'agentFiles that are not there',
       { 'perdura.config.ts': config(`{ agentFiles: 'nope' }`) },
-      /nope: there is no such file or folder/,
+      /nope: "agentFiles" names it, but there is no such file or folder/,
     ],
     [
       'several problems',
@@ -320,7 +320,7 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
 
   it('PERDURA_CONFIG names nothing → says so', async () => {
     expect(await failureOf({}, { PERDURA_CONFIG: 'x.ts' })).toMatch(
-      /PERDURA_CONFIG is .*x\.ts", and there is no such file/,
+      /PERDURA_CONFIG names .*x\.ts", which does not exist/,
     );
   });
 

@@ -1,8 +1,8 @@
 /** Answers as the odder endpoints stream them, and the reader of their events. */
 import { describe, expect, it } from 'vitest';
 import { fc, test } from './property.js';
-import { ChatAssembler } from '../../../activities/llm/chat-completions.js';
-import { readServerSentEvents } from '../../../activities/llm/sse.js';
+import { ChatAssembler } from '../../../src/llm/chat-completions.js';
+import { readServerSentEvents } from '../../../src/llm/sse.js';
 
 interface Delta {
   content?: string;
@@ -12,7 +12,7 @@ interface Delta {
 const free = () => 0;
 
 function chat(...events: (object | string)[]) {
-  const assembler = new ChatAssembler('m', undefined, free);
+  const assembler = new ChatAssembler('m', {}, free);
   for (const e of events) assembler.push(typeof e === 'string' ? e : JSON.stringify(e));
   return assembler.finish();
 }

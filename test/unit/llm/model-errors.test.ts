@@ -1,7 +1,7 @@
 /** From errors of providers to failures, as a table: F13. */
 import { describe, expect, it } from 'vitest';
 import { APIConnectionError, APIError } from 'openai';
-import { classifyModelError } from '../../../activities/llm/model-errors.js';
+import { classifyModelError } from '../../../src/llm/model-errors.js';
 import { isRetryable } from '../../../src/contracts/failures.js';
 
 const SECRET = 'very-secret-key-4711';

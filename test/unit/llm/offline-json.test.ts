@@ -1,6 +1,6 @@
 /** The JSON that the offline model makes up fits the schema that it was asked for. */
 import { describe, expect, it } from 'vitest';
-import { checkStructuredOutput } from '../../../activities/llm/structured-output.js';
+import { checkStructuredOutput } from '../../../src/llm/structured-output.js';
 import { instanceOf } from '../../../src/testing/offline-json.js';
 
 const object = (properties: object, more: object = {}) => ({

@@ -1,12 +1,12 @@
 /** What calls cost, how much models take, how long texts are. */
 import { describe, expect, it } from 'vitest';
 import { fc, test } from './property.js';
-import { priceMicros } from '../../../activities/llm/pricing.js';
+import { priceMicros } from '../../../src/llm/pricing.js';
 import {
   DEFAULT_CONTEXT_WINDOW,
   contextWindowOf,
   estimateTokens,
-} from '../../../activities/llm/context-window.js';
+} from '../../../src/llm/context-window.js';
 import { isOpenAIReasoningModel, OFFLINE_MODEL } from '../../../src/contracts/model-traits.js';
 
 const openai = { baseUrl: 'https://api.openai.com/v1' };

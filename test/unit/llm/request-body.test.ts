@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import { requestBody } from '../../../activities/llm/request-body.js';
+import { requestBody } from '../../../src/llm/request-body.js';
 
 describe('request body', () => {
   it('anything → the JSON of the whole, the first time and again', () => {

@@ -1,7 +1,7 @@
 /** From a transcript to the requests of both APIs. */
 import { describe, expect, it } from 'vitest';
-import { chatRequest } from '../../../activities/llm/chat-request.js';
-import { responsesRequest } from '../../../activities/llm/responses-request.js';
+import { chatRequest } from '../../../src/llm/chat-request.js';
+import { responsesRequest } from '../../../src/llm/responses-request.js';
 import type { ModelRequest } from '../../../src/contracts/llm.js';
 import type { TranscriptMessage } from '../../../src/contracts/message.js';
 

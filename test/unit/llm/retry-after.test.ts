@@ -1,7 +1,7 @@
 /** The forms of Retry-After: F13. */
 import { describe, expect, it } from 'vitest';
 import { fc, test } from './property.js';
-import { MAX_RETRY_AFTER_MS, retryAfterMs } from '../../../activities/llm/retry-after.js';
+import { MAX_RETRY_AFTER_MS, retryAfterMs } from '../../../src/llm/retry-after.js';
 
 const NOW = Date.parse('2026-11-21T08:00:00Z');
 const read = (headers: Record<string, string>) => retryAfterMs((name) => headers[name], NOW);

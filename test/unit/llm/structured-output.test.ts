@@ -4,7 +4,7 @@ import {
   MAX_ERRORS,
   checkStructuredOutput,
   refusedRefs,
-} from '../../../activities/llm/structured-output.js';
+} from '../../../src/llm/structured-output.js';
 
 const schema = Object.freeze({
   type: 'object',

@@ -3,7 +3,7 @@ import { describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { JsonSchema, Tool } from '../../../src/contracts/tool.js';
-import { checkArguments } from '../../../activities/tools/argument-check.js';
+import { checkArguments } from '../../../src/tools/argument-check.js';
 
 const withSchema = (parameters: JsonSchema): Tool =>
   tool({ name: 'act', description: 'Acts.', parameters, execute: () => '' });

@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import { PerduraError } from '../../../src/contracts/failures.js';
-import { createArtifactTool, type ReadArtifact } from '../../../activities/tools/artifact-tool.js';
-import { ToolExecutor } from '../../../activities/tools/tool-executor.js';
+import { createArtifactTool, type ReadArtifact } from '../../../src/tools/artifact-tool.js';
+import { ToolExecutor } from '../../../src/tools/tool-executor.js';
 import { placeOf } from '../../support/mcp.js';
 
 /** Runs the tool as a model would call it. */

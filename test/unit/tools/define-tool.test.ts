@@ -50,22 +50,22 @@ describe('tool()', () => {
   });
 
   it.each([
-    ['a name with a dot', { name: 'a.b' }, /named "a\.b": use 1 to 64/],
-    ['no name', { name: '' }, /use 1 to 64/],
+    ['a name with a dot', { name: 'a.b' }, /"a\.b" is not a valid tool name\. Use 1 to 64/],
+    ['no name', { name: '' }, /Use 1 to 64/],
     ['no description', { description: ' ' }, /"echo" has no description/],
-    ['a timeout of 0', { timeoutMs: 0 }, /"echo" has timeoutMs 0/],
-    ['an unknown effect', { effect: 'maybe' as 'read' }, /use one of read, idempotent/],
-    ['an unknown run', { run: 'there' as 'local' }, /use one of local, activity/],
+    ['a timeout of 0', { timeoutMs: 0 }, /"echo" has an invalid timeoutMs: 0/],
+    ['an unknown effect', { effect: 'maybe' as 'read' }, /Use one of read, idempotent/],
+    ['an unknown run', { run: 'there' as 'local' }, /Use one of local, activity/],
     ['half an attempt', { effect: 'read' as const, retry: { maximumAttempts: 0.5 } }, /0\.5/],
     ['parameters that are no object', { parameters: { type: 'string' } }, /"type": "object"/],
     ['a zod 3 schema', { parameters: { _def: {} } }, /zod 3/],
-  ])('tool: %s → refused with what, where and how to mend it', (_, change, message) => {
+  ])('tool: %s → refused with what, where and how to correct it', (_, change, message) => {
     expect(() => tool({ ...base, ...change })).toThrow(message);
   });
 
   it('tool: zod type that JSON has not → refused with a way out', () => {
     expect(() => tool({ ...base, parameters: z.object({ at: z.date() }) })).toThrow(
-      /"echo" cannot be written as JSON Schema/,
+      /"echo" cannot be converted to JSON Schema/,
     );
   });
 });
@@ -76,7 +76,7 @@ describe('schemaProblem', () => {
   it.each(['file:///etc/passwd', 'https://example.com/s.json', 'other.json#/a', '//host/x'])(
     'S18 schema: $ref to %s → refused, not followed',
     (ref) => {
-      expect(schemaProblem(withRef(ref))).toMatch(/only references into the schema itself/);
+      expect(schemaProblem(withRef(ref))).toMatch(/Only references into the schema itself/);
     },
   );
 
@@ -91,7 +91,7 @@ describe('schemaProblem', () => {
   });
 
   it('S18 schema: $ref to nothing → refused', () => {
-    expect(schemaProblem(withRef('#/$defs/nowhere'))).toMatch(/does not have/);
+    expect(schemaProblem(withRef('#/$defs/nowhere'))).toMatch(/does not exist/);
   });
 
   it('S18 schema: a property named $ref, a default with $ref → no references', () => {

@@ -1,16 +1,16 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
-import type { McpToolInfo } from '../../../activities/mcp/mcp-connection.js';
-import { suspicionOf } from '../../../activities/mcp/description-scan.js';
-import { contentOf } from '../../../activities/mcp/mcp-results.js';
+import type { McpToolInfo } from '../../../src/mcp/mcp-connection.js';
+import { suspicionOf } from '../../../src/mcp/description-scan.js';
+import { contentOf } from '../../../src/mcp/mcp-results.js';
 import {
   effectOf,
   isServerName,
   mcpTool,
   mcpToolName,
   serverOf,
-} from '../../../activities/mcp/mcp-tools.js';
-import { canonicalJson, toolDigest } from '../../../activities/mcp/tool-pins.js';
+} from '../../../src/mcp/mcp-tools.js';
+import { canonicalJson, toolDigest } from '../../../src/mcp/tool-pins.js';
 
 const info = (more: Partial<McpToolInfo> = {}): McpToolInfo => ({
   name: 'act',

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { RawContentPart } from '../../../src/contracts/tool.js';
-import { boundOutput } from '../../../activities/tools/output-bounds.js';
+import { boundOutput } from '../../../src/tools/output-bounds.js';
 
 const text = (value: string): RawContentPart => ({ type: 'text', text: value });
 const shownText = (parts: readonly RawContentPart[]) =>

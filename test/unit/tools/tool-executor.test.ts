@@ -3,8 +3,8 @@ import { describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { PerduraError } from '../../../src/contracts/failures.js';
 import { ToolContent, type JsonToolDeclaration } from '../../../src/contracts/tool.js';
-import { markNotStarted } from '../../../activities/tools/not-started.js';
-import { ToolExecutor, type RunToolOptions } from '../../../activities/tools/tool-executor.js';
+import { markNotStarted } from '../../../src/tools/not-started.js';
+import { ToolExecutor, type RunToolOptions } from '../../../src/tools/tool-executor.js';
 import { placeOf } from '../../support/mcp.js';
 
 const executor = new ToolExecutor();

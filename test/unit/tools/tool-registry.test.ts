@@ -1,6 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
-import { combineTools, ToolRegistry } from '../../../activities/tools/tool-registry.js';
+import { combineTools, ToolRegistry } from '../../../src/tools/tool-registry.js';
 
 const named = (name: string, description = 'A tool.') =>
   tool({ name, description, execute: () => name });

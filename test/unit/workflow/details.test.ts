@@ -1,7 +1,7 @@
 import { describe, expect, it } from 'vitest';
 import type { CallModelResult, PlannedCall } from '../../../src/contracts/activities.js';
-import { Details } from '../../../workflows/details.js';
-import { SessionState } from '../../../workflows/session-state.js';
+import { Details } from '../../../workflows/session/details.js';
+import { SessionState } from '../../../workflows/session/session-state.js';
 
 const key = { tenant: 'acme', session: 's-7d61' };
 const usage = { input: 12_030, output: 88, cached: 0, reasoning: 0, costMicros: 12_345 };

@@ -1,7 +1,7 @@
 import fc from 'fast-check';
 import { describe, expect, it } from 'vitest';
 import type { InboxItem, InboxMessage } from '../../../src/contracts/message.js';
-import { CARRIED_QUEUE_BYTES, SessionState } from '../../../workflows/session-state.js';
+import { CARRIED_QUEUE_BYTES, SessionState } from '../../../workflows/session/session-state.js';
 
 const message = (id: string, text = id): InboxMessage => ({ id, text });
 const ids = (items: readonly InboxItem[], store: Map<string, InboxMessage[]>): string[] =>

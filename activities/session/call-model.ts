@@ -1,0 +1,82 @@
+/**
+ * The model, called once or several times in a row. After local tools there is nothing that the
+ * workflow has to decide but whether a bound is reached, so the next step follows here, as far
+ * as the workflow allows: a step saves its dispatch and its events in the history. Each step is
+ * written by itself, so a retry goes on with the one that was cut off.
+ */
+import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
+import { addUsage, NO_USAGE } from '../../src/contracts/message.js';
+import { currentExecution, keepAlive } from '../execution.js';
+import { expandInbox } from './inbox.js';
+import type { ActivityDeps } from '../deps.js';
+import { stopSignals } from './call-tool.js';
+import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
+
+export interface CallModelDeps
+  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
+
+export async function callModel(
+  deps: CallModelDeps,
+  input: CallModelInput,
+): Promise<CallModelResult> {
+  const execution = currentExecution();
+  const stopBeating = keepAlive();
+  // Once for the activity, however many steps it makes: this listens to its signal.
+  const stop = stopSignals(execution.signal);
+  const startedAt = Date.now();
+  try {
+    const agent = deps.agents.get(input.agent);
+    const earlier: CallModelResult[] = [];
+    for (let next = input; ;) {
+      const [tools, inbox] = await Promise.all([
+        deps.tools.toolsOf(agent, execution.key.tenant),
+        expandInbox(deps.spills, execution.key, next.inbox),
+        deps.speakers.ready(),
+      ]);
+      const seq = next.head + inbox.length + 1;
+      const unavailable = deps.tools.unavailable(agent);
+      const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
+      const end = await new ModelStep(deps, step).run();
+      const { result } = end;
+      const made = [...earlier, result];
+      if (execution.signal.aborted || !goesOn(end, made, input, Date.now() - startedAt)) {
+        return earlier.length > 0 ? { earlier, ...result } : result;
+      }
+      earlier.push(result);
+      next = following(next, result);
+    }
+  } finally {
+    stopBeating();
+  }
+}
+
+/** Whether the next step needs nothing of the workflow. */
+function goesOn(
+  { result, halted }: StepEnd,
+  made: readonly CallModelResult[],
+  { onward }: CallModelInput,
+  elapsedMs: number,
+): boolean {
+  const { outcome, calls = [] } = result;
+  if (!onward || halted || outcome !== 'tools') return false;
+  if (calls.some(({ done }) => done === undefined)) return false;
+  // A step in which nothing was right counts against the repairs, which the workflow counts.
+  if (calls.every(({ invalid }) => invalid)) return false;
+  const cost = made.reduce((sum, { usage }) => sum + usage.costMicros, 0);
+  return (
+    made.length < onward.steps &&
+    elapsedMs < onward.ms &&
+    (onward.costMicros === undefined || cost < onward.costMicros)
+  );
+}
+
+/** What the workflow would have asked for next. */
+function following(input: CallModelInput, result: CallModelResult): CallModelInput {
+  const { inbox: _taken, ...rest } = input;
+  return {
+    ...rest,
+    step: input.step + 1,
+    head: result.head + (result.calls?.length ?? 0),
+    spent: addUsage(input.spent ?? NO_USAGE, result.usage),
+  };
+}

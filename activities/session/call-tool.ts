@@ -1,0 +1,240 @@
+/**
+ * One tool call of a session: finds it in the transcript, runs it as its effect allows, writes the
+ * result. A tool that fails is a message to the model. Only infrastructure throws, and Temporal
+ * tries again without end; what counts as a try, and how many there may be, is on record
+ * (`tool-record.ts`) and decided by `src/tools/tool-runner.ts`.
+ */
+import { ApplicationFailure } from '@temporalio/common';
+import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
+import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js';
+import type { ToolCall } from '../../src/contracts/message.js';
+import type { Tool } from '../../src/contracts/tool.js';
+import { wellFormed } from '../../src/contracts/message.js';
+import { clipText, thrownMessage } from '../../src/tools/text.js';
+import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
+import { normaliseOutput } from '../../src/tools/tool-output.js';
+import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
+import type { ActivityDeps } from '../deps.js';
+import { currentExecution, keepAlive, type Execution } from '../execution.js';
+import { abortReason } from '../failures.js';
+import type { Speakers } from './speaker.js';
+import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
+import { idempotencyKeyOf } from './transcript-cache.js';
+
+export { toolPlaceKey, type PreparedResult } from './tool-record.js';
+
+/** Attempts that may end with an error that nobody has foreseen. */
+const MAX_UNFORESEEN = 5;
+
+export interface CallToolDeps
+  extends ToolRecordDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
+  readonly runner: ToolRunner;
+  readonly speakers: Speakers;
+}
+
+export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
+  const execution = currentExecution();
+  const stop = keepAlive();
+  await deps.speakers.ready();
+  const { turn, step } = input;
+  const interrupt = new AbortController();
+  // An interruption comes over the bus: Temporal's cancellation waits for the next heartbeat.
+  const speaker = deps.speakers.begin(
+    execution.key,
+    { turn, step, attempt: execution.attempt },
+    () => interrupt.abort(new Error('The turn was interrupted.')),
+  );
+  try {
+    const signals = stopSignals(execution.signal, interrupt.signal);
+    return await new ToolCallRun(deps, input, execution, signals).run();
+  } catch (error) {
+    throw bounded(error, execution);
+  } finally {
+    deps.speakers.end(execution.key, speaker);
+    stop();
+  }
+}
+
+/** What stops a tool: someone who interrupts the turn, or the worker's end. */
+export interface StopSignals {
+  readonly signal: AbortSignal;
+  readonly shutdown: AbortSignal;
+}
+
+/** One call, run by an activity of its own or within the step that made it. */
+export class ToolCallRun {
+  readonly #deps: CallToolDeps;
+  readonly #input: CallToolInput;
+  readonly #execution: Execution;
+  readonly #stop: StopSignals;
+  readonly #within: boolean;
+  #record: SessionToolRecord | undefined;
+
+  /** `within`: by the step that made the call, which runs local tools itself. */
+  constructor(
+    deps: CallToolDeps,
+    input: CallToolInput,
+    execution: Execution,
+    stop: StopSignals,
+    within = false,
+  ) {
+    this.#deps = deps;
+    this.#input = input;
+    this.#execution = execution;
+    this.#stop = stop;
+    this.#within = within;
+  }
+
+  /** Whether the session stood still (paused, ended) when this was last written. */
+  get halted(): boolean {
+    return this.#record?.halted ?? false;
+  }
+
+  /** As an activity of its own. */
+  async run(): Promise<CallToolResult> {
+    const { failure, given } = this.#input;
+    const agent = this.#deps.agents.get(this.#input.agent);
+    const { call, messageId } = await this.#findCall();
+    if (failure) return this.#giveUp(call, messageId, failure);
+    if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
+    const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
+    const prepared = await this.prepare(call, messageId, tools);
+    return 'row' in prepared ? this.write(prepared) : prepared;
+  }
+
+  /** Runs the call, unless an earlier attempt has left its result. Writes only that it begins. */
+  async prepare(
+    call: ToolCall,
+    messageId: string,
+    tools: ReadonlyMap<string, Tool>,
+  ): Promise<PreparedResult | CallToolResult> {
+    const agent = this.#deps.agents.get(this.#input.agent);
+    const key = this.#keyOf(messageId);
+    const { tenant } = this.#execution.key;
+    const tool =
+      tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name, tenant));
+    const record = this.#recordOf(call);
+    const prepared = await this.#deps.runner.prepare(
+      {
+        ...this.#request(call, key),
+        tool,
+        names: [...tools.keys()],
+        counted: this.#counts(tool),
+        limits: agent.limits,
+      },
+      record,
+    );
+    return 'done' in prepared ? prepared.done : record.prepared(key, prepared.result);
+  }
+
+  /** Writes the result; waits for a store that is away, since the tool has run. */
+  async write(prepared: PreparedResult): Promise<CallToolResult> {
+    return this.#deps.runner.wait(this.#execution.signal, () => this.#record!.write(prepared));
+  }
+
+  /**
+   * A tool that only reads needs no record of its first attempt. A local one that comes as an
+   * activity has been tried within its step.
+   */
+  #counts(tool: Tool | undefined): boolean {
+    if (tool?.effect !== 'read' || this.#execution.attempt > 1) return true;
+    return tool.run === 'local' && !this.#within;
+  }
+
+  /** The attempts are used up. What began and has no result may have taken effect. */
+  async #giveUp(call: ToolCall, messageId: string, failure: FailureInfo): Promise<CallToolResult> {
+    const { runner, toolRuns } = this.#deps;
+    const { key: session, signal } = this.#execution;
+    const key = this.#keyOf(messageId);
+    const run = await runner.wait(signal, () => toolRuns.find({ ...session, key }));
+    const open =
+      run?.outcome === 'running' || (run?.outcome === 'waiting' && run.effect !== 'once');
+    const outcome = givenUp(call.name, failure, open ? run.effect : undefined);
+    return this.#conclude(call, messageId, outcome);
+  }
+
+  /** Writes what is known without running anything. */
+  async #conclude(call: ToolCall, messageId: string, outcome: Outcome): Promise<CallToolResult> {
+    const { runner, agents } = this.#deps;
+    const key = this.#keyOf(messageId);
+    const { limits } = agents.get(this.#input.agent);
+    const request = { ...this.#request(call, key), limits };
+    const result = await runner.bound(request, { ...outcome, ms: 0 });
+    return this.write(this.#recordOf(call).prepared(key, result));
+  }
+
+  #request(call: ToolCall, key: string) {
+    const { turn, step, agent } = this.#input;
+    const { attempt, key: session, signal } = this.#execution;
+    const { artifacts, bus } = this.#deps;
+    return {
+      ...this.#stop,
+      call,
+      key,
+      context: { ...session, agent, turn, step, attempt },
+      artifacts: {
+        put: (mediaType, content) => artifacts.put(session, mediaType, content),
+      },
+      active: signal,
+      progress: (message, fraction) => {
+        bus.publish(session, {
+          type: 'tool.progress',
+          turn,
+          step,
+          callId: call.id,
+          name: call.name,
+          message,
+          ...(fraction === undefined ? {} : { fraction }),
+        });
+      },
+    } satisfies Partial<ToolRunRequest>;
+  }
+
+  async #findCall(): Promise<{ call: ToolCall; messageId: string }> {
+    const { message, index } = this.#input;
+    const { key, transcript, run } = this.#execution;
+    const found = await this.#deps.cache.find(key, transcript, run, message);
+    const call = found?.role === 'assistant' ? found.toolCalls?.[index] : undefined;
+    if (found?.role !== 'assistant' || !call) {
+      throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
+    }
+    return { call, messageId: found.id };
+  }
+
+  #keyOf(messageId: string): string {
+    return idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
+  }
+
+  #recordOf(call: ToolCall): SessionToolRecord {
+    return (this.#record ??= new SessionToolRecord(this.#deps, this.#input, this.#execution, call));
+  }
+}
+
+/**
+ * Temporal retries without end, because a store that is away is waited for and the tries of a tool
+ * are counted elsewhere. So an error of which neither knows anything must end by itself.
+ */
+function bounded(error: unknown, { attempt, signal }: Execution): unknown {
+  if (error instanceof PerduraError || signal.aborted || attempt < MAX_UNFORESEEN) return error;
+  return ApplicationFailure.nonRetryable(
+    wellFormed(clipText(thrownMessage(error), 2_000)),
+    'Tool.Failed',
+  );
+}
+
+/**
+ * Temporal's one signal, as the two that a tool can be stopped by. `interrupted` is the fast
+ * path of an interruption, where there is one.
+ */
+export function stopSignals(cancelled: AbortSignal, interrupted?: AbortSignal): StopSignals {
+  const interrupt = new AbortController();
+  const shutdown = new AbortController();
+  const pass = () => {
+    const to = abortReason(cancelled) === 'cancelled' ? interrupt : shutdown;
+    to.abort(cancelled.reason);
+  };
+  if (cancelled.aborted) pass();
+  else cancelled.addEventListener('abort', pass, { once: true });
+  const signal = interrupted ? AbortSignal.any([interrupt.signal, interrupted]) : interrupt.signal;
+  return { signal, shutdown: shutdown.signal };
+}

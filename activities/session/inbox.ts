@@ -1,0 +1,54 @@
+/** Messages that begin a turn, from the workflow's queue into the transcript. */
+import type { WritePlace } from '../../src/contracts/activities.js';
+import type { SessionKey } from '../../src/contracts/ids.js';
+import type { InboxItem, InboxMessage } from '../../src/contracts/message.js';
+import type { NewEvent, NewMessage } from '../../src/store/append-types.js';
+import type { Spills } from '../../src/store/stores.js';
+
+/** The messages of a queue, those included that were moved to the store. */
+export async function expandInbox(
+  spills: Spills,
+  key: SessionKey,
+  items: readonly InboxItem[] = [],
+): Promise<InboxMessage[]> {
+  const parts = await Promise.all(
+    items.map(async (item) => {
+      if (!('spill' in item)) return [item];
+      const { spill, from = 0, count } = item;
+      return (await spills.get(key, spill)).slice(from, from + count);
+    }),
+  );
+  return parts.flat();
+}
+
+/** Rows and events for messages that take the places behind the head. */
+export function inboxWrites(
+  inbox: readonly InboxMessage[],
+  place: Pick<WritePlace, 'turn' | 'head'>,
+  attempt: number,
+): { messages: NewMessage[]; events: NewEvent[] } {
+  const { turn, head } = place;
+  const messages = inbox.map((message, i): NewMessage => ({
+    seq: head + 1 + i,
+    key: `m${message.id}`,
+    turn,
+    step: 0,
+    attempt,
+    messageId: message.id,
+    body: { role: 'user', ...message },
+  }));
+  const events = inbox.map(({ id, text, from }, i): NewEvent => ({
+    key: `m${id}`,
+    seq: head + 1 + i,
+    messageId: id,
+    body: {
+      type: 'message.accepted',
+      id,
+      seq: head + 1 + i,
+      turn,
+      ...(from === undefined ? {} : { from }),
+      text,
+    },
+  }));
+  return { messages, events };
+}

@@ -1,0 +1,238 @@
+/** The short writes of a session: its beginning, the end of a turn, changes of state. */
+import type {
+  EndTurnInput,
+  EndTurnResult,
+  OpenSessionInput,
+  RecordRefusalsInput,
+  RecordStateInput,
+  SessionSettings,
+  SpillInput,
+} from '../../src/contracts/activities.js';
+import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
+import { PerduraError } from '../../src/contracts/failures.js';
+import type { Answer } from '../../src/contracts/session.js';
+import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
+import { totalOf } from '../../src/store/attempts.js';
+import { lostTurn } from '../../src/store/lost-turn.js';
+import { missingResult } from '../../src/context/context-builder.js';
+import type { ActivityDeps } from '../deps.js';
+import { currentExecution, type Execution } from '../execution.js';
+import { expandInbox, inboxWrites } from './inbox.js';
+import { toolPlaceKey } from './call-tool.js';
+import type { TranscriptCache } from './transcript-cache.js';
+
+export async function openSession(
+  deps: ActivityDeps & { readonly cache: TranscriptCache },
+  input: OpenSessionInput,
+): Promise<SessionSettings> {
+  const { key, transcript, run, workflowId, channel, writer } = currentExecution();
+  const agent = deps.agents.get(input.agent);
+  const opened = { ...key, transcript, run, workflowId, agent: agent.name };
+  const { head, turn } = await deps.transcripts.openSession({
+    ...opened,
+    ...(input.title === undefined ? {} : { title: input.title }),
+  });
+  const past = input.fresh && head > 0 ? { head, turn } : undefined;
+  if (past) await deps.attempts.giveUp(key);
+  // Takes the transcript over from an earlier run, and says so where the session is new.
+  const at = { stage: input.stage, head: past?.head ?? input.head };
+  const { generation } = await deps.transcripts.append(writer(at), {
+    channel,
+    events: past
+      ? await lostTurn(deps, key)
+      : input.fresh
+        ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
+        : [],
+    ...(past ? { updates: { state: 'idle', force: true } } : {}),
+  });
+  deps.cache.takeOver(key, transcript, run, generation);
+  // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
+  if (input.spills) await deps.spills.keepOnly(key, input.spills);
+  const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
+  return {
+    limits: agent.limits,
+    unread: agent.unread,
+    modelTimeoutMs,
+    heartbeatTimeoutMs,
+    historyLimit,
+    searchAttributes,
+    ...(past ? { resume: past } : {}),
+  };
+}
+
+export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<EndTurnResult> {
+  const execution = currentExecution();
+  const { key, transcript, channel, attempt } = execution;
+  const { turn, step, outcome, reason } = input;
+  const inbox = await expandInbox(deps.spills, key, input.inbox);
+  const { messages, events } = inboxWrites(inbox, input, attempt);
+  // No call of this turn is awaited any more: one that died with its worker has no other end.
+  await deps.attempts.giveUp(key);
+  const found =
+    input.cutOff === undefined
+      ? undefined
+      : await leftBehind(deps, execution, input.cutOff, input.head);
+  const open = found?.open ?? input.open;
+  const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
+  const head = Math.max(
+    input.head + inbox.length,
+    found?.head ?? 0,
+    found?.open ? found.open.first + closing.length - 1 : 0,
+  );
+  const usage = found ? addUsage(input.usage, found.usage) : input.usage;
+  const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
+  await deps.transcripts.append(execution.writer({ ...input, head }), {
+    channel,
+    messages: [
+      ...messages,
+      ...closing.map(({ index, id, name }) => ({
+        seq: open!.first + index,
+        key: toolPlaceKey(open!.message, index),
+        turn,
+        step,
+        attempt,
+        body: missingResult(id, name),
+      })),
+    ],
+    events: [
+      ...events,
+      {
+        key: `t${turn}.end`,
+        body:
+          outcome === 'failed'
+            ? { type: 'turn.failed', turn, failure, usage }
+            : {
+                type: 'turn.interrupted',
+                turn,
+                ...(reason === undefined ? {} : { reason }),
+                usage,
+              },
+      },
+    ],
+    updates:
+      outcome === 'failed'
+        ? { state: 'error', turn, head, failure }
+        : { state: 'idle', turn, head },
+  });
+  return { head, ...(found ? { found: found.usage } : {}) };
+}
+
+/**
+ * The steps of a model call that ended without an answer to the workflow: its worker died and
+ * the turn was interrupted, or its last step failed. They were read and their tools have run.
+ */
+async function leftBehind(
+  deps: ActivityDeps,
+  { key, transcript, run }: Execution,
+  stage: number,
+  after: number,
+): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
+  const [rows, spending] = await Promise.all([
+    deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
+    deps.attempts.spendingOfStage({ ...key, run, stage }),
+  ]);
+  const last = rows.findLast(({ message }) => message.role === 'assistant');
+  const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
+  return {
+    head: rows.at(-1)?.seq ?? after,
+    usage: totalOf(spending),
+    ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
+  };
+}
+
+async function openCalls(deps: ActivityDeps, tenant: string, transcript: string, message: number) {
+  const [row] = await deps.transcripts.read(tenant, transcript, {
+    after: message - 1,
+    to: message,
+  });
+  const calls = row?.message.role === 'assistant' ? (row.message.toolCalls ?? []) : [];
+  return calls.map(({ id, name }, index) => ({ index, id, name }));
+}
+
+export async function recordState(
+  deps: ActivityDeps,
+  input: RecordStateInput,
+): Promise<{ head?: number }> {
+  const execution = currentExecution();
+  const { state, turn, reason, place } = input;
+  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
+    (error: unknown) => {
+      // An attempt before this one has written them, and deleted the batches.
+      if (state === 'terminated' && isFenced(error)) return undefined;
+      throw error;
+    },
+  );
+  if (!inbox) return reached;
+  const { messages, events } = place
+    ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
+    : { messages: [], events: [] };
+  const why = reason === undefined ? {} : { reason };
+  await deps.transcripts.append(execution.writer(place), {
+    channel: execution.channel,
+    messages,
+    events: [
+      ...events,
+      {
+        key: state === 'terminated' ? 'ended' : input.key,
+        body:
+          state === 'terminated'
+            ? { type: 'session.ended', ...why }
+            : { type: 'session.state', state, ...why },
+      },
+    ],
+    updates: { state, ...reached, force: true },
+  });
+  if (state === 'terminated') await deps.spills.keepOnly(execution.key, []);
+  return reached;
+}
+
+/** Signals that were refused: whoever reads the session sees why a message is not there. */
+export async function recordRefusals(
+  deps: ActivityDeps,
+  { key, refused }: RecordRefusalsInput,
+): Promise<void> {
+  const execution = currentExecution();
+  await deps.transcripts.append(execution.writer(), {
+    channel: execution.channel,
+    events: refused.map(({ reason, id }, index) => ({
+      key: `${key}.${index}`,
+      body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
+    })),
+  });
+}
+
+/** Messages of a queue, those in the store included. */
+function countOf(items: readonly InboxItem[] = []): number {
+  return items.reduce((sum, item) => sum + ('spill' in item ? item.count : 1), 0);
+}
+
+function isFenced(error: unknown): boolean {
+  return error instanceof PerduraError && error.type === 'Store.Fenced';
+}
+
+export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {
+  return { spill: await deps.spills.put(currentExecution().key, input.messages) };
+}
+
+/** Looks the message up by its id: the workflow forgets old ones, the store does not. */
+export async function readAnswer(
+  deps: ActivityDeps,
+  { id }: { id: string },
+): Promise<Answer | null> {
+  const { key } = currentExecution();
+  const taken = await deps.events.findMessage(key, id);
+  if (!taken) return null;
+  const end = await deps.events.findTurnEnd(key, {
+    turn: taken.turn,
+    after: taken.n,
+  });
+  return end && isTurnEnd(end) ? answerOf(turnEndOf(end)) : null;
+}
+
+export async function publishInterrupt(
+  deps: ActivityDeps,
+  { turn }: { turn: number },
+): Promise<void> {
+  await deps.bus.control(currentExecution().key, { type: 'interrupt', turn });
+}

@@ -1,0 +1,190 @@
+/**
+ * What one attempt at a step puts on record, and what it finds there. The order of writes is what
+ * makes a step safe to repeat. Before the call: the messages of the turn and a row for the attempt
+ * (so that what a killed worker was billed for is known). After it: the answer, once per place; an
+ * attempt that finds the place taken by an earlier one of the same step answers with what is there.
+ */
+import {
+  addUsage,
+  NO_USAGE,
+  type AssistantMessage,
+  type Usage,
+} from '../../src/contracts/message.js';
+import { standsStill } from '../../src/contracts/state.js';
+import type { Append, Appended, AttemptFailure } from '../../src/store/append-types.js';
+import type { Stores } from '../../src/store/stores.js';
+import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
+import { waitForStore } from '../../src/tools/wait-for-store.js';
+import type { PreparedResult } from './call-tool.js';
+import {
+  answerKey,
+  answering,
+  beginning,
+  failing,
+  taking,
+  type StepAttempt,
+} from './step-writes.js';
+import type { TranscriptCache } from './transcript-cache.js';
+
+export interface StepRecordDeps extends Pick<Stores, 'transcripts' | 'attempts'> {
+  readonly cache: TranscriptCache;
+}
+
+/** The first write of an attempt, under way. */
+export interface Beginning {
+  /** The statement is with PostgreSQL: what the call may cost is on record whatever happens here. */
+  readonly sent: Promise<void>;
+  readonly begun: Promise<Begun>;
+}
+
+export interface Begun {
+  /** The context was built of something else than the transcript holds. */
+  readonly stale: boolean;
+  readonly lastFailure: AttemptFailure | null;
+}
+
+/** An answer in its place. */
+export interface Answered {
+  readonly message: AssistantMessage;
+  /** Of all attempts at the step. */
+  readonly usage: Usage;
+  /** False when another attempt was first: this is what it has written. */
+  readonly ours: boolean;
+}
+
+export class StepRecord {
+  /** Ids of messages that the transcript had before. */
+  repeated: readonly string[] = [];
+  /** What earlier attempts at the step have cost. */
+  earlier: Usage = NO_USAGE;
+  /** The session stood still (paused, ended) when this was last written. */
+  halted = false;
+  readonly #deps: StepRecordDeps;
+  readonly #step: StepAttempt;
+
+  constructor(deps: StepRecordDeps, step: StepAttempt) {
+    this.#deps = deps;
+    this.#step = step;
+  }
+
+  /** Whether every message of the turn was in the transcript before. */
+  get nothingNew(): boolean {
+    const { inbox } = this.#step;
+    return inbox.length > 0 && inbox.every(({ id }) => this.repeated.includes(id));
+  }
+
+  /** The transcript up to this step, with the new messages of the turn. */
+  async read(): Promise<readonly CachedMessage[]> {
+    const { execution, input, inbox } = this.#step;
+    const { key, transcript, run } = execution;
+    const past = await this.#deps.cache.load(key, transcript, run, input.head);
+    const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
+    const now = fresh.map((message, i): CachedMessage => {
+      const body = { role: 'user', ...message } as const;
+      return { seq: input.head + 1 + i, turn: input.turn, message: body, tokens: tokensOf(body) };
+    });
+    return now.length > 0 ? past.concat(now) : past;
+  }
+
+  /** Writes the messages of the turn, for an attempt that looks before it begins. */
+  async take(): Promise<void> {
+    await this.#take();
+  }
+
+  /** The same, and the answer that an earlier attempt has left. */
+  async takeAndFind(): Promise<Answered | undefined> {
+    const { seq } = this.#step;
+    const { existing } = await this.#take({ seq, key: answerKey(this.#step) });
+    const done = existing.find((row) => row.seq === seq);
+    return done?.body.role === 'assistant' ? this.#others(done.body) : undefined;
+  }
+
+  /** The first write: the messages of the turn unless they are taken, and the attempt. */
+  begin(estimate: Usage, taken: boolean): Beginning {
+    let onSent: () => void = () => undefined;
+    const sent = new Promise<void>((resolve) => (onSent = resolve));
+    const begun = this.#begin(estimate, taken, onSent);
+    begun.catch(onSent);
+    return { sent, begun };
+  }
+
+  /** What the model has said so far. Lost when the store is away: the end has the whole bill. */
+  spent(usage: Usage): void {
+    const { execution, input } = this.#step;
+    const { key, run, attempt } = execution;
+    const { stage, step } = input;
+    const place = { ...key, run, stage, step, kind: 'model', attempt } as const;
+    this.#deps.attempts.noteSpoken(place, usage).catch(() => undefined);
+  }
+
+  /** The answer, with results of tools that are done already. `usage` is what it cost by itself. */
+  async answer(
+    message: AssistantMessage,
+    usage: Usage,
+    tools: readonly PreparedResult[] = [],
+  ): Promise<Answered> {
+    const total = addUsage(this.earlier, usage);
+    const { row, ...append } = answering(this.#step, message, { usage, total }, tools);
+    const { existing, state } = await waitForStore(
+      () => this.#append(append),
+      this.#step.execution,
+    );
+    this.halted ||= standsStill(state);
+    const earlier = existing.find(({ body }) => body.role === 'assistant');
+    if (earlier?.body.role === 'assistant') return this.#others(earlier.body);
+    const { messages = [] } = taking(this.#step);
+    const fresh = messages.filter(({ messageId }) => !this.repeated.includes(messageId!));
+    this.#keep([...fresh, row, ...tools.map((tool) => tool.row)]);
+    return { message, usage: total, ours: true };
+  }
+
+  /** A failed attempt. Answers with how many the model has failed by now. */
+  async failed(failure: AttemptFailure, usage: Usage): Promise<number> {
+    return (await this.#append(failing(this.#step, failure, usage))).failures;
+  }
+
+  /** The answer of another attempt; what this one cost is on record, and counts beside it. */
+  async #others(message: AssistantMessage): Promise<Answered> {
+    const { execution, input } = this.#step;
+    const { key, run } = execution;
+    const spending = await this.#deps.attempts.spendingOfStage({
+      ...key,
+      run,
+      stage: input.stage,
+    });
+    return { message, usage: spending.get(input.step)?.usage ?? NO_USAGE, ours: false };
+  }
+
+  async #take(probe?: Append['probe']): Promise<Appended> {
+    const appended = await this.#append({ ...taking(this.#step), ...(probe ? { probe } : {}) });
+    this.repeated = appended.duplicates;
+    this.#confirm(appended);
+    return appended;
+  }
+
+  async #begin(estimate: Usage, taken: boolean, onSent: () => void): Promise<Begun> {
+    const appended = await this.#append(beginning(this.#step, estimate, taken), onSent);
+    if (!taken) this.repeated = appended.duplicates;
+    const good = this.#confirm(appended);
+    const stale = !taken && (!good || appended.duplicates.length > 0);
+    return { stale, lastFailure: appended.lastFailure };
+  }
+
+  /** Whether the context that was built of the cache still holds. */
+  #confirm({ generation }: Appended): boolean {
+    const { key, transcript, run } = this.#step.execution;
+    return this.#deps.cache.confirm(key, transcript, run, generation);
+  }
+
+  #keep(rows: NonNullable<Append['messages']>): void {
+    const { key, transcript, run } = this.#step.execution;
+    const at = new Date().toISOString();
+    const stored = rows.map(({ body, ...place }) => ({ ...place, message: body, at }));
+    this.#deps.cache.extend(key, transcript, run, stored);
+  }
+
+  #append(append: Append, onSent?: () => void): Promise<Appended> {
+    const { execution, input } = this.#step;
+    return this.#deps.transcripts.append(execution.writer(input), append, onSent);
+  }
+}

@@ -1,0 +1,215 @@
+/**
+ * What a step writes: its beginning, its answer, its failure. Only composed here; when each is
+ * written, and what the database answers, is the business of `model-step.ts`.
+ */
+import { randomUUID } from 'node:crypto';
+import type { CallModelInput } from '../../src/contracts/activities.js';
+import type { Agent } from '../../src/contracts/agent.js';
+import type { UnavailableServer } from '../../src/contracts/events.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { ModelResponse } from '../../src/contracts/llm.js';
+import {
+  addUsage,
+  NO_USAGE,
+  type AssistantMessage,
+  type InboxMessage,
+  type Usage,
+} from '../../src/contracts/message.js';
+import type { Tool } from '../../src/contracts/tool.js';
+import type {
+  Append,
+  AttemptFailure,
+  AttemptRecord,
+  NewEvent,
+  NewMessage,
+} from '../../src/store/transcript-store.js';
+import type { PreparedResult, StopSignals } from './call-tool.js';
+import type { Execution } from '../execution.js';
+import { inboxWrites } from './inbox.js';
+
+/** Everything that one attempt at a step knows. */
+export interface StepAttempt {
+  /** As of this step: the head that it reads up to, its number, what the turn has used before. */
+  readonly input: CallModelInput;
+  readonly execution: Execution;
+  readonly agent: Agent;
+  readonly tools: ReadonlyMap<string, Tool>;
+  /** Servers whose tools are not among them. */
+  readonly unavailable: readonly UnavailableServer[];
+  readonly inbox: readonly InboxMessage[];
+  /** Place of the answer. */
+  readonly seq: number;
+  /** What stops the activity. */
+  readonly stop: StopSignals;
+}
+
+/** The place of a step's answer is taken under this key. An activity may make several steps. */
+export function answerKey({ input }: StepAttempt): string {
+  return `a${input.stage}.${input.step}`;
+}
+
+/** The messages that begin the turn, where this step does. */
+export function taking(step: StepAttempt): Append {
+  const { execution, input } = step;
+  const { turn } = input;
+  const { messages, events } = inboxWrites(step.inbox, input, execution.attempt);
+  const first = input.step === 1 && input.inbox !== undefined;
+  return {
+    channel: execution.channel,
+    messages,
+    events: [
+      ...(first ? [{ key: `t${turn}`, body: { type: 'turn.started', turn } } as const] : []),
+      ...events,
+    ],
+    updates: { state: 'running', turn },
+    onlyIfNew: true,
+  };
+}
+
+/** The attempt, on record before it costs anything; with the messages unless they are written. */
+export function beginning(step: StepAttempt, estimate: Usage, taken: boolean): Append {
+  const { execution, agent, input } = step;
+  const { turn } = input;
+  const { attempt, channel } = execution;
+  const started: NewEvent = {
+    key: `${stepKey(step)}.a${attempt}`,
+    body: { type: 'step.started', turn, step: input.step, attempt, model: agent.model },
+  };
+  const inbox = taken ? { channel } : taking(step);
+  return {
+    ...inbox,
+    events: [...(inbox.events ?? []), ...missing(step), started],
+    attempt: { ...attemptOf(step), outcome: 'running', usage: estimate },
+  };
+}
+
+/** Said once a turn: whoever reads it knows why the agent does not do what it should. */
+function missing({ input, unavailable }: StepAttempt): NewEvent[] {
+  const { turn, step } = input;
+  if (step !== 1 || unavailable.length === 0) return [];
+  const body = { type: 'mcp.unavailable', turn, step, servers: unavailable } as const;
+  return [{ key: `t${turn}.mcp`, body }];
+}
+
+/** What a step has cost: the answer by itself, and all attempts at it. */
+export interface StepBill {
+  readonly usage: Usage;
+  readonly total: Usage;
+}
+
+/** The answer, its attempt's bill, and the results of tools that are done already. */
+export function answering(
+  step: StepAttempt,
+  message: AssistantMessage,
+  { usage, total }: StepBill,
+  tools: readonly PreparedResult[],
+): Append & { readonly row: NewMessage } {
+  const { execution, input, seq } = step;
+  const { turn } = input;
+  const { attempt, channel } = execution;
+  const interrupted = message.finish === 'interrupted';
+  const final = !interrupted && message.toolCalls === undefined;
+  const { text, finish } = message;
+  const row: NewMessage = {
+    seq,
+    key: answerKey(step),
+    turn,
+    step: input.step,
+    attempt,
+    body: message,
+    usage,
+  };
+  const completed: NewEvent = {
+    key: stepKey(step),
+    seq,
+    body: {
+      type: 'step.completed',
+      turn,
+      step: input.step,
+      attempt,
+      seq,
+      text,
+      finish,
+      usage,
+      model: message.model,
+    },
+  };
+  const spent = addUsage(input.spent ?? NO_USAGE, total);
+  const ended: NewEvent = {
+    key: `t${turn}.end`,
+    seq,
+    body: { type: 'turn.completed', turn, seq, text, finish, usage: spent },
+  };
+  return {
+    row,
+    channel,
+    messages: [row, ...tools.map((tool) => ({ ...tool.row, with: seq }))],
+    attempt: {
+      ...attemptOf(step),
+      model: message.model,
+      outcome: interrupted ? 'interrupted' : 'completed',
+      usage,
+    },
+    events: [
+      completed,
+      ...(final ? [ended] : []),
+      ...tools.map(({ event }) => ({ ...event, with: seq })),
+    ],
+    updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
+  };
+}
+
+/** A failed attempt, and what it cost. */
+export function failing(step: StepAttempt, failure: AttemptFailure, usage: Usage): Append {
+  const { execution, input } = step;
+  const { attempt, channel } = execution;
+  const { type, message } = failure;
+  const told: FailureInfo = { type, message };
+  return {
+    channel,
+    attempt: { ...attemptOf(step), outcome: 'failed', usage, failure },
+    events: [
+      {
+        key: `${stepKey(step)}.a${attempt}.failed`,
+        body: {
+          type: 'step.failed',
+          turn: input.turn,
+          step: input.step,
+          attempt,
+          failure: told,
+          usage,
+        },
+      },
+    ],
+  };
+}
+
+/** The model's answer as an entry of the transcript. */
+export function answerOf(response: ModelResponse): AssistantMessage {
+  return {
+    role: 'assistant',
+    id: randomUUID(),
+    text: response.text,
+    ...(response.reasoning ? { reasoning: response.reasoning } : {}),
+    // Calls of an answer that was cut off at its longest may be cut themselves: not run.
+    ...(response.toolCalls.length > 0 && response.finish !== 'length'
+      ? { toolCalls: response.toolCalls }
+      : {}),
+    ...(response.reasoningItems ? { reasoningItems: response.reasoningItems } : {}),
+    finish: response.finish,
+    model: response.model,
+  };
+}
+
+function stepKey({ input }: StepAttempt): string {
+  return `s${input.stage}.${input.step}`;
+}
+
+function attemptOf({
+  agent,
+  execution,
+  input,
+}: StepAttempt): Omit<AttemptRecord, 'outcome' | 'usage'> {
+  const { turn, step } = input;
+  return { kind: 'model', turn, step, attempt: execution.attempt, model: agent.model };
+}

@@ -1,0 +1,94 @@
+/**
+ * What a process that talks to sessions shares among its tenants: one connection to Temporal, one
+ * pool of PostgreSQL connections, one live bus. Opened and closed here, and nowhere else in the
+ * client. What readers of one process share belongs here too.
+ */
+import { setMaxListeners } from 'node:events';
+import { Client, Connection } from '@temporalio/client';
+import { PerduraError } from '../contracts/failures.js';
+import type { LiveBus } from '../live/bus.js';
+import { PostgresLiveBus } from '../live/postgres-bus.js';
+import { openDatabase, type Database } from '../store/database.js';
+import { checkReady } from '../store/readiness.js';
+import { openStores, type Stores } from '../store/stores.js';
+import type { Endpoints } from './endpoints.js';
+import { ReaderHub } from './reader-hub.js';
+
+/** Connections that the caller already has. They are used, and not closed. */
+export interface GivenConnections {
+  /** A connection of your own; it is not closed by `close()`. */
+  readonly connection?: Connection;
+  /** Default over PostgreSQL. The bus of an embedded worker, when it is in this process. */
+  readonly bus?: LiveBus;
+}
+
+export class Connections {
+  readonly client: Client;
+  readonly database: Database;
+  readonly stores: Stores;
+  readonly bus: LiveBus;
+  /** What wakes the readers of every session that this process follows. */
+  readonly hub: ReaderHub;
+  readonly #closed = new AbortController();
+  readonly #given: GivenConnections;
+
+  private constructor(client: Client, database: Database, given: GivenConnections) {
+    this.client = client;
+    this.database = database;
+    this.bus = given.bus ?? new PostgresLiveBus(database);
+    this.stores = openStores(database);
+    this.hub = new ReaderHub(this.stores.events, this.bus);
+    this.#given = given;
+    // Every stream that is read listens to it, and there may be thousands.
+    setMaxListeners(0, this.#closed.signal);
+  }
+
+  /**
+   * Rejects with `Temporal.Unavailable`, `Store.Unavailable`, `Store.NotMigrated` or
+   * `Store.TooNew`, which say what is missing.
+   */
+  static async open(
+    { temporal, databaseUrl }: Endpoints,
+    given: GivenConnections = {},
+  ): Promise<Connections> {
+    const { address, namespace } = temporal;
+    const connection =
+      given.connection ??
+      (await Connection.connect(temporal.connection).catch((cause: unknown) => {
+        throw new PerduraError(
+          'Temporal.Unavailable',
+          `No Temporal server answers at ${address}.`,
+          { cause },
+        );
+      }));
+    const database = openDatabase(databaseUrl, { maxConnections: 5 });
+    await checkReady(database).catch(async (error: unknown) => {
+      await database.close();
+      if (!given.connection) await connection.close();
+      throw error;
+    });
+    return new Connections(new Client({ connection, namespace }), database, given);
+  }
+
+  /** Aborted by `close`, with the failure that readers end with. */
+  get closed(): AbortSignal {
+    return this.#closed.signal;
+  }
+
+  /** Closes what `open` opened. */
+  async close(): Promise<void> {
+    this.#closed.abort(closedRuntime());
+    this.hub.close();
+    if (!this.#given.bus) await this.bus.close();
+    await this.database.close();
+    if (!this.#given.connection) await this.client.connection.close();
+  }
+}
+
+/** What a reader's stream ends with when its runtime is closed. */
+export function closedRuntime(): PerduraError {
+  return new PerduraError(
+    'Session.Closed',
+    'The runtime was closed. Connect again, and read on from the number of the last event.',
+  );
+}

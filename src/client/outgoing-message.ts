@@ -1,0 +1,36 @@
+/** A message as a caller writes it, and as the update `send` takes it. */
+import { randomUUID } from 'node:crypto';
+import { PerduraError } from '../contracts/failures.js';
+import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../contracts/message.js';
+
+/** A message to an agent: text, or text with an id and a sender of the caller's making. */
+export type OutgoingMessage =
+  string | { readonly text: string; readonly id?: string; readonly from?: string };
+
+/** A message with its id. */
+export interface IdentifiedMessage {
+  readonly text: string;
+  readonly id: string;
+  readonly from?: string;
+}
+
+/** Throws `Message.TooLarge` for what Temporal would refuse without saying why. */
+export function withId(message: OutgoingMessage): IdentifiedMessage {
+  const body = typeof message === 'string' ? { text: message } : message;
+  if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {
+    throw new PerduraError(
+      'Message.TooLarge',
+      `The message has ${Buffer.byteLength(body.text)} bytes. As JSON it may have at most ${MOST_MESSAGE_JSON_BYTES}.`,
+    );
+  }
+  return { ...body, id: body.id ?? randomUUID() };
+}
+
+/**
+ * The id of one update, and of its repetitions when Temporal does not answer. Another call with the
+ * same message is another update: the session knows the message by its id, and says that it is a
+ * duplicate, which Temporal's memory of an update could not.
+ */
+export function updateIdOf({ id }: IdentifiedMessage): string {
+  return `send-${id}-${randomUUID().slice(0, 8)}`;
+}

@@ -1,0 +1,76 @@
+/**
+ * The protocol of places and keys: where in a transcript each thing goes, and the strings that make
+ * a write happen once. The workflow reserves places before anything runs, activities write there,
+ * the store compares the keys; so all three must do this arithmetic alike, and it is only here.
+ * Keys are in databases and histories: never change one. Pure.
+ *
+ * The messages of a turn take the places behind the head, the answer the next one, the result of
+ * each tool call one more, in the order of the calls, whichever ends first:
+ *
+ *     head │ message … message │ answer │ result … result │ answer …
+ */
+
+/** Place of the message with this index (from 0) among those that begin a turn. */
+export function messagePlace(head: number, index: number): number {
+  return head + 1 + index;
+}
+
+/** Place of an answer behind so many messages. */
+export function answerPlace(head: number, messages = 0): number {
+  return head + messages + 1;
+}
+
+/** Place of the result of a call, by the place of its assistant message and its index (from 0). */
+export function resultPlace(answer: number, index: number): number {
+  return answer + 1 + index;
+}
+
+/** The head when the results of so many calls have their places behind an answer. */
+export function headAfterCalls(answer: number, calls: number): number {
+  return answer + calls;
+}
+
+/** Place of a summary: it follows what it covers. */
+export function summaryPlace(head: number): number {
+  return head + 1;
+}
+
+/** A message of a sender is written under this key, once per transcript. */
+export function messageKey(id: string): string {
+  return `m${id}`;
+}
+
+/** The answer of a step. An activity may make several steps of one stage. */
+export function answerKey({ stage, step }: { stage: number; step: number }): string {
+  return `a${stage}.${step}`;
+}
+
+/** The result of a call, by the place of its assistant message. Names the call in the session. */
+export function callKey(message: number, index: number): string {
+  return `c${message}.${index}`;
+}
+
+/** The summary that a stage wrote. */
+export function summaryKey({ stage }: { stage: number }): string {
+  return `s${stage}`;
+}
+
+/** Keys of durable events: an event with the same key is written once in an epoch. */
+export const eventKeys = {
+  sessionStarted: () => 'session',
+  sessionEnded: () => 'ended',
+  messageAccepted: messageKey,
+  turnStarted: (turn: number) => `t${turn}`,
+  turnEnded: (turn: number) => `t${turn}.end`,
+  serversUnavailable: (turn: number) => `t${turn}.mcp`,
+  stepCompleted: ({ stage, step }: { stage: number; step: number }) => `s${stage}.${step}`,
+  attemptStarted: (place: { stage: number; step: number }, attempt: number) =>
+    `${eventKeys.stepCompleted(place)}.a${attempt}`,
+  attemptFailed: (place: { stage: number; step: number }, attempt: number) =>
+    `${eventKeys.attemptStarted(place, attempt)}.failed`,
+  callCompleted: callKey,
+  callStarted: (message: number, index: number, attempt: number) =>
+    `${callKey(message, index)}.a${attempt}`,
+  callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
+  contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
+} as const;

@@ -1,0 +1,10 @@
+/** `perdura/llm`: model clients without a session. Loads the `openai` package with the first client. */
+export { createLLMClient } from './openai-client.js';
+export type {
+  LLMClient,
+  ModelCallOptions,
+  ModelRequest,
+  ModelResponse,
+  ModelTool,
+  Provider,
+} from '../contracts/llm.js';

@@ -1,0 +1,89 @@
+/**
+ * The cause of histories that cannot be replayed, beside the SDK's own code. A local activity ends
+ * within a workflow task, and where in it is not on record: at replay every local activity whose
+ * marker stands in a task is resolved at once, together with the updates of that task
+ * (`apply_local_activity_peeked_resolutions` in sdk-core, workflow_machines.rs). What the workflow
+ * did in several activations it then does in one, in another order.
+ *
+ * When one of these fails because a replay succeeds, the SDK has changed, and the rule "no local
+ * activities" in docs/architecture.md may be looked at again.
+ */
+import { randomUUID } from 'node:crypto';
+import { fileURLToPath } from 'node:url';
+import { Connection, Client, WithStartWorkflowOperation } from '@temporalio/client';
+import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
+
+const taskQueue = `local-${randomUUID()}`;
+const workflowsPath = fileURLToPath(
+  new URL('../../fixtures/local-activity-workflows.ts', import.meta.url),
+);
+
+let native: NativeConnection;
+let client: Client;
+let worker: Worker;
+let running: Promise<void>;
+let workflowBundle: { code: string };
+
+beforeAll(async () => {
+  const address = inject('temporalAddress');
+  native = await NativeConnection.connect({ address });
+  client = new Client({ connection: await Connection.connect({ address }) });
+  workflowBundle = await bundleWorkflowCode({ workflowsPath });
+  worker = await Worker.create({
+    connection: native,
+    taskQueue,
+    workflowBundle,
+    activities: { wait: (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)) },
+  });
+  running = worker.run();
+});
+afterAll(async () => {
+  worker.shutdown();
+  await running;
+  await native.close();
+  await client.connection.close();
+});
+
+/** Runs the workflow, presses the button, and replays what has happened. */
+async function replayed(workflow: string, pressAtStart: boolean): Promise<string> {
+  const workflowId = `${workflow}-${randomUUID()}`;
+  const start = { workflowId, taskQueue, args: [], workflowTaskTimeout: 1_000 } as const;
+  if (pressAtStart) {
+    await client.workflow.executeUpdateWithStart('press', {
+      startWorkflowOperation: new WithStartWorkflowOperation(workflow, {
+        ...start,
+        workflowIdConflictPolicy: 'FAIL',
+      }),
+    });
+  } else {
+    const handle = await client.workflow.start(workflow, start);
+    await handle.executeUpdate('press');
+  }
+  const handle = client.workflow.getHandle(workflowId);
+  await handle.result();
+  return Worker.runReplayHistory({ workflowBundle }, await handle.fetchHistory(), workflowId).then(
+    () => 'replays',
+    (error: unknown) => (error as Error).message,
+  );
+}
+
+describe('two activities at once in a workflow that takes an update', () => {
+  it('local activities: the history cannot be replayed, because both end in one activation then', async () => {
+    expect(await replayed('twoLocalActivities', true)).toMatch(/Nondeterminism/);
+  });
+
+  it('regular activities: the same workflow → its history replays', async () => {
+    expect(await replayed('twoRegularActivities', true)).toBe('replays');
+  });
+});
+
+describe('one activity that outlives its workflow task, and an update meanwhile', () => {
+  it('local activity: the history cannot be replayed, because the update and the end of the activity come in one activation then', async () => {
+    expect(await replayed('oneLocalActivity', false)).toMatch(/Nondeterminism/);
+  });
+
+  it('regular activity: the same workflow → its history replays', async () => {
+    expect(await replayed('oneRegularActivity', false)).toBe('replays');
+  });
+});

@@ -1,0 +1,352 @@
+/**
+ * The storm: everything that can be done to a session, done to it at the same moment, while its
+ * workers are killed. What was done and what the session answered is kept, so that the caller can
+ * count what was lost, doubled and stuck, and replay every history.
+ */
+import { randomBytes } from 'node:crypto';
+import { writeFile } from 'node:fs/promises';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
+import type { WorkflowHandle } from '@temporalio/client';
+import { Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import { inject } from 'vitest';
+import { AgentRuntime } from '../../src/client/agent-runtime.js';
+import type { Session } from '../../src/client/session.js';
+import { HANDLERS } from '../../src/contracts/session.js';
+import { compiledModule } from '../../src/stack/compiled.js';
+import { supervise, type SupervisedProcess } from '../../src/stack/process-supervisor.js';
+import { migrate } from '../../src/store/migrate.js';
+import { ScriptedModel, type SeenRequest } from '../../src/testing/scripted-model.js';
+import { eventually } from './observe.js';
+import { workerProcessEnvironment } from './worker-process.js';
+
+/** What a person or a program can do to a session. */
+export const DEEDS = [
+  'send',
+  'ask',
+  'signal',
+  'pause',
+  'resume',
+  'interrupt',
+  'wakeUpAfter',
+  'end',
+] as const;
+export type Deed = (typeof DEEDS)[number];
+
+/** Every combination of deeds but none. */
+export function combinations(): Deed[][] {
+  return Array.from({ length: 2 ** DEEDS.length - 1 }, (_, i) =>
+    DEEDS.filter((_deed, bit) => ((i + 1) >> bit) & 1),
+  );
+}
+
+/** A session is stuck when it stands still for so long, ms: far beyond every timeout of a worker. */
+const STUCK_MS = 90_000;
+
+export interface StormOptions {
+  /** Workflows that each worker keeps in memory. */
+  readonly cachedWorkflows: number;
+  readonly workers?: number;
+}
+
+export class Storm {
+  readonly model: ScriptedModel;
+  readonly runtime: AgentRuntime;
+  readonly workers: readonly SupervisedProcess[];
+  readonly sessions: StormSession[] = [];
+  kills = 0;
+
+  private constructor(
+    model: ScriptedModel,
+    runtime: AgentRuntime,
+    workers: readonly SupervisedProcess[],
+  ) {
+    this.model = model;
+    this.runtime = runtime;
+    this.workers = workers;
+  }
+
+  static async start({ cachedWorkflows, workers = 2 }: StormOptions): Promise<Storm> {
+    const name = `storm-${randomBytes(5).toString('hex')}`;
+    await migrate(inject('databaseUrl'));
+    const model = await ScriptedModel.start();
+    model.reply(/^/, speak);
+    const environment = () => ({
+      ...workerProcessEnvironment({ modelUrl: model.baseUrl, taskQueue: name }),
+      PERDURA_HISTORY_LIMIT: '150',
+      PERDURA_MAX_CACHED_WORKFLOWS: String(cachedWorkflows),
+    });
+    const module = compiledModule('worker/main.js');
+    const running = await Promise.all(
+      Array.from({ length: workers }, (_, n) =>
+        supervise({ name: `storm-worker-${n + 1}`, module, environment }),
+      ),
+    );
+    const runtime = await AgentRuntime.connect({
+      temporalAddress: inject('temporalAddress'),
+      databaseUrl: inject('databaseUrl'),
+      tenant: name,
+      taskQueue: name,
+    });
+    return new Storm(model, runtime, running);
+  }
+
+  async stop(): Promise<void> {
+    await Promise.all(this.workers.map((worker) => worker.stop()));
+    await this.runtime.close();
+    await this.model.stop();
+  }
+
+  /** Ends one worker without warning; its supervisor starts another. */
+  kill(random: () => number): void {
+    const alive = this.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    // Somebody has to be there to go on with the work.
+    if (alive.length < this.workers.length) return;
+    alive[Math.floor(random() * alive.length)]!.kill('SIGKILL');
+    this.kills += 1;
+  }
+
+  async open(): Promise<StormSession> {
+    const session = new StormSession(await this.runtime.start(), this.runtime);
+    this.sessions.push(session);
+    return session;
+  }
+
+  /** Replays all that has happened. Answers how many histories, and what could not be replayed. */
+  async replay(
+    workflowBundle: WorkflowBundleOption,
+  ): Promise<{ histories: number; failures: string[] }> {
+    const failures: string[] = [];
+    let histories = 0;
+    for (const { session } of this.sessions) {
+      for (const { runId, history } of await runsOf(this.runtime, session.workflowId)) {
+        histories += 1;
+        await Worker.runReplayHistory({ workflowBundle }, history, session.workflowId).catch(
+          async (error: unknown) => {
+            // Kept, because nobody sees the same storm twice.
+            const file = join(tmpdir(), `perdura-storm-${runId}.json`);
+            await writeFile(file, JSON.stringify(historyToJSON(history)));
+            failures.push(`${session.workflowId}, ${file}: ${(error as Error).message}`);
+          },
+        );
+      }
+    }
+    return { histories, failures };
+  }
+}
+
+/** Speaks for some 60 ms, so that what is done meets the agent in the middle of it; now and then with a tool. */
+function speak(request: SeenRequest) {
+  const of = request.lastUserText;
+  const pace = { chunkSize: 6, chunkDelayMs: 5 };
+  const asked = request.messages.at(-1)?.role === 'user';
+  if (asked && of.length % 3 === 0) {
+    return { toolCalls: [{ name: of.length % 2 ? 'look' : 'note', arguments: { of } }] };
+  }
+  return { ...pace, text: `You said ${of}. `.repeat(3) };
+}
+
+/** What became of a message. */
+interface SentMessage {
+  readonly id: string;
+  readonly by: 'send' | 'ask' | 'signal';
+  /** Its sender was told that it is accepted. */
+  accepted: boolean;
+  /** The session was told to end at the same moment, so it may be refused. */
+  readonly mayBeRefused: boolean;
+}
+
+export class StormSession {
+  readonly session: Session;
+  readonly messages: SentMessage[] = [];
+  readonly surprises: string[] = [];
+  /** Somebody has told it to end. */
+  ending = false;
+  readonly #handle: WorkflowHandle;
+  readonly #runtime: AgentRuntime;
+  #count = 0;
+
+  constructor(session: Session, runtime: AgentRuntime) {
+    this.session = session;
+    this.#runtime = runtime;
+    this.#handle = runtime.temporal.workflow.getHandle(session.workflowId);
+  }
+
+  /** Does all of it at the same moment, and waits until each has been answered. */
+  async all(deeds: readonly Deed[], lasting: Promise<unknown>[] = []): Promise<void> {
+    const ending = this.ending || deeds.includes('end');
+    await Promise.all(deeds.map((deed) => this.does(deed, ending, lasting)));
+  }
+
+  /** `lasting` takes what is answered only when the agent goes on: it may be paused now. */
+  async does(deed: Deed, ending: boolean, lasting: Promise<unknown>[]): Promise<void> {
+    switch (deed) {
+      case 'send':
+      case 'ask': {
+        const message = this.#message(deed, ending);
+        const args: [unknown] = [{ id: message.id, text: message.id }];
+        if (deed === 'ask') {
+          lasting.push(this.#ask(message, args));
+          return;
+        }
+        await this.#expecting(['Session.Closed'], async () => {
+          await this.session.send({ id: message.id, text: message.id });
+          message.accepted = true;
+        });
+        return;
+      }
+      case 'signal': {
+        const message = this.#message('signal', ending);
+        await this.#expecting(['Session.Closed', 'not found', 'already completed'], async () => {
+          await this.#handle.signal(HANDLERS.message, { id: message.id, text: message.id });
+          message.accepted = true;
+        });
+        return;
+      }
+      case 'pause':
+      case 'resume':
+        return this.#expecting(['Session.Closed'], () => this.session[deed]());
+      case 'interrupt':
+        // While the session is opened, its answer comes when the turn is over.
+        lasting.push(
+          this.#expecting(['Session.Closed'], () => this.session.interrupt('the storm')),
+        );
+        return;
+      case 'wakeUpAfter':
+        return this.#expecting(['Session.Closed'], () => this.session.wakeUpAfter(20));
+      case 'end':
+        this.ending = true;
+        return this.#expecting(['Session.Closed'], () => this.session.end('the storm'));
+    }
+  }
+
+  /** Waits until nothing is left to do; rejects when the session is stuck. */
+  async settled(lasting: Promise<unknown>[]): Promise<void> {
+    const { session } = this;
+    if (!this.ending) await this.#expecting([], () => session.resume());
+    const done = (async () => {
+      await Promise.all(lasting);
+      await eventually(async () => {
+        const record = await session.record();
+        if (this.ending) return record?.state === 'terminated';
+        if (record && record.state !== 'idle' && record.state !== 'error') return false;
+        const status = await session.status().catch(() => undefined);
+        return status?.queued === 0 && (status.state === 'idle' || status.state === 'error');
+      }, STUCK_MS);
+    })();
+    let timer: NodeJS.Timeout | undefined;
+    const stuck = new Promise<never>((_, reject) => {
+      timer = setTimeout(
+        () => reject(new Error(`${session.workflowId} is stuck.`)),
+        STUCK_MS + 10_000,
+      );
+    });
+    await Promise.race([done, stuck]).finally(() => clearTimeout(timer));
+  }
+
+  /** Messages that the transcript lacks although their sender was told they are accepted, and those it has twice. */
+  async count(): Promise<{ lost: string[]; doubled: string[]; messages: number }> {
+    const taken = (await this.session.transcript()).flatMap(({ message }) =>
+      message.role === 'user' && message.from !== 'timer' ? [message.id] : [],
+    );
+    const signalled = await this.#acceptedSignals();
+    const lost = this.messages.filter(
+      ({ id, by, accepted, mayBeRefused }) =>
+        accepted &&
+        !taken.includes(id) &&
+        // A signal that comes after the end is refused, and its sender cannot be told.
+        !(by === 'signal' && mayBeRefused && !signalled.includes(id)),
+    );
+    const doubled = taken.filter((id, at) => taken.indexOf(id) !== at);
+    return { lost: lost.map(({ id }) => id), doubled, messages: this.messages.length };
+  }
+
+  /** Signals that stand in the history before the first one that ends the session. */
+  async #acceptedSignals(): Promise<string[]> {
+    const ids: string[] = [];
+    for (const { history } of await runsOf(this.#runtime, this.session.workflowId)) {
+      for (const event of history.events ?? []) {
+        const signal = event.workflowExecutionSignaledEventAttributes;
+        if (signal?.signalName === HANDLERS.terminate) return ids;
+        if (signal?.signalName !== HANDLERS.message) continue;
+        const text = Buffer.from(signal.input!.payloads![0]!.data!).toString();
+        ids.push((JSON.parse(text) as { id: string }).id);
+      }
+    }
+    return ids;
+  }
+
+  #message(by: SentMessage['by'], mayBeRefused: boolean): SentMessage {
+    const message = {
+      id: `${by}-${(this.#count += 1)}`,
+      by,
+      accepted: false,
+      mayBeRefused,
+    };
+    this.messages.push(message);
+    return message;
+  }
+
+  /** As a foreign client does: the update `ask`, again when the run has ended. */
+  async #ask(message: SentMessage, args: [unknown]): Promise<void> {
+    for (let tries = 0; tries < 200; tries++) {
+      try {
+        await this.#handle.executeUpdate<unknown, [unknown]>(HANDLERS.ask, { args });
+        message.accepted = true;
+        return;
+      } catch (error) {
+        const type = typeOf(error);
+        if (/^Turn\.|^Model\./.test(type)) {
+          message.accepted = true;
+          return;
+        }
+        if (/Session\.Closed|not found|completed/i.test(type)) {
+          if (this.ending) return;
+        } else if (!/ContinuedAsNew|RESOURCE|Workflow Task|unexpected/i.test(type)) {
+          this.surprises.push(`ask: ${type}`);
+          return;
+        }
+        await new Promise((resolve) => setTimeout(resolve, 100));
+      }
+    }
+    this.surprises.push('ask: 200 tries');
+  }
+
+  async #expecting(types: readonly string[], action: () => Promise<unknown>): Promise<void> {
+    try {
+      await action();
+    } catch (error) {
+      const type = typeOf(error);
+      if (types.some((expected) => type.includes(expected)) && this.ending) return;
+      this.surprises.push(`${action.toString().slice(0, 60)}: ${type}`);
+    }
+  }
+}
+
+function typeOf(error: unknown): string {
+  const { type, message, cause } = error as {
+    type?: string;
+    message?: string;
+    cause?: { type?: string; message?: string; details?: string };
+  };
+  return [type, message, cause?.type, cause?.message, cause?.details].filter(Boolean).join(' · ');
+}
+
+/** The histories of all runs of a workflow, oldest first. */
+async function runsOf(
+  runtime: AgentRuntime,
+  workflowId: string,
+): Promise<{ runId: string; history: History }[]> {
+  const runs: { runId: string; history: History }[] = [];
+  let runId: string | undefined;
+  do {
+    const history: History = await runtime.temporal.workflow
+      .getHandle(workflowId, runId)
+      .fetchHistory();
+    const started = history.events?.[0]?.workflowExecutionStartedEventAttributes;
+    runs.unshift({ runId: started?.originalExecutionRunId ?? '', history });
+    runId = started?.continuedExecutionRunId || undefined;
+  } while (runId !== undefined);
+  return runs;
+}

@@ -1,0 +1,345 @@
+/**
+ * The session workflow: one agent, one conversation, for as long as it lasts. Here is the loop:
+ * open, wait for messages, run a turn, continue as new, close. What comes in goes to
+ * `reception.ts` and `control.ts`; a turn is in `turn.ts`, what is remembered in
+ * `session-state.ts`.
+ */
+import {
+  allHandlersFinished,
+  CancellationScope,
+  condition,
+  isCancellation,
+  makeContinueAsNewFunc,
+  patched,
+  sleep,
+  uuid4,
+  workflowInfo,
+} from '@temporalio/workflow';
+import type { SessionSettings } from '../../src/contracts/activities.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
+import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
+import { refusal } from '../door.js';
+import { Control } from './control.js';
+import { failureOf } from './failure-of.js';
+import { listen } from './listen.js';
+import { OpenCallDesk } from './open-calls.js';
+import { Reception } from './reception.js';
+import { SessionRun } from './session-run.js';
+import type { SessionState } from './session-state.js';
+import { Turn } from './turn.js';
+import { until } from './waiting.js';
+
+/**
+ * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
+ * continued in the next run, between two steps. With the default limit of 1,000 a run stays
+ * well below 4,096 events, at which Temporal itself suggests to continue as new.
+ */
+const TURN_EVENTS = 600;
+/** In the history of a run with local activities that was live when a version without them came. */
+const LEAVE_LOCAL_CALLS = 'perdura-leave-local-calls';
+
+/**
+ * One durable agent. Start it with `{ "agent": "assistant", "message": "hello" }`, with the message
+ * alone, or with nothing at all; talk to it through `send`, `ask` or `message`.
+ */
+export async function agentSession(given?: SessionInput | string | null): Promise<SessionResult> {
+  const { input, problems } = readSessionInput(given);
+  const session = new SessionLoop(input, problems);
+  session.listen();
+  try {
+    return await session.live();
+  } catch (error) {
+    if (!isCancellation(error)) throw error;
+    // Cancelled from outside: the session ends in order, what was accepted is kept.
+    return await CancellationScope.nonCancellable(() =>
+      session.close('The workflow was cancelled.'),
+    );
+  }
+}
+
+class SessionLoop {
+  readonly #input: CheckedInput;
+  readonly #problems: readonly string[];
+  readonly #run: SessionRun;
+  readonly #state: SessionState;
+  readonly #reception: Reception;
+  readonly #control: Control;
+  readonly #desk: OpenCallDesk;
+
+  constructor(input: CheckedInput, problems: readonly string[]) {
+    this.#input = input;
+    this.#problems = problems;
+    this.#run = new SessionRun(input);
+    this.#state = this.#run.state;
+    this.#reception = new Reception(this.#run);
+    this.#control = new Control(this.#run);
+    this.#desk = new OpenCallDesk(this.#run);
+  }
+
+  listen(): void {
+    listen(this.#run, this.#reception, this.#control, this.#desk);
+  }
+
+  async live(): Promise<SessionResult> {
+    const { carried } = this.#input;
+    const settings = await this.#open();
+    this.#run.settings = settings;
+    if (settings.resume) this.#state.resume(settings.resume.head, settings.resume.turn);
+    if (!carried) {
+      this.#reception.takeFirst(this.#input.messages, this.#problems);
+      this.#run.introduce();
+    }
+    this.#run.answerOpened();
+    this.#run.show();
+    for (;;) {
+      // A turn that was carried here is closed before the session is.
+      if (this.#run.ending && !this.#stopping) break;
+      await this.#idle();
+      if (this.#run.ending && !this.#stopping) break;
+      if ((this.#run.full || this.#outdated()) && !this.#stopping) {
+        await this.#continue();
+      } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
+        await this.#runTurn();
+      }
+    }
+    return this.close(this.#run.ending.reason);
+  }
+
+  /** A carried turn that was interrupted ends in this run: no run is continued with it. */
+  get #stopping(): boolean {
+    return this.#state.open !== undefined && this.#control.interruption !== undefined;
+  }
+
+  /**
+   * Whether the run still makes local activities although this version has none. Recorded when it
+   * is first seen, at a boundary of a turn: until then the run replays as it was.
+   */
+  #outdated(): boolean {
+    return this.#run.legacy && patched(LEAVE_LOCAL_CALLS);
+  }
+
+  /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
+  async #open(): Promise<SessionSettings> {
+    const { carried } = this.#input;
+    const { title } = this.#run;
+    const { head, stage, turn, spills } = this.#state;
+    try {
+      // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
+      return await CancellationScope.nonCancellable(() =>
+        this.#run.calls.openSession({
+          agent: this.#run.agent,
+          ...(title === undefined ? {} : { title }),
+          ...(carried ? {} : { fresh: true }),
+          head,
+          stage,
+          turn,
+          spills,
+        }),
+      );
+    } catch (error) {
+      const failure = failureOf(error);
+      if (!failure) throw error;
+      const reason = refusal(failure.type, failure.message);
+      this.#run.ending = { reason: failure.message };
+      this.#run.answerOpened(reason);
+      // One more task: the update that started the workflow may be handed to it only now, and
+      // what its handler throws in the task that ends the workflow does not reach the sender.
+      await sleep(1);
+      await until(allHandlersFinished);
+      throw reason;
+    }
+  }
+
+  /** Ends the session: what was accepted goes into the transcript, whoever waits is answered. */
+  async close(reason: string | undefined): Promise<SessionResult> {
+    this.#run.ending ??= reason === undefined ? {} : { reason };
+    const state = this.#state;
+    if (state.machine.can('terminate')) state.machine.apply('terminate');
+    state.open = undefined;
+    if (!this.#run.legacy) await this.#run.journal.written();
+    do {
+      state.stage += 1;
+      const inbox = state.drain();
+      const { head } = await this.#run.calls.recordState({
+        key: uuid4(),
+        state: 'terminated',
+        turn: state.turn,
+        place: { stage: state.stage, head: state.head },
+        ...(reason === undefined ? {} : { reason }),
+        ...(inbox.length > 0 ? { inbox } : {}),
+      });
+      state.head = head ?? state.head;
+      this.#run.closed = true;
+      await until(allHandlersFinished);
+      // A signal may have come in during the last write; it was accepted, so it is written.
+    } while (state.queued > 0);
+    this.#run.show();
+    return {
+      turns: state.turn,
+      head: state.head,
+      usage: state.usage,
+      ...(reason === undefined ? {} : { reason }),
+    };
+  }
+
+  /** Blocks until there is something to do. No timer, unless a wake-up was asked for. */
+  async #idle(): Promise<void> {
+    const state = this.#state;
+    const ready = () =>
+      this.#run.ending !== undefined ||
+      this.#run.full ||
+      (state.open !== undefined && this.#control.interruption !== undefined) ||
+      ((state.queued > 0 || state.open !== undefined) && !this.#run.paused);
+    if (state.wakeAt === undefined) {
+      await condition(() => ready() || state.wakeAt !== undefined);
+      return;
+    }
+    const { wakeAt } = state;
+    const woken = await condition(
+      () => ready() || state.wakeAt !== wakeAt,
+      Math.max(1, wakeAt - Date.now()),
+    );
+    if (woken) {
+      // Something else woke the agent before.
+      if (state.wakeAt === wakeAt && state.queued > 0) state.wakeAt = undefined;
+      return;
+    }
+    state.wakeAt = undefined;
+    state.accept({
+      id: uuid4(),
+      from: 'timer',
+      text: 'The wake-up time that was asked for has come.',
+    });
+  }
+
+  async #runTurn(): Promise<void> {
+    const state = this.#state;
+    const settings = this.#run.settings!;
+    // A turn that continue-as-new carried over goes on; it has taken its messages.
+    const carriedOn = state.open !== undefined;
+    const { failure: before } = state;
+    if (!carriedOn) state.begin(Date.now());
+    const inbox = carriedOn ? undefined : state.take(settings.unread);
+    const turn = new Turn(
+      {
+        state,
+        settings,
+        agent: this.#run.agent,
+        calls: this.#run.calls,
+        legacy: this.#run.legacy,
+        desk: this.#desk,
+        paused: () => this.#run.paused,
+        onRepeated: (ids) => state.repeated(ids),
+        historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
+        onTools: () => this.#control.heed(),
+        onWaiting: () => this.#run.show(),
+        onStep: (result) => {
+          // Told to stop, the model had said its last word already: nothing follows it.
+          this.#control.heed();
+          this.#run.details.step(state.turn, state.open?.step ?? 0, result);
+          this.#run.show();
+        },
+      },
+      inbox,
+    );
+    const scope = new CancellationScope();
+    this.#control.turnBegins(turn, scope);
+    this.#run.show();
+    try {
+      const outcome = await scope.run(() => turn.run());
+      if (outcome.kind === 'carry') {
+        await this.#continue();
+        // Still here: the session ends, or the turn was interrupted meanwhile.
+        return await this.#endTurnEarly(turn);
+      }
+      if (outcome.kind === 'nothing') return state.undo(before);
+      const { preview = '', outcome: finish, whole = false } = outcome.last;
+      this.#reception.turnEnds({
+        answer: { turn: state.turn, text: preview, finish, usage: state.open!.usage },
+        whole,
+      });
+      if (finish === 'interrupted') {
+        await this.#endTurnEarly(turn);
+      } else {
+        state.finish();
+      }
+    } catch (error) {
+      const cancelled = isCancellation(error);
+      // A cancellation of the workflow itself is not the turn's to handle, but the turn ends.
+      const failure = cancelled ? undefined : failureOf(error);
+      if (!cancelled && !failure) throw error;
+      await CancellationScope.nonCancellable(() => this.#endTurnEarly(turn, failure));
+      if (cancelled && !this.#control.interruption) throw error;
+    } finally {
+      this.#desk.clear();
+      this.#reception.turnOver();
+      this.#control.turnOver();
+      this.#run.show();
+    }
+  }
+
+  /** Closes a turn that was interrupted or failed. */
+  async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
+    const state = this.#state;
+    const reason = this.#control.interruption?.reason;
+    const { head, found } = await this.#run.calls.endTurn({
+      ...turn.place(),
+      outcome: failure ? 'failed' : 'interrupted',
+      ...(failure ? { failure } : {}),
+      ...(reason === undefined ? {} : { reason }),
+      usage: state.open!.usage,
+      ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
+      ...(turn.openCalls ? { open: turn.openCalls } : {}),
+      ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+    });
+    state.head = head;
+    if (found) state.spend(found);
+    this.#reception.turnEnds({
+      failure: failure ?? {
+        type: 'Turn.Interrupted',
+        message: `Turn ${state.turn} was interrupted${reason ? `: ${reason}` : ''}.`,
+      },
+    });
+    state.finish(failure);
+  }
+
+  async #continue(): Promise<void> {
+    const state = this.#state;
+    const { title } = this.#run;
+    this.#run.leaving = true;
+    try {
+      await this.#reception.asked();
+      do {
+        await this.#spill();
+        await until(allHandlersFinished);
+        if (!this.#run.legacy) await this.#run.journal.written();
+      } while (state.oversized().length > 0);
+    } finally {
+      this.#run.leaving = false;
+    }
+    if (this.#run.ending || this.#control.interruption) return;
+    // The memo is not passed on by itself.
+    const next = makeContinueAsNewFunc<typeof agentSession>({ memo: this.#run.memo });
+    await next({
+      agent: this.#run.agent,
+      ...(title === undefined ? {} : { title }),
+      carried: state.carry(),
+    });
+  }
+
+  /** Moves what is too much to be carried to the store, until what came in meanwhile fits. */
+  async #spill(): Promise<void> {
+    const state = this.#state;
+    for (let batches = state.oversized(); batches.length > 0; batches = state.oversized()) {
+      const kept = await Promise.all(
+        batches.map((messages) => this.#run.calls.spill({ messages })),
+      );
+      // All of them or none: the loop waits here, so nothing has left the queue.
+      for (const [i, batch] of batches.entries()) state.spilled(batch, kept[i]!.spill);
+      // Puts the batches on record in a task of their own. One that continues as new is refused
+      // whenever a signal came meanwhile; in a flood all would be written for each try.
+      await sleep(1);
+    }
+  }
+}

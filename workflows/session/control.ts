@@ -1,0 +1,105 @@
+/**
+ * What stops a session: interrupt (the turn), pause (before the next step), terminate (for good).
+ * Here the turn under way is stopped; that it has stopped is written by the loop.
+ */
+import { CancellationScope, condition } from '@temporalio/workflow';
+import type { InterruptReceipt } from '../../src/contracts/session.js';
+import { notifying } from './calls.js';
+import type { SessionRun } from './session-run.js';
+import type { Turn } from './turn.js';
+import { until } from './waiting.js';
+
+/** Deadline for a call to stop after a notification, ms. In histories of earlier versions only. */
+const LEGACY_HEARD_MS = 1_000;
+
+export class Control {
+  /** The turn under way, or the one that continue-as-new carried here, is to stop. */
+  interruption: { reason?: string } | undefined;
+  readonly #run: SessionRun;
+  #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
+
+  constructor(run: SessionRun) {
+    this.#run = run;
+  }
+
+  /** The turn that can be stopped from now on, by cancelling the scope it runs in. */
+  turnBegins(turn: Turn, scope: CancellationScope): void {
+    this.#current = { turn, scope };
+    // It was carried here, and interrupted before it could go on.
+    this.heed();
+  }
+
+  turnOver(): void {
+    this.#current = undefined;
+    this.interruption = undefined;
+  }
+
+  /** Cancels the turn if it was interrupted: nothing of it starts after this. */
+  heed(): void {
+    if (this.interruption) this.#current?.scope.cancel();
+  }
+
+  async interrupt(reason: string | undefined): Promise<InterruptReceipt> {
+    this.#run.updates += 1;
+    if (!this.#run.settings) await this.#run.ready();
+    const { state } = this.#run;
+    const { turn } = state;
+    if (!state.open) return { interrupted: false, turn };
+    this.interruption ??= reason === undefined ? {} : { reason };
+    await this.#stopTurn();
+    await until(() => state.turn !== turn || !state.open || this.#run.leaving);
+    return { interrupted: true, turn };
+  }
+
+  async pause(move: 'pause' | 'resume'): Promise<void> {
+    this.#run.signals += 1;
+    if (!this.#run.settings && (await this.#run.opened)) return;
+    const { machine, turn } = this.#run.state;
+    if (!machine.can(move)) return;
+    const state = machine.apply(move);
+    this.#run.show();
+    await this.#run.journal.state(state, turn);
+  }
+
+  async terminate(reason: unknown): Promise<void> {
+    this.#run.signals += 1;
+    if (this.#run.ending) return;
+    this.#run.ending = typeof reason === 'string' && reason !== '' ? { reason } : {};
+    if (!this.#run.state.open) return;
+    this.interruption ??= this.#run.ending;
+    await this.#stopTurn();
+  }
+
+  /**
+   * Stops what the turn is doing: Temporal's cancellation goes out with this task, whatever becomes
+   * of the notification. The notification follows, because a model call or a tool hears of it at
+   * once, and of the cancellation with its next heartbeat. In this order the command to cancel is
+   * in the history before the call can end because of it: Temporal's test server never recovers
+   * from the other order.
+   */
+  async #stopTurn(): Promise<void> {
+    const current = this.#current;
+    if (!current) return;
+    if (this.#run.legacy) return this.#stopLegacyTurn(current);
+    const { listening } = current.turn;
+    current.scope.cancel();
+    if (!listening) return;
+    await CancellationScope.nonCancellable(() =>
+      notifying.publishInterrupt({ turn: this.#run.state.turn }).catch(() => undefined),
+    );
+  }
+
+  /** As versions before 0.2 did: the notification first. */
+  #stopLegacyTurn(current: { readonly turn: Turn; readonly scope: CancellationScope }) {
+    return CancellationScope.nonCancellable(async () => {
+      const over = () => this.#current !== current;
+      if (current.turn.listening) {
+        await this.#run.calls
+          .publishInterrupt({ turn: this.#run.state.turn })
+          .catch(() => undefined);
+        await condition(() => over() || !current.turn.listening, LEGACY_HEARD_MS);
+      }
+      if (!over()) current.scope.cancel();
+    });
+  }
+}

@@ -1,0 +1,33 @@
+/** The handlers of a session, by name. The names are in `contracts/session.ts`, for clients. */
+import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
+import {
+  HANDLERS,
+  type Answer,
+  type CallAnswer,
+  type InterruptReceipt,
+  type SendReceipt,
+  type SessionStatus,
+  type TranscriptHead,
+} from '../../src/contracts/session.js';
+
+/** Takes a message (text or `{ text, id?, from? }`); answers when it is accepted. */
+export const sendUpdate = defineUpdate<SendReceipt, [unknown]>(HANDLERS.send);
+/** Takes a message; answers when its turn is done. Fails with the type of what went wrong. */
+export const askUpdate = defineUpdate<Answer, [unknown]>(HANDLERS.ask);
+/** Stops the turn under way, at once, and not the session. */
+export const interruptUpdate = defineUpdate<InterruptReceipt, [{ reason?: string }?]>(
+  HANDLERS.interrupt,
+);
+/** Gives the result of a tool call that waits for it (`run: 'workflow'`). */
+export const answerUpdate = defineUpdate<{ call: string }, [CallAnswer]>(HANDLERS.answer);
+/** Like `send`, without an answer: for any language and for the Temporal UI. */
+export const messageSignal = defineSignal<[unknown]>(HANDLERS.message);
+/** Holds the agent before its next step; messages are still accepted. */
+export const pauseSignal = defineSignal<[unknown?]>(HANDLERS.pause);
+export const resumeSignal = defineSignal<[unknown?]>(HANDLERS.resume);
+/** Ends the session: the turn under way is interrupted. */
+export const terminateSignal = defineSignal<[unknown?]>(HANDLERS.terminate);
+/** Wakes an idle agent once after so many ms, with a message of its own making. */
+export const wakeUpAfterSignal = defineSignal<[number]>(HANDLERS.wakeUpAfter);
+export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);
+export const transcriptHeadQuery = defineQuery<TranscriptHead>(HANDLERS.transcriptHead);

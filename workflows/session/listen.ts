@@ -1,0 +1,92 @@
+/** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
+import type { CallAnswer, SessionStatus } from '../../src/contracts/session.js';
+import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
+import { onQuery, onSignal, onUpdate, refusal } from '../door.js';
+import type { Control } from './control.js';
+import * as handlers from './handlers.js';
+import type { OpenCallDesk } from './open-calls.js';
+import type { Reception } from './reception.js';
+import type { SessionRun } from './session-run.js';
+
+/** To be called before anything else: what came with the start of the workflow waits for it. */
+export function listen(
+  run: SessionRun,
+  reception: Reception,
+  control: Control,
+  calls: OpenCallDesk,
+): void {
+  // Signals first. What a run finds in its first task is handed out as handlers are set, and there
+  // every signal was accepted before every update: those that wait are in the history, updates come
+  // beside it.
+  onSignal(
+    handlers.messageSignal,
+    (message) => reception.signal(message),
+    'Takes a message: text, or { "text": "…" }.',
+  );
+  onSignal(handlers.pauseSignal, () => control.pause('pause'));
+  onSignal(handlers.resumeSignal, () => control.pause('resume'));
+  onSignal(handlers.terminateSignal, (reason?: unknown) => control.terminate(reason));
+  onSignal(
+    handlers.wakeUpAfterSignal,
+    (ms: unknown) => {
+      run.signals += 1;
+      const problem = wakeUpProblem(ms);
+      if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
+      else run.refuse(problem);
+    },
+    `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
+  );
+  onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
+    validator: (message) => void reception.check(message),
+    description: 'Takes a message; answers when it is accepted.',
+  });
+  onUpdate(handlers.askUpdate, (message) => reception.ask(message), {
+    validator: (message) => reception.checkAsked(message),
+    description: 'Takes a message; answers when its turn is done.',
+  });
+  onUpdate(handlers.interruptUpdate, (options?: unknown) => control.interrupt(reasonOf(options)), {
+    validator: (options?: unknown) => void reasonOf(options),
+    description: 'Stops the turn under way.',
+  });
+  onUpdate(handlers.answerUpdate, (answer) => calls.answer(answer), {
+    validator: (answer: CallAnswer) => calls.check(answer),
+    description: 'Gives the result of a tool call that waits for it.',
+  });
+  onQuery(handlers.statusQuery, () => statusOf(run));
+  onQuery(handlers.transcriptHeadQuery, () => ({
+    transcript: run.key.session,
+    head: run.state.head,
+  }));
+}
+
+/** Accepts nothing, a text, and `{ "reason": "…" }`; refuses the rest. */
+function reasonOf(options: unknown): string | undefined {
+  if (options === undefined || options === null) return undefined;
+  if (typeof options === 'string') return options || undefined;
+  if (typeof options === 'object' && !Array.isArray(options)) {
+    const { reason } = options as { reason?: unknown };
+    if (reason === undefined || reason === null) return undefined;
+    if (typeof reason === 'string') return reason || undefined;
+  }
+  throw refusal(
+    'Request.Invalid',
+    'The update "interrupt" takes { "reason": "…" }, or nothing; the reason is text.',
+  );
+}
+
+function statusOf({ key, agent, state }: SessionRun): SessionStatus {
+  const { waiting } = state.open?.calls ?? {};
+  return {
+    ...key,
+    agent,
+    state: state.machine.state,
+    turn: state.turn,
+    step: state.open?.step ?? 0,
+    queued: state.queued,
+    head: state.head,
+    usage: state.usage,
+    ...(waiting && waiting.length > 0 ? { waiting } : {}),
+    ...(state.failure ? { failure: state.failure } : {}),
+    runs: state.runs,
+  };
+}

@@ -1,0 +1,188 @@
+/**
+ * How messages come in: what is refused, what is accepted into the queue, and what a sender who
+ * asks is answered. Turns are run elsewhere; here it is only heard how they ended.
+ */
+import { uuid4 } from '@temporalio/workflow';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import {
+  jsonBytes,
+  MOST_MESSAGE_JSON_BYTES,
+  parseInbound,
+  utf8Bytes,
+} from '../../src/contracts/message.js';
+import { clip } from '../../src/contracts/text.js';
+import type { Answer, SendReceipt } from '../../src/contracts/session.js';
+import { isRefusal, refusal } from '../door.js';
+import { regularCalls } from './calls.js';
+import { failureOf } from './failure-of.js';
+import type { SessionRun } from './session-run.js';
+import { until } from './waiting.js';
+
+/** How a turn ended, for those who asked. */
+export type Ending = {
+  readonly answer?: Answer;
+  /** The answer holds the whole text, not only its beginning. */
+  readonly whole?: boolean;
+  readonly failure?: FailureInfo;
+};
+
+export class Reception {
+  readonly #run: SessionRun;
+  /** Turns that someone waits for, and how they ended. */
+  readonly #endings = new Map<number, Ending>();
+  #asking = 0;
+  /** Turns that have ended in this run: when it changes, who asked may look again. */
+  #turnsEnded = 0;
+
+  constructor(run: SessionRun) {
+    this.#run = run;
+  }
+
+  /** The messages that the session was started with, and what of its input was of no use. */
+  takeFirst(messages: readonly unknown[], problems: readonly string[]): void {
+    for (const problem of problems) this.#run.refuse(problem);
+    for (const first of messages) this.#acceptSignalled(first, false);
+  }
+
+  /**
+   * Throws what a sender is told when a message is refused. Synchronous: it validates updates.
+   * `late`: the session was told to end before the message came.
+   */
+  check(
+    input: unknown,
+    late = this.#run.ending !== undefined,
+  ): { text: string; id?: string; from?: string } {
+    if (late) throw refusal('Session.Closed', 'The session has ended.');
+    const parsed = parseInbound(input);
+    if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
+    const bytes = utf8Bytes(parsed.text);
+    const most = this.#run.settings?.limits.maxMessageBytes;
+    if (most !== undefined && bytes > most) {
+      throw refusal(
+        'Message.TooLarge',
+        `The message has ${bytes} bytes; this agent takes up to ${most}.`,
+      );
+    }
+    if (jsonBytes(parsed.text) > MOST_MESSAGE_JSON_BYTES) {
+      throw refusal(
+        'Message.TooLarge',
+        `The message has ${bytes} bytes; as JSON it may have ${MOST_MESSAGE_JSON_BYTES}.`,
+      );
+    }
+    return parsed;
+  }
+
+  /** As {@link check}, for senders that want an answer: no answer can come from a run that is
+   * continuing as new. */
+  checkAsked(input: unknown): void {
+    this.check(input);
+    if (this.#run.leaving) throw leaving();
+  }
+
+  async send(input: unknown): Promise<SendReceipt> {
+    this.#run.updates += 1;
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) await this.#run.ready();
+    return this.#accept(input, late);
+  }
+
+  async ask(input: unknown): Promise<Answer> {
+    this.#run.updates += 1;
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) await this.#run.ready();
+    const { id } = this.#accept(input, late);
+    this.#asking += 1;
+    try {
+      for (;;) {
+        const ended = this.#turnsEnded;
+        const answer = await this.#answerTo(id);
+        if (answer) return answer;
+        await until(() => this.#turnsEnded !== ended || this.#run.leaving || this.#run.closed);
+        if (this.#turnsEnded !== ended) continue;
+        throw this.#run.closed
+          ? refusal('Session.Closed', 'The session ended before the turn of this message.')
+          : leaving();
+      }
+    } finally {
+      this.#asking -= 1;
+      if (this.#asking === 0) this.#endings.clear();
+    }
+  }
+
+  /** A message that gets no answer. */
+  async signal(input: unknown): Promise<void> {
+    this.#run.signals += 1;
+    // By the order of arrival: one that came before the end is kept, also when both came early.
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) {
+      const refused = await this.#run.opened;
+      if (refused) return this.#run.notice(refused.message);
+    }
+    this.#acceptSignalled(input, late);
+  }
+
+  /** Keeps how the turn under way ends, for those who asked; they hear of it at {@link turnOver}. */
+  turnEnds(ending: Ending): void {
+    if (this.#asking > 0) this.#endings.set(this.#run.state.turn, ending);
+  }
+
+  turnOver(): void {
+    this.#turnsEnded += 1;
+  }
+
+  /**
+   * Resolves when nobody asks any more. Who asks for a turn that is still to come while the run
+   * is leaving is told to ask again; the id is recognised then.
+   */
+  async asked(): Promise<void> {
+    await until(() => this.#asking === 0);
+  }
+
+  #accept(input: unknown, late: boolean): SendReceipt {
+    const { text, id = uuid4(), from } = this.check(input, late);
+    const message = { id, text, ...(from === undefined ? {} : { from }) };
+    if (this.#run.state.conflicts(message)) {
+      throw refusal(
+        'Message.Conflict',
+        `A message with the id "${id}" was accepted before, with another text; this one was not added.`,
+      );
+    }
+    return this.#run.state.accept(message);
+  }
+
+  /** A signal has no answer: what is wrong with its message is noted. */
+  #acceptSignalled(input: unknown, late: boolean): void {
+    try {
+      this.#accept(input, late);
+    } catch (error) {
+      if (!isRefusal(error)) throw error;
+      this.#run.refuse(error.message, idOf(input));
+    }
+  }
+
+  /** The answer of the turn that took the message, if that is over. Throws why there is none. */
+  async #answerTo(id: string): Promise<Answer | null> {
+    const { state } = this.#run;
+    const turn = state.turnOf(id);
+    if (turn === 0 || (turn === state.turn && state.open)) return null;
+    const ending = turn === undefined ? undefined : this.#endings.get(turn);
+    if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
+    if (ending?.answer && ending.whole) return ending.answer;
+    try {
+      return await regularCalls.readAnswer({ id });
+    } catch (error) {
+      const failure = failureOf(error);
+      throw failure ? refusal(failure.type, failure.message) : error;
+    }
+  }
+}
+
+function idOf(input: unknown): string | undefined {
+  const id: unknown =
+    typeof input === 'object' ? (input as { id?: unknown } | null)?.id : undefined;
+  return typeof id === 'string' ? clip(id, 128) : undefined;
+}
+
+function leaving() {
+  return refusal('Session.ContinuedAsNew', 'The session goes on in a new run of its workflow.');
+}

@@ -1,0 +1,142 @@
+/**
+ * One run of a session's workflow, as its parts see it: whose session it is, what it remembers,
+ * whether it is open yet, whether it is to end. The reception (messages) and the control
+ * (interrupt, pause, terminate) know of each other only what stands here; the loop in
+ * `agent-session.ts` knows both.
+ */
+import {
+  log,
+  patched,
+  setCurrentDetails,
+  upsertMemo,
+  upsertSearchAttributes,
+  workflowInfo,
+} from '@temporalio/workflow';
+import { defineSearchAttributeKey } from '@temporalio/common';
+import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
+import { sessionOf } from '../../src/contracts/ids.js';
+import type { CheckedInput } from '../../src/contracts/session-input.js';
+import { wellFormed } from '../../src/contracts/text.js';
+import type { Refusal } from '../door.js';
+import { regularCalls, type ShortCalls } from './calls.js';
+import { Details } from './details.js';
+import { Journal } from './journal.js';
+import { localCalls } from './legacy-calls.js';
+import { SessionState } from './session-state.js';
+
+/** Temporal allows 2,000 updates and 10,000 signals a run. */
+const MANY_UPDATES = 1_000;
+const MANY_SIGNALS = 5_000;
+/** In the history of every run that has no local activities. */
+const REGULAR_CALLS = 'perdura-regular-calls';
+
+export class SessionRun {
+  readonly key = sessionOf(workflowInfo().workflowId);
+  readonly agent: string;
+  readonly title: string | undefined;
+  readonly state: SessionState;
+  readonly details: Details;
+  /** The run was begun with local activities, and is replayed with them. */
+  readonly legacy = !patched(REGULAR_CALLS);
+  readonly calls: ShortCalls = this.legacy ? localCalls : regularCalls;
+  /** Changes of state and refusals, on their way to the store. */
+  readonly journal: Journal;
+  /** The agent's limits and the worker's settings; `undefined` until the session is open. */
+  settings: SessionSettings | undefined;
+  /** Set once the session is to end: nothing is accepted any more. */
+  ending: { reason?: string } | undefined;
+  /** Handled so far in this run. */
+  updates = 0;
+  signals = 0;
+  /**
+   * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
+   * also none that starts now.
+   */
+  leaving = false;
+  /** The last write of the session is done. */
+  closed = false;
+  /**
+   * Why the session cannot be, or `undefined` when it is open. Never rejects, nor is it
+   * cancelled: an error of a signal handler would end the workflow.
+   */
+  readonly opened: Promise<Refusal | undefined>;
+  #answerOpened: (refused?: Refusal) => void = () => undefined;
+
+  constructor({ agent, title, carried }: CheckedInput) {
+    this.agent = agent;
+    this.title = title;
+    this.state = new SessionState(carried);
+    this.details = new Details(this.key, this.agent, this.title);
+    this.journal = new Journal(this.calls, (text) => this.notice(text));
+    this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
+  }
+
+  get paused(): boolean {
+    return this.state.machine.state === 'paused';
+  }
+
+  /** Whether the run should end at the next boundary of a turn. Only of an open session. */
+  get full(): boolean {
+    const info = workflowInfo();
+    return (
+      info.continueAsNewSuggested ||
+      info.historyLength > this.settings!.historyLimit ||
+      this.updates > MANY_UPDATES ||
+      this.signals > MANY_SIGNALS
+    );
+  }
+
+  /** Lets in, or sends away, the handlers that came before the session was open. */
+  answerOpened(refused?: Refusal): void {
+    this.#answerOpened(refused);
+  }
+
+  /**
+   * Resolves when the session is open; throws why it cannot be. Nothing is accepted before: the
+   * limits of the agent are not known, nor whether it exists.
+   */
+  async ready(): Promise<void> {
+    const refused = await this.opened;
+    if (refused) throw refused;
+  }
+
+  /** What the Temporal UI and its list show of a session without its history. */
+  get memo(): Record<string, string> {
+    return {
+      agent: this.agent,
+      ...this.key,
+      ...(this.title === undefined ? {} : { title: this.title }),
+    };
+  }
+
+  /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */
+  introduce(): void {
+    upsertMemo(this.memo);
+    if (!this.settings?.searchAttributes) return;
+    upsertSearchAttributes([
+      {
+        key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.tenant, 'KEYWORD'),
+        value: this.key.tenant,
+      },
+      { key: defineSearchAttributeKey(SEARCH_ATTRIBUTES.agent, 'KEYWORD'), value: this.agent },
+    ]);
+  }
+
+  /** Brings the page in the Temporal UI up to date. */
+  show(): void {
+    setCurrentDetails(wellFormed(this.details.page(this.state)));
+  }
+
+  /** Something that its sender cannot be told, because signals have no answer. */
+  notice(text: string): void {
+    log.warn(text, { ...this.key });
+    this.details.notice(text);
+    this.show();
+  }
+
+  /** A signal was refused: the log, the details page and the durable events say why. */
+  refuse(reason: string, id?: string): void {
+    this.notice(`Refused: ${reason}`);
+    if (!this.legacy) this.journal.refused({ reason, ...(id === undefined ? {} : { id }) });
+  }
+}

@@ -1,0 +1,389 @@
+/**
+ * A turn: all that follows a message. Calls the model, runs the tools it asks for, and again,
+ * until it asks for none. What comes next is decided by `decide`; here it is done. The transcript
+ * is in the store; what passes through here is places in it.
+ */
+import { condition } from '@temporalio/workflow';
+import {
+  STRETCH_MS,
+  type CallModelInput,
+  type CallModelResult,
+  type PlannedCall,
+  type SessionSettings,
+  type WritePlace,
+} from '../../src/contracts/activities.js';
+import type { InboxItem } from '../../src/contracts/message.js';
+import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
+import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import {
+  afterStep,
+  decide,
+  NO_PROGRESS,
+  remaining,
+  turnLimits,
+  type LastStep,
+  type TurnLimits,
+  type TurnProgress,
+} from '../../src/contracts/turn-decision.js';
+import { modelCalls, runTool, type ShortCalls } from './calls.js';
+import { failureOf, TurnFailed } from './failure-of.js';
+import { runToolLocally } from './legacy-calls.js';
+import type { OpenCallDesk } from './open-calls.js';
+import type { SessionState } from './session-state.js';
+import { until } from './waiting.js';
+
+/** What a turn needs from the session around it. */
+export interface TurnSurroundings {
+  readonly state: SessionState;
+  readonly settings: SessionSettings;
+  readonly agent: string;
+  readonly calls: ShortCalls;
+  /** The run has local activities in its history. */
+  readonly legacy: boolean;
+  readonly desk: OpenCallDesk;
+  readonly paused: () => boolean;
+  /** Whether the history has grown so far that the turn should go on in another run. */
+  readonly historyFull: () => boolean;
+  readonly onRepeated: (ids: readonly string[]) => void;
+  readonly onStep: (result: CallModelResult) => void;
+  /** The tools of a step have ended. */
+  readonly onTools: () => void;
+  /** Calls wait for an answer, or no longer do. */
+  readonly onWaiting: () => void;
+}
+
+/** How a turn ended, or why it stands still. */
+export type TurnOutcome =
+  | { readonly kind: 'done'; readonly last: CallModelResult }
+  /** Every message had been taken before. */
+  | { readonly kind: 'nothing' }
+  /** Between two steps, or while calls wait; the next run of the workflow goes on. */
+  | { readonly kind: 'carry' };
+
+/** A turn under way, so that the one who ends it early knows what is open. */
+export class Turn {
+  /** Messages that no step has written yet. */
+  inbox: InboxItem[] | undefined;
+  /** Tool calls whose places are reserved. */
+  openCalls: { message: number; first: number } | undefined;
+  /** Stage of a model call that has not answered: the activity that ends the turn keeps its writes. */
+  cutOff: number | undefined;
+  /** What is under way listens on the bus, and can be stopped without Temporal. */
+  listening = false;
+  readonly #around: TurnSurroundings;
+  readonly #limits: TurnLimits;
+  #last: LastStep | undefined;
+  /** The context was compacted and no step has fitted since. */
+  #compacted = false;
+  #result: CallModelResult | undefined;
+  #planned: readonly PlannedCall[] = [];
+
+  constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
+    this.#around = around;
+    this.inbox = inbox;
+    this.#limits = turnLimits(around.settings.limits);
+    const { calls } = around.state.open!;
+    if (!calls) return;
+    // Carried here while calls waited: all others of the step are settled.
+    this.openCalls = { message: calls.message, first: calls.first };
+    this.#last = { outcome: 'tools', calls: calls.waiting.map(() => UNSETTLED) };
+  }
+
+  async run(): Promise<TurnOutcome> {
+    for (;;) {
+      const next = decide(this.#progress(), this.#limits, {
+        paused: this.#around.paused(),
+        full: this.#full(),
+      });
+      switch (next.do) {
+        case 'model':
+          await this.#callModel();
+          break;
+        case 'tools':
+          if ((await this.#runTools()) === 'carry') return { kind: 'carry' };
+          break;
+        case 'compact':
+          await this.#compact();
+          break;
+        case 'wait':
+          // Also while it is paused: messages go on coming in, and grow the history.
+          await this.#waiting(() => !this.#around.paused() || this.#full());
+          break;
+        case 'carry':
+          return { kind: 'carry' };
+        case 'end':
+          return next.outcome === 'duplicate'
+            ? { kind: 'nothing' }
+            : { kind: 'done', last: this.#result! };
+        case 'fail':
+          throw new TurnFailed(next.type, next.message);
+      }
+    }
+  }
+
+  /** Where the next activity writes. Each gets a stage of its own, which fences all before it. */
+  place(): WritePlace {
+    const { state } = this.#around;
+    state.stage += 1;
+    return { turn: state.turn, step: state.open?.step ?? 0, stage: state.stage, head: state.head };
+  }
+
+  #progress(): TurnProgress {
+    const { step, repairs, startedAt, waitedMs = 0, usage } = this.#around.state.open!;
+    return {
+      ...NO_PROGRESS,
+      // A step that did not fit is made again, under its own number.
+      steps: this.#last?.outcome === 'compacted' ? step - 1 : step,
+      repairs,
+      workedMs: Date.now() - startedAt - waitedMs,
+      costMicros: usage.costMicros,
+      compacted: this.#compacted,
+      ...(this.#last ? { last: this.#last } : {}),
+    };
+  }
+
+  /** Whether the turn can go on in another run: its messages are written by this one. */
+  #full(): boolean {
+    return this.inbox === undefined && this.#around.historyFull();
+  }
+
+  /** Waits for a person. That is no work, and counts toward no limit of time. */
+  async #waiting(ready: () => boolean, due?: number): Promise<void> {
+    const from = Date.now();
+    try {
+      // A timer only where there is a deadline: waiting costs nothing otherwise.
+      if (due === undefined) await until(ready);
+      else if (!ready()) await condition(ready, Math.max(1, due - from));
+    } finally {
+      const { state } = this.#around;
+      const waitedMs = (state.open?.waitedMs ?? 0) + Date.now() - from;
+      if (state.open && waitedMs > 0) state.open = { ...state.open, waitedMs };
+    }
+  }
+
+  /** How far a model call may go on by itself: as far as no limit would end the turn. */
+  #onward(left: { steps: number; ms: number; costMicros?: number }): CallModelInput['onward'] {
+    // A run that was started by an earlier version has no such limit on record.
+    const { stepsPerActivity = 1 } = this.#around.settings.limits;
+    const steps = Math.min(stepsPerActivity, left.steps);
+    if (steps <= 1) return undefined;
+    return {
+      steps,
+      ms: Math.min(STRETCH_MS, left.ms),
+      ...(left.costMicros === undefined ? {} : { costMicros: left.costMicros }),
+    };
+  }
+
+  /** One step's model call, or several in a row. */
+  async #callModel(): Promise<void> {
+    const { state, settings, agent } = this.#around;
+    const { steps, ...left } = remaining(this.#progress(), this.#limits);
+    if (this.#last?.outcome !== 'compacted') {
+      state.open = { ...state.open!, step: state.open!.step + 1 };
+    }
+    const onward = this.#onward({ steps, ...left });
+    const inbox = this.inbox;
+    const spent = state.open!.usage;
+    this.listening = true;
+    const place = this.place();
+    this.cutOff = place.stage;
+    const result = await modelCalls(settings, this.#summary()).callModel({
+      ...place,
+      agent,
+      ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      ...(spent.input + spent.output > 0 ? { spent } : {}),
+      ...(onward ? { onward } : {}),
+      left,
+    });
+    this.cutOff = undefined;
+    this.listening = false;
+    for (const earlier of result.earlier ?? []) {
+      this.#took(earlier);
+      // Its tools have run, and their results have the places behind it.
+      state.head = headAfterCalls(state.head, earlier.calls?.length ?? 0);
+      state.open = { ...state.open!, step: state.open!.step + 1 };
+    }
+    this.#took(result);
+  }
+
+  /** What a step has written is the transcript now. */
+  #took(result: CallModelResult): void {
+    const { state, onRepeated, onStep } = this.#around;
+    state.head = result.head;
+    state.spend(result.usage);
+    this.inbox = undefined;
+    this.#result = result;
+    this.#planned = result.calls ?? [];
+    this.#settle(lastStepOf(result));
+    if (result.duplicates) onRepeated(result.duplicates);
+    onStep(result);
+  }
+
+  #settle(last: LastStep): void {
+    const { state } = this.#around;
+    const progress = afterStep(this.#progress(), last, { workedMs: 0, costMicros: 0 });
+    this.#last = last;
+    this.#compacted = progress.compacted;
+    state.open = { ...state.open!, repairs: progress.repairs };
+  }
+
+  /** Replaces old turns by a summary in what the model sees. */
+  async #compact(): Promise<void> {
+    const { state, settings, agent } = this.#around;
+    const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
+    const place = this.place();
+    this.cutOff = place.stage;
+    const done = await modelCalls(settings, `${this.#summary()} · compaction`).compact({
+      ...place,
+      agent,
+      left,
+    });
+    this.cutOff = undefined;
+    if (!done.compacted) {
+      throw new TurnFailed(
+        'Model.ContextOverflow',
+        'The conversation does not fit the context window of the model, even after compaction.',
+      );
+    }
+    state.head = done.head;
+    state.spend(done.usage);
+    this.#settle({ outcome: 'compacted' });
+  }
+
+  async #runTools(): Promise<'carry' | 'settled'> {
+    const { state } = this.#around;
+    let open = state.open!.calls;
+    if (!open) {
+      const message = this.#result!.seq;
+      const first = state.head + 1;
+      const calls = this.#planned;
+      // The places are reserved before anything runs: what ends the turn in the middle knows them.
+      state.head = headAfterCalls(state.head, calls.length);
+      if (calls.some(({ done }) => done === undefined)) {
+        this.openCalls = { message, first };
+        await this.#runPlanned(message, calls);
+        open = { message, first, waiting: this.#waitingCalls(message, calls) };
+      }
+    }
+    if (open && open.waiting.length > 0) {
+      state.open = { ...state.open!, calls: open };
+      this.#around.onWaiting();
+      if ((await this.#collect(open)) === 'carry') return 'carry';
+    }
+    this.openCalls = undefined;
+    const { calls: _settled, ...rest } = state.open!;
+    state.open = rest;
+    this.#around.onWaiting();
+    this.#last = { outcome: 'tools', calls: [] };
+    this.#around.onTools();
+    return 'settled';
+  }
+
+  /** Runs what runs, all at once. */
+  async #runPlanned(message: number, calls: readonly PlannedCall[]): Promise<void> {
+    const { settings, calls: short, legacy } = this.#around;
+    const { head: _head, ...place } = this.place();
+    const inputOf = (index: number) => this.#toolInput(place, message, index);
+    this.listening = true;
+    const settled = await Promise.allSettled(
+      calls.map(async (call, index) => {
+        if (call.done !== undefined || call.run === 'workflow') return;
+        // Legacy: a local tool that could not run within its step.
+        if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
+        else await runTool(call, inputOf(index), settings);
+      }),
+    );
+    this.listening = false;
+    // A tool's own failure is a result. A rejection is a worker that went away too often, or
+    // the interruption of the turn.
+    for (const [index, result] of settled.entries()) {
+      if (result.status === 'fulfilled') continue;
+      const failure = failureOf(result.reason);
+      if (failure === undefined) throw result.reason;
+      await short.callTool({ ...inputOf(index), ...this.place(), failure });
+    }
+  }
+
+  #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
+    const now = Date.now();
+    return calls.flatMap(({ run, done, id, name, args, timeoutMs }, index) =>
+      run === 'workflow' && done === undefined
+        ? {
+            key: callKey(message, index),
+            index,
+            id,
+            name,
+            ...(args === undefined ? {} : { args }),
+            ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
+          }
+        : [],
+    );
+  }
+
+  /** Takes answers as they come and writes them, until every call has its own. */
+  async #collect(open: OpenCalls): Promise<'carry' | 'settled'> {
+    const { state, desk, calls: short } = this.#around;
+    for (let { waiting } = open; waiting.length > 0;) {
+      const call = await this.#nextAnswered(waiting);
+      if (call === undefined) return 'carry';
+      const answer = desk.take(call.key);
+      const { head: _head, ...place } = this.place();
+      await short.callTool({
+        ...this.#toolInput(place, open.message, call.index),
+        ...(answer && 'output' in answer
+          ? { given: answer.output }
+          : {
+              failure: answer
+                ? { type: 'Tool.Failed', message: answer.error }
+                : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
+            }),
+      });
+      waiting = waiting.filter(({ key }) => key !== call.key);
+      state.open = { ...state.open!, calls: { ...open, waiting } };
+      this.#around.onWaiting();
+    }
+    return 'settled';
+  }
+
+  /** A call that has its answer, or whose deadline is over; `undefined` when the run is full. */
+  async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
+    const { desk } = this.#around;
+    const answered = () => waiting.find(({ key }) => desk.has(key));
+    const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
+    const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
+    await this.#waiting(() => answered() !== undefined || this.#full(), due);
+    return (
+      answered() ?? waiting.find((call) => call.until !== undefined && call.until <= Date.now())
+    );
+  }
+
+  #toolInput(place: Omit<WritePlace, 'head'>, message: number, index: number) {
+    const { state, agent } = this.#around;
+    return {
+      ...place,
+      head: state.head,
+      agent,
+      message,
+      index,
+      seq: resultPlace(message, index),
+    };
+  }
+
+  #summary(): string {
+    const { state, agent } = this.#around;
+    return `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
+  }
+}
+
+const UNSETTLED = { settled: false, invalid: false } as const;
+
+function lastStepOf({ outcome, calls }: CallModelResult): LastStep {
+  if (outcome !== 'tools') return { outcome };
+  // An answer that calls nothing ends the turn, whatever its reason says.
+  if (calls === undefined || calls.length === 0) return { outcome: 'stop' };
+  return {
+    outcome,
+    // Also those that have run within the step: their places are not reserved yet.
+    calls: calls.map(({ invalid = false }) => ({ settled: false, invalid })),
+  };
+}
