@@ -21,7 +21,7 @@ import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
 
-export { toolPlaceKey, type PreparedResult } from './tool-record.js';
+export type { PreparedResult } from './tool-record.js';
 
 /** Attempts that may end with an error that nobody has foreseen. */
 const MAX_UNFORESEEN = 5;

@@ -6,6 +6,7 @@
 import type { CompactInput, CompactResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
+import { eventKeys, summaryKey, summaryPlace } from '../../src/contracts/places.js';
 import { ContextManager } from '../../src/context/context-manager.js';
 import {
   conversationTokens,
@@ -64,8 +65,9 @@ class Compaction {
     if (!plan) return { head, usage: NO_USAGE, compacted: false };
     if (attempt > 1) {
       // Before this attempt is on record: it would be charged although it asks nobody.
-      const { existing } = await this.#append({ probe: this.#place() });
-      if (existing[0]) return { head: head + 1, usage: await this.#total(), compacted: true };
+      const place = this.#place();
+      const { existing } = await this.#append({ probe: place });
+      if (existing[0]) return { head: place.seq, usage: await this.#total(), compacted: true };
       const { attempts, settings } = this.#deps;
       const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
       this.#earlier = (await admitAttempt(admission, this.#execution, this.#input)).usage;
@@ -138,7 +140,10 @@ class Compaction {
       messages: [{ ...place, turn, step, attempt: this.#execution.attempt, body, usage }],
       attempt: { ...this.#attempt('completed', usage), model: response.model },
       events: [
-        { key: `k${stage}`, body: { type: 'context.compacted', turn, step, covers, usage } },
+        {
+          key: eventKeys.contextCompacted({ stage }),
+          body: { type: 'context.compacted', turn, step, covers, usage },
+        },
       ],
       updates: { head: place.seq },
     } satisfies Omit<Append, 'channel'>;
@@ -179,7 +184,7 @@ class Compaction {
   }
 
   #place(): { seq: number; key: string } {
-    return { seq: this.#input.head + 1, key: `s${this.#input.stage}` };
+    return { seq: summaryPlace(this.#input.head), key: summaryKey(this.#input) };
   }
 
   /** What all attempts have cost. */

@@ -10,6 +10,13 @@ import type {
 } from '../../src/contracts/activities.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
+import {
+  callKey,
+  eventKeys,
+  headAfterCalls,
+  headAfterMessages,
+  resultPlace,
+} from '../../src/contracts/places.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import { totalOf } from '../../src/store/attempts.js';
@@ -18,7 +25,6 @@ import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
-import { toolPlaceKey } from './call-tool.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
 export async function openSession(
@@ -41,7 +47,12 @@ export async function openSession(
     events: past
       ? await lostTurn(deps, key)
       : input.fresh
-        ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
+        ? [
+            {
+              key: eventKeys.sessionStarted(),
+              body: { type: 'session.started', agent: agent.name },
+            },
+          ]
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
@@ -75,9 +86,9 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const open = found?.open ?? input.open;
   const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
-    input.head + inbox.length,
+    headAfterMessages(input.head, inbox.length),
     found?.head ?? 0,
-    found?.open ? found.open.first + closing.length - 1 : 0,
+    found?.open ? headAfterCalls(found.open.message, closing.length) : 0,
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
@@ -86,8 +97,8 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
-        seq: open!.first + index,
-        key: toolPlaceKey(open!.message, index),
+        seq: resultPlace(open!.message, index),
+        key: callKey(open!.message, index),
         turn,
         step,
         attempt,
@@ -97,7 +108,7 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
     events: [
       ...events,
       {
-        key: `t${turn}.end`,
+        key: eventKeys.turnEnded(turn),
         body:
           outcome === 'failed'
             ? { type: 'turn.failed', turn, failure, usage }
@@ -126,7 +137,7 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
+): Promise<{ head: number; usage: Usage; open?: { message: number } }> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
     deps.attempts.spendingOfStage({ ...key, run, stage }),
@@ -136,7 +147,7 @@ async function leftBehind(
   return {
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
-    ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
+    ...(last && calls.length > 0 ? { open: { message: last.seq } } : {}),
   };
 }
 
@@ -155,7 +166,7 @@ export async function recordState(
 ): Promise<{ head?: number }> {
   const execution = currentExecution();
   const { state, turn, reason, place } = input;
-  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const reached = place ? { head: headAfterMessages(place.head, countOf(input.inbox)) } : {};
   const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
     (error: unknown) => {
       // An attempt before this one has written them, and deleted the batches.
@@ -174,7 +185,7 @@ export async function recordState(
     events: [
       ...events,
       {
-        key: state === 'terminated' ? 'ended' : input.key,
+        key: state === 'terminated' ? eventKeys.sessionEnded() : input.key,
         body:
           state === 'terminated'
             ? { type: 'session.ended', ...why }
@@ -196,7 +207,7 @@ export async function recordRefusals(
   await deps.transcripts.append(execution.writer(), {
     channel: execution.channel,
     events: refused.map(({ reason, id }, index) => ({
-      key: `${key}.${index}`,
+      key: eventKeys.messageRefused(key, index),
       body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
     })),
   });

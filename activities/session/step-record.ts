@@ -10,20 +10,14 @@ import {
   type AssistantMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import { answerKey, messagePlace } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
 import type { Append, Appended, AttemptFailure } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
 import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { PreparedResult } from './call-tool.js';
-import {
-  answerKey,
-  answering,
-  beginning,
-  failing,
-  taking,
-  type StepAttempt,
-} from './step-writes.js';
+import { answering, beginning, failing, taking, type StepAttempt } from './step-writes.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
 export interface StepRecordDeps extends Pick<Stores, 'transcripts' | 'attempts'> {
@@ -81,7 +75,8 @@ export class StepRecord {
     const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
     const now = fresh.map((message, i): CachedMessage => {
       const body = { role: 'user', ...message } as const;
-      return { seq: input.head + 1 + i, turn: input.turn, message: body, tokens: tokensOf(body) };
+      const seq = messagePlace(input.head, i);
+      return { seq, turn: input.turn, message: body, tokens: tokensOf(body) };
     });
     return now.length > 0 ? past.concat(now) : past;
   }
@@ -93,8 +88,8 @@ export class StepRecord {
 
   /** The same, and the answer that an earlier attempt has left. */
   async takeAndFind(): Promise<Answered | undefined> {
-    const { seq } = this.#step;
-    const { existing } = await this.#take({ seq, key: answerKey(this.#step) });
+    const { seq, input } = this.#step;
+    const { existing } = await this.#take({ seq, key: answerKey(input) });
     const done = existing.find((row) => row.seq === seq);
     return done?.body.role === 'assistant' ? this.#others(done.body) : undefined;
   }

@@ -4,6 +4,7 @@
  */
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
 import type { ToolCall, ToolMessage } from '../../src/contracts/message.js';
+import { callKey, eventKeys } from '../../src/contracts/places.js';
 import { standsStill, type AgentState } from '../../src/contracts/state.js';
 import type { Append, Appended, NewEvent, NewMessage } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
@@ -50,15 +51,14 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
   }
 
   async begin(run: ToolTry): Promise<{ done: CallToolResult } | EarlierTries> {
-    const { turn, step, seq } = this.#input;
+    const { turn, step, seq, message, index } = this.#input;
     const { attempt } = this.#execution;
-    const place = this.#placeKey();
     // Also the fence: a call that a later step has overtaken has no effect any more.
     const { existing } = await this.#append({
-      probe: { seq, key: place },
+      probe: { seq, key: callKey(message, index) },
       events: [
         {
-          key: `${place}.a${attempt}`,
+          key: eventKeys.callStarted(message, index, attempt),
           // Not where the result is there: then nothing is started.
           with: seq,
           body: {
@@ -93,7 +93,7 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
 
   /** The entry of the transcript that a result becomes. */
   prepared(key: string, { content, failure, artifact, bytes, ms }: ToolResult): PreparedResult {
-    const { turn, step, seq } = this.#input;
+    const { turn, step, seq, message, index } = this.#input;
     const { attempt } = this.#execution;
     const { id: callId } = this.#call;
     const name = clipText(this.#call.name, MAX_NAME);
@@ -107,10 +107,10 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     };
     const result = { ...resultOf(seq, body), bytes };
     return {
-      row: { seq, key: this.#placeKey(), turn, step, attempt, body },
+      row: { seq, key: callKey(message, index), turn, step, attempt, body },
       toolRun: { key, outcome: failure ? failure.type : 'done' },
       event: {
-        key: this.#placeKey(),
+        key: eventKeys.callCompleted(message, index),
         body: {
           type: 'tool.completed',
           turn,
@@ -155,15 +155,6 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     const { attempt, key } = this.#execution;
     return { ...key, ...run, name: clipText(run.name, MAX_NAME), turn, step, attempt };
   }
-
-  #placeKey(): string {
-    return toolPlaceKey(this.#input.message, this.#input.index);
-  }
-}
-
-/** What the place of a tool's result is taken for. */
-export function toolPlaceKey(message: number, index: number): string {
-  return `c${message}.${index}`;
 }
 
 function resultOf(seq: number, message: ToolMessage): CallToolResult {

@@ -1,6 +1,7 @@
 /** The turn that a session was in when its workflow was lost. */
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
+import { eventKeys } from '../contracts/places.js';
 import type { NewEvent } from './append-types.js';
 import type { Stores } from './stores.js';
 
@@ -20,7 +21,7 @@ export async function lostTurn(
   const usage = await attempts.usageOfTurn(key, turn);
   return [
     {
-      key: `t${turn}.end`,
+      key: eventKeys.turnEnded(turn),
       body: failure
         ? { type: 'turn.failed', turn, failure, usage }
         : { type: 'turn.interrupted', turn, reason: 'its workflow was lost', usage },

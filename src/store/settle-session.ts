@@ -1,6 +1,7 @@
 /** The record of a session whose workflow was ended from outside: Temporal's word, written once. */
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
+import { eventKeys } from '../contracts/places.js';
 import { lostTurn } from './lost-turn.js';
 import type { Stores } from './stores.js';
 
@@ -44,7 +45,7 @@ export async function settleSession(
         ...(state === 'terminated'
           ? [
               {
-                key: 'ended',
+                key: eventKeys.sessionEnded(),
                 body: { type: 'session.ended', ...(reason ? { reason } : {}) },
               } as const,
             ]
