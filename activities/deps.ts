@@ -4,9 +4,7 @@ import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
-import type { Database } from '../src/store/database.js';
-import type { ArtifactStore, SpillStore } from '../src/store/blob-stores.js';
-import type { TranscriptStore } from '../src/store/transcript-store.js';
+import type { Stores } from '../src/store/stores.js';
 
 /** Agents by name, as configured where the worker runs. */
 export interface AgentDirectory {
@@ -40,11 +38,7 @@ export interface ActivitySettings {
   readonly searchAttributes: boolean;
 }
 
-export interface ActivityDeps {
-  readonly database: Database;
-  readonly transcripts: TranscriptStore;
-  readonly artifacts: ArtifactStore;
-  readonly spills: SpillStore;
+export interface ActivityDeps extends Stores {
   readonly bus: LiveBus;
   readonly agents: AgentDirectory;
   readonly tools: ToolSource;

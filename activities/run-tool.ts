@@ -7,21 +7,13 @@ import type { AgentLimits } from '../src/contracts/agent.js';
 import type { FailureInfo } from '../src/contracts/failures.js';
 import type { ToolCall } from '../src/contracts/message.js';
 import type { Tool } from '../src/contracts/tool.js';
-import type { ArtifactStore } from '../src/store/blob-stores.js';
-import type { Database } from '../src/store/database.js';
-import {
-  beginToolRun,
-  endToolTry,
-  finishToolRun,
-  type ToolRunTry,
-} from '../src/store/tool-runs.js';
+import type { Stores, ToolRuns } from '../src/store/stores.js';
+import type { ToolRunTry } from '../src/store/tool-runs.js';
 import type { EarlierTries, ToolLedger, ToolResult, ToolTry } from '../src/tools/tool-ledger.js';
 import type { RaceOptions } from '../src/tools/tool-race.js';
 import type { ToolRunner } from '../src/tools/tool-runner.js';
 
-export interface RunToolDeps {
-  readonly database: Database;
-  readonly artifacts: Pick<ArtifactStore, 'put'>;
+export interface RunToolDeps extends Pick<Stores, 'toolRuns' | 'artifacts'> {
   readonly runner: ToolRunner;
 }
 
@@ -48,7 +40,7 @@ export interface StandaloneCall extends RaceOptions {
  * the same key, without a bound: the tries of the tool are counted here.
  */
 export async function runToolStandalone(
-  { database, artifacts, runner }: RunToolDeps,
+  { toolRuns, artifacts, runner }: RunToolDeps,
   request: StandaloneCall,
 ): Promise<ToolResult> {
   const { tenant, owner, agent, call, tools, attempt, key, ...rest } = request;
@@ -67,7 +59,7 @@ export async function runToolStandalone(
       put: (mediaType: string, content: Buffer) => artifacts.put(session, mediaType, content),
     },
   };
-  const ledger = new ToolRunLedger(database, session, attempt);
+  const ledger = new ToolRunLedger(toolRuns, session, attempt);
   if (counted) return runner.run(run, ledger);
   // What has only been read may be read again: nothing to keep.
   const prepared = await runner.prepare(run, ledger);
@@ -76,22 +68,22 @@ export async function runToolStandalone(
 
 /** The ledger of calls whose results no transcript has. */
 class ToolRunLedger implements ToolLedger<ToolResult> {
-  readonly #database: Database;
+  readonly #runs: ToolRuns;
   readonly #owner: { readonly tenant: string; readonly session: string };
   readonly #attempt: number;
 
   constructor(
-    database: Database,
+    runs: ToolRuns,
     owner: { readonly tenant: string; readonly session: string },
     attempt: number,
   ) {
-    this.#database = database;
+    this.#runs = runs;
     this.#owner = owner;
     this.#attempt = attempt;
   }
 
   async begin(run: ToolTry): Promise<{ done: ToolResult } | EarlierTries> {
-    const known = await beginToolRun(this.#database, this.#try(run));
+    const known = await this.#runs.begin(this.#try(run));
     // Written by `finish` of this class alone.
     if (known.result) return { done: known.result as ToolResult };
     const { deaths, failures, failure, outcome } = known;
@@ -104,12 +96,12 @@ class ToolRunLedger implements ToolLedger<ToolResult> {
   }
 
   async endTry(run: ToolTry, failure?: FailureInfo): Promise<void> {
-    await endToolTry(this.#database, this.#try(run), failure?.type);
+    await this.#runs.endTry(this.#try(run), failure?.type);
   }
 
   finish(run: ToolTry, result: ToolResult): Promise<ToolResult> {
     const outcome = result.failure ? result.failure.type : 'done';
-    return finishToolRun(this.#database, this.#try(run), outcome, result);
+    return this.#runs.finish(this.#try(run), outcome, result);
   }
 
   #try(run: ToolTry): ToolRunTry {

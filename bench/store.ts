@@ -10,6 +10,7 @@ import { streamEvents } from '../src/client/event-stream.js';
 import { channelOf } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
 import { openDatabase, type Database } from '../src/store/database.js';
+import { EventLog } from '../src/store/event-log.js';
 import { TranscriptStore, type Writer } from '../src/store/transcript-store.js';
 import { median, nowMs } from './statistics.js';
 import { collectGarbage } from './worker-commands.js';
@@ -141,7 +142,7 @@ export async function measureIdleReaders(
       agent: 'assistant',
     });
   }
-  const hub = new ReaderHub(database, bus);
+  const hub = new ReaderHub(new EventLog(database), bus);
   const leave = new AbortController();
   setMaxListeners(0, leave.signal);
   collectGarbage();

@@ -19,11 +19,9 @@ import type { ToolLogger } from '../src/contracts/tool.js';
 import { DEFAULT_TASK_QUEUE } from '../src/contracts/ids.js';
 import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
-import { ArtifactStore, SpillStore } from '../src/store/blob-stores.js';
 import { openDatabase } from '../src/store/database.js';
 import { checkReady } from '../src/store/readiness.js';
-import { createMcpPins } from '../src/store/mcp-pins.js';
-import { TranscriptStore } from '../src/store/transcript-store.js';
+import { openStores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { workflowBundle } from './bundle.js';
 import { createToolSource } from './tool-source.js';
@@ -86,18 +84,15 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
     throw error;
   });
   const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
-  const artifacts = new ArtifactStore(database);
+  const stores = openStores(database, (key, n) => bus.appended?.(key, n));
   const registry = options.registry ?? new ToolRegistry(config.tools);
-  const mcp = new MCPClientManager(config.mcp, { pins: createMcpPins(database), log });
+  const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
   const readArtifact = createArtifactTool(async (id, offset, length, context) => {
-    const { content, bytes, mediaType } = await artifacts.get(context, id);
+    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
   const activities: SessionActivities = createActivities({
-    database,
-    transcripts: new TranscriptStore(database, (key, n) => bus.appended?.(key, n)),
-    artifacts,
-    spills: new SpillStore(database),
+    ...stores,
     bus,
     agents: agentDirectory(config),
     tools: createToolSource({ registry, mcp, always: [readArtifact], log }),

@@ -6,7 +6,7 @@ import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { McpPins, McpServer } from '../src/contracts/mcp.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { openDatabase } from '../src/store/database.js';
-import { createMcpPins } from '../src/store/mcp-pins.js';
+import { McpPinStore } from '../src/store/mcp-pins.js';
 
 /**
  * Connects to the servers of these names, `*` for all, and closes them after `use`. One that
@@ -26,7 +26,7 @@ export async function withMcpServers<T>(
   const database =
     databaseUrl === undefined ? undefined : openDatabase(databaseUrl, { maxConnections: 2 });
   const manager = new MCPClientManager(parts.servers, {
-    pins: database ? createMcpPins(database) : FIRST_SIGHT,
+    pins: database ? new McpPinStore(database) : FIRST_SIGHT,
     log: parts.log,
   });
   try {

@@ -6,8 +6,8 @@
 import type { TurnRemainder } from '../../src/contracts/activities.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import { NO_USAGE, type Usage } from '../../src/contracts/message.js';
-import { stageSpending, totalOf } from '../../src/store/attempts.js';
-import type { Database } from '../../src/store/database.js';
+import { totalOf } from '../../src/store/attempts.js';
+import type { Attempts } from '../../src/store/stores.js';
 import type { Execution } from '../execution.js';
 import { toFailure } from '../failures.js';
 
@@ -33,13 +33,13 @@ interface StepPlace {
  * `Turn.TimeLimit`, `Turn.CostLimit`, or `Worker.Lost`. A first attempt asks nothing.
  */
 export async function admitAttempt(
-  { database, maxModelAttempts }: { database: Database; maxModelAttempts: number },
+  { attempts, maxModelAttempts }: { attempts: Attempts; maxModelAttempts: number },
   execution: Execution,
   { stage, step, left }: StepPlace,
 ): Promise<EarlierAttempts> {
   const { key, run, attempt } = execution;
   if (attempt === 1) return { usage: NO_USAGE };
-  const spending = await stageSpending(database, { ...key, run, stage });
+  const spending = await attempts.spendingOfStage({ ...key, run, stage });
   const { usage, lost } = spending.get(step) ?? { usage: NO_USAGE, lost: 0 };
   const elapsed = execution.elapsedMs();
   if (left && elapsed >= left.ms) {

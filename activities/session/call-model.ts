@@ -6,6 +6,7 @@
  */
 import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE } from '../../src/contracts/message.js';
+import { answerPlace, headAfterCalls } from '../../src/contracts/places.js';
 import { currentExecution, keepAlive } from '../execution.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
@@ -33,7 +34,7 @@ export async function callModel(
         expandInbox(deps.spills, execution.key, next.inbox),
         deps.speakers.ready(),
       ]);
-      const seq = next.head + inbox.length + 1;
+      const seq = answerPlace(next.head, inbox.length);
       const unavailable = deps.tools.unavailable(agent);
       const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
@@ -76,7 +77,7 @@ function following(input: CallModelInput, result: CallModelResult): CallModelInp
   return {
     ...rest,
     step: input.step + 1,
-    head: result.head + (result.calls?.length ?? 0),
+    head: headAfterCalls(result.head, result.calls?.length ?? 0),
     spent: addUsage(input.spent ?? NO_USAGE, result.usage),
   };
 }

@@ -10,7 +10,6 @@ import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js'
 import type { ToolCall } from '../../src/contracts/message.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import { wellFormed } from '../../src/contracts/message.js';
-import { findToolRun } from '../../src/store/tool-runs.js';
 import { clipText, thrownMessage } from '../../src/tools/text.js';
 import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
 import { normaliseOutput } from '../../src/tools/tool-output.js';
@@ -22,7 +21,7 @@ import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
 
-export { toolPlaceKey, type PreparedResult } from './tool-record.js';
+export type { PreparedResult } from './tool-record.js';
 
 /** Attempts that may end with an error that nobody has foreseen. */
 const MAX_UNFORESEEN = 5;
@@ -144,10 +143,10 @@ export class ToolCallRun {
 
   /** The attempts are used up. What began and has no result may have taken effect. */
   async #giveUp(call: ToolCall, messageId: string, failure: FailureInfo): Promise<CallToolResult> {
-    const { runner, database } = this.#deps;
+    const { runner, toolRuns } = this.#deps;
     const { key: session, signal } = this.#execution;
     const key = this.#keyOf(messageId);
-    const run = await runner.wait(signal, () => findToolRun(database, { ...session, key }));
+    const run = await runner.wait(signal, () => toolRuns.find({ ...session, key }));
     const open =
       run?.outcome === 'running' || (run?.outcome === 'waiting' && run.effect !== 'once');
     const outcome = givenUp(call.name, failure, open ? run.effect : undefined);

@@ -6,6 +6,7 @@
 import type { CompactInput, CompactResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
+import { eventKeys, summaryKey, summaryPlace } from '../../src/contracts/places.js';
 import { ContextManager } from '../../src/context/context-manager.js';
 import {
   conversationTokens,
@@ -13,12 +14,12 @@ import {
   summaryRequest,
 } from '../../src/context/summary-request.js';
 import { estimateUsage, runModelCall, type ModelCallEnd } from '../../src/llm/model-call.js';
-import { noteSpoken, stageSpending, totalOf } from '../../src/store/attempts.js';
-import type { Append, Appended } from '../../src/store/transcript-store.js';
+import { waitForStore } from '../../src/tools/wait-for-store.js';
+import { totalOf } from '../../src/store/attempts.js';
+import type { Append, Appended } from '../../src/store/append-types.js';
 import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
-import { whenStoreIsBack } from '../when-store-is-back.js';
 import { admitAttempt } from './attempt-limits.js';
 import type { StepRecordDeps } from './step-record.js';
 import { handedOver } from './step-stops.js';
@@ -64,10 +65,11 @@ class Compaction {
     if (!plan) return { head, usage: NO_USAGE, compacted: false };
     if (attempt > 1) {
       // Before this attempt is on record: it would be charged although it asks nobody.
-      const { existing } = await this.#append({ probe: this.#place() });
-      if (existing[0]) return { head: head + 1, usage: await this.#total(), compacted: true };
-      const { database, settings } = this.#deps;
-      const admission = { database, maxModelAttempts: settings.maxModelAttempts };
+      const place = this.#place();
+      const { existing } = await this.#append({ probe: place });
+      if (existing[0]) return { head: place.seq, usage: await this.#total(), compacted: true };
+      const { attempts, settings } = this.#deps;
+      const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
       this.#earlier = (await admitAttempt(admission, this.#execution, this.#input)).usage;
     }
     return this.#summarise(plan);
@@ -121,7 +123,7 @@ class Compaction {
       },
       {
         // Lost when the store is away: the end has the whole bill.
-        spent: (usage) => void noteSpoken(this.#deps.database, place, usage).catch(() => undefined),
+        spent: (usage) => void this.#deps.attempts.noteSpoken(place, usage).catch(() => undefined),
       },
     );
   }
@@ -138,11 +140,14 @@ class Compaction {
       messages: [{ ...place, turn, step, attempt: this.#execution.attempt, body, usage }],
       attempt: { ...this.#attempt('completed', usage), model: response.model },
       events: [
-        { key: `k${stage}`, body: { type: 'context.compacted', turn, step, covers, usage } },
+        {
+          key: eventKeys.contextCompacted({ stage }),
+          body: { type: 'context.compacted', turn, step, covers, usage },
+        },
       ],
       updates: { head: place.seq },
     } satisfies Omit<Append, 'channel'>;
-    const { existing } = await whenStoreIsBack(() => this.#append(summary), this.#execution);
+    const { existing } = await waitForStore(() => this.#append(summary), this.#execution);
     const total = existing[0] ? await this.#total() : addUsage(this.#earlier, usage);
     return { head: place.seq, usage: total, compacted: true };
   }
@@ -179,14 +184,14 @@ class Compaction {
   }
 
   #place(): { seq: number; key: string } {
-    return { seq: this.#input.head + 1, key: `s${this.#input.stage}` };
+    return { seq: summaryPlace(this.#input.head), key: summaryKey(this.#input) };
   }
 
   /** What all attempts have cost. */
   async #total(): Promise<Usage> {
     const { key, run } = this.#execution;
     const { stage } = this.#input;
-    return totalOf(await stageSpending(this.#deps.database, { ...key, run, stage }));
+    return totalOf(await this.#deps.attempts.spendingOfStage({ ...key, run, stage }));
   }
 
   #append(append: Omit<Append, 'channel'>): Promise<Appended> {

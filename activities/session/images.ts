@@ -1,15 +1,15 @@
 /** Bytes of the images that a context refers to, for models that look at them. */
 import type { SessionKey } from '../../src/contracts/ids.js';
 import type { TranscriptMessage } from '../../src/contracts/message.js';
-import type { ArtifactStore } from '../../src/store/blob-stores.js';
 import { incremental } from '../../src/llm/incremental.js';
+import type { Artifacts } from '../../src/store/stores.js';
 
 /** Images of more than this many artifacts are named, not shown: each costs about 800 tokens. */
 const MAX_IMAGES = 8;
 
 /** Data URLs by artifact id, of the newest images; nothing when no message has an image. */
 export async function loadImages(
-  artifacts: ArtifactStore,
+  artifacts: Artifacts,
   key: SessionKey,
   messages: readonly TranscriptMessage[],
 ): Promise<ReadonlyMap<string, string> | undefined> {

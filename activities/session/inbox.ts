@@ -2,12 +2,13 @@
 import type { WritePlace } from '../../src/contracts/activities.js';
 import type { SessionKey } from '../../src/contracts/ids.js';
 import type { InboxItem, InboxMessage } from '../../src/contracts/message.js';
-import type { SpillStore } from '../../src/store/blob-stores.js';
-import type { NewEvent, NewMessage } from '../../src/store/transcript-store.js';
+import { eventKeys, messageKey, messagePlace } from '../../src/contracts/places.js';
+import type { NewEvent, NewMessage } from '../../src/store/append-types.js';
+import type { Spills } from '../../src/store/stores.js';
 
 /** The messages of a queue, those included that were moved to the store. */
 export async function expandInbox(
-  spills: SpillStore,
+  spills: Spills,
   key: SessionKey,
   items: readonly InboxItem[] = [],
 ): Promise<InboxMessage[]> {
@@ -29,8 +30,8 @@ export function inboxWrites(
 ): { messages: NewMessage[]; events: NewEvent[] } {
   const { turn, head } = place;
   const messages = inbox.map((message, i): NewMessage => ({
-    seq: head + 1 + i,
-    key: `m${message.id}`,
+    seq: messagePlace(head, i),
+    key: messageKey(message.id),
     turn,
     step: 0,
     attempt,
@@ -38,13 +39,13 @@ export function inboxWrites(
     body: { role: 'user', ...message },
   }));
   const events = inbox.map(({ id, text, from }, i): NewEvent => ({
-    key: `m${id}`,
-    seq: head + 1 + i,
+    key: eventKeys.messageAccepted(id),
+    seq: messagePlace(head, i),
     messageId: id,
     body: {
       type: 'message.accepted',
       id,
-      seq: head + 1 + i,
+      seq: messagePlace(head, i),
       turn,
       ...(from === undefined ? {} : { from }),
       text,

@@ -11,6 +11,7 @@
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
 import type { AssistantMessage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
+import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import {
   ToolCallRun,
@@ -54,8 +55,14 @@ export class InlineTools {
     if (!inline || calls.length === 0) return undefined;
     const { agent, turn, step: number, stage } = step;
     const runs = calls.map((_, index) => {
-      const seq = answer.seq + 1 + index;
-      const place = { agent, turn, step: number, stage, head: answer.seq + calls.length };
+      const seq = resultPlace(answer.seq, index);
+      const place = {
+        agent,
+        turn,
+        step: number,
+        stage,
+        head: headAfterCalls(answer.seq, calls.length),
+      };
       const input = { ...place, message: answer.seq, index, seq };
       return new ToolCallRun(deps, input, execution, stop, true);
     });

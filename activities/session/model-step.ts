@@ -93,8 +93,8 @@ export class ModelStep {
     const done = await this.#record.takeAndFind();
     if (done) return this.#finishTools(done);
     if (this.#record.nothingNew) return this.#results.duplicate();
-    const { database, settings } = this.#deps;
-    const admission = { database, maxModelAttempts: settings.maxModelAttempts };
+    const { attempts, settings } = this.#deps;
+    const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
     this.#record.earlier = (await admitAttempt(admission, execution, input)).usage;
     const context = await this.#prompt.context();
     if (context.overflow) return this.#results.overflow(this.#record.earlier);

@@ -10,16 +10,21 @@ import type {
 } from '../../src/contracts/activities.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
+import {
+  callKey,
+  eventKeys,
+  headAfterCalls,
+  headAfterMessages,
+  resultPlace,
+} from '../../src/contracts/places.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
-import { findMessage, findTurnEnd } from '../../src/store/event-log.js';
-import { giveUpAttempts, stageSpending, totalOf } from '../../src/store/attempts.js';
+import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
-import { toolPlaceKey } from './call-tool.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
 export async function openSession(
@@ -34,15 +39,20 @@ export async function openSession(
     ...(input.title === undefined ? {} : { title: input.title }),
   });
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
-  if (past) await giveUpAttempts(deps.database, key);
+  if (past) await deps.attempts.giveUp(key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
   const at = { stage: input.stage, head: past?.head ?? input.head };
   const { generation } = await deps.transcripts.append(writer(at), {
     channel,
     events: past
-      ? await lostTurn(deps.database, key)
+      ? await lostTurn(deps, key)
       : input.fresh
-        ? [{ key: 'session', body: { type: 'session.started', agent: agent.name } }]
+        ? [
+            {
+              key: eventKeys.sessionStarted(),
+              body: { type: 'session.started', agent: agent.name },
+            },
+          ]
         : [],
     ...(past ? { updates: { state: 'idle', force: true } } : {}),
   });
@@ -68,7 +78,7 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const inbox = await expandInbox(deps.spills, key, input.inbox);
   const { messages, events } = inboxWrites(inbox, input, attempt);
   // No call of this turn is awaited any more: one that died with its worker has no other end.
-  await giveUpAttempts(deps.database, key);
+  await deps.attempts.giveUp(key);
   const found =
     input.cutOff === undefined
       ? undefined
@@ -76,9 +86,9 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
   const open = found?.open ?? input.open;
   const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
-    input.head + inbox.length,
+    headAfterMessages(input.head, inbox.length),
     found?.head ?? 0,
-    found?.open ? found.open.first + closing.length - 1 : 0,
+    found?.open ? headAfterCalls(found.open.message, closing.length) : 0,
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
@@ -87,8 +97,8 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
-        seq: open!.first + index,
-        key: toolPlaceKey(open!.message, index),
+        seq: resultPlace(open!.message, index),
+        key: callKey(open!.message, index),
         turn,
         step,
         attempt,
@@ -98,7 +108,7 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
     events: [
       ...events,
       {
-        key: `t${turn}.end`,
+        key: eventKeys.turnEnded(turn),
         body:
           outcome === 'failed'
             ? { type: 'turn.failed', turn, failure, usage }
@@ -127,17 +137,17 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number; first: number } }> {
+): Promise<{ head: number; usage: Usage; open?: { message: number } }> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
-    stageSpending(deps.database, { ...key, run, stage }),
+    deps.attempts.spendingOfStage({ ...key, run, stage }),
   ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
   const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
   return {
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
-    ...(last && calls.length > 0 ? { open: { message: last.seq, first: last.seq + 1 } } : {}),
+    ...(last && calls.length > 0 ? { open: { message: last.seq } } : {}),
   };
 }
 
@@ -156,7 +166,7 @@ export async function recordState(
 ): Promise<{ head?: number }> {
   const execution = currentExecution();
   const { state, turn, reason, place } = input;
-  const reached = place ? { head: place.head + countOf(input.inbox) } : {};
+  const reached = place ? { head: headAfterMessages(place.head, countOf(input.inbox)) } : {};
   const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
     (error: unknown) => {
       // An attempt before this one has written them, and deleted the batches.
@@ -175,7 +185,7 @@ export async function recordState(
     events: [
       ...events,
       ...(state === 'terminated'
-        ? [{ key: 'ended', body: { type: 'session.ended', ...why } } as const]
+        ? [{ key: eventKeys.sessionEnded(), body: { type: 'session.ended', ...why } } as const]
         : (input.said ?? [state]).map(
             (said, i) =>
               ({
@@ -199,7 +209,7 @@ export async function recordRefusals(
   await deps.transcripts.append(execution.writer(), {
     channel: execution.channel,
     events: refused.map(({ reason, id }, index) => ({
-      key: `${key}.${index}`,
+      key: eventKeys.messageRefused(key, index),
       body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
     })),
   });
@@ -223,10 +233,10 @@ export async function readAnswer(
   deps: ActivityDeps,
   { id }: { id: string },
 ): Promise<Answer | null> {
-  const { tenant, session } = currentExecution().key;
-  const taken = await findMessage(deps.database, tenant, session, id);
+  const { key } = currentExecution();
+  const taken = await deps.events.findMessage(key, id);
   if (!taken) return null;
-  const end = await findTurnEnd(deps.database, tenant, session, {
+  const end = await deps.events.findTurnEnd(key, {
     turn: taken.turn,
     after: taken.n,
   });

@@ -10,31 +10,17 @@ import {
   type AssistantMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import { answerKey, messagePlace } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
-import { noteSpoken, stageSpending } from '../../src/store/attempts.js';
-import type { Database } from '../../src/store/database.js';
-import type {
-  Append,
-  Appended,
-  AttemptFailure,
-  TranscriptStore,
-} from '../../src/store/transcript-store.js';
+import type { Append, Appended, AttemptFailure } from '../../src/store/append-types.js';
+import type { Stores } from '../../src/store/stores.js';
 import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
-import { whenStoreIsBack } from '../when-store-is-back.js';
+import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { PreparedResult } from './call-tool.js';
-import {
-  answerKey,
-  answering,
-  beginning,
-  failing,
-  taking,
-  type StepAttempt,
-} from './step-writes.js';
+import { answering, beginning, failing, taking, type StepAttempt } from './step-writes.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
-export interface StepRecordDeps {
-  readonly database: Database;
-  readonly transcripts: Pick<TranscriptStore, 'append'>;
+export interface StepRecordDeps extends Pick<Stores, 'transcripts' | 'attempts'> {
   readonly cache: TranscriptCache;
 }
 
@@ -89,7 +75,8 @@ export class StepRecord {
     const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
     const now = fresh.map((message, i): CachedMessage => {
       const body = { role: 'user', ...message } as const;
-      return { seq: input.head + 1 + i, turn: input.turn, message: body, tokens: tokensOf(body) };
+      const seq = messagePlace(input.head, i);
+      return { seq, turn: input.turn, message: body, tokens: tokensOf(body) };
     });
     return now.length > 0 ? past.concat(now) : past;
   }
@@ -101,8 +88,8 @@ export class StepRecord {
 
   /** The same, and the answer that an earlier attempt has left. */
   async takeAndFind(): Promise<Answered | undefined> {
-    const { seq } = this.#step;
-    const { existing } = await this.#take({ seq, key: answerKey(this.#step) });
+    const { seq, input } = this.#step;
+    const { existing } = await this.#take({ seq, key: answerKey(input) });
     const done = existing.find((row) => row.seq === seq);
     return done?.body.role === 'assistant' ? this.#others(done.body) : undefined;
   }
@@ -122,7 +109,7 @@ export class StepRecord {
     const { key, run, attempt } = execution;
     const { stage, step } = input;
     const place = { ...key, run, stage, step, kind: 'model', attempt } as const;
-    noteSpoken(this.#deps.database, place, usage).catch(() => undefined);
+    this.#deps.attempts.noteSpoken(place, usage).catch(() => undefined);
   }
 
   /** The answer, with results of tools that are done already. `usage` is what it cost by itself. */
@@ -133,7 +120,7 @@ export class StepRecord {
   ): Promise<Answered> {
     const total = addUsage(this.earlier, usage);
     const { row, ...append } = answering(this.#step, message, { usage, total }, tools);
-    const { existing, state } = await whenStoreIsBack(
+    const { existing, state } = await waitForStore(
       () => this.#append(append),
       this.#step.execution,
     );
@@ -155,7 +142,11 @@ export class StepRecord {
   async #others(message: AssistantMessage): Promise<Answered> {
     const { execution, input } = this.#step;
     const { key, run } = execution;
-    const spending = await stageSpending(this.#deps.database, { ...key, run, stage: input.stage });
+    const spending = await this.#deps.attempts.spendingOfStage({
+      ...key,
+      run,
+      stage: input.stage,
+    });
     return { message, usage: spending.get(input.step)?.usage ?? NO_USAGE, ours: false };
   }
 

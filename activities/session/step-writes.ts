@@ -15,6 +15,7 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import { answerKey, eventKeys } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import type {
   Append,
@@ -43,11 +44,6 @@ export interface StepAttempt {
   readonly stop: StopSignals;
 }
 
-/** The place of a step's answer is taken under this key. An activity may make several steps. */
-export function answerKey({ input }: StepAttempt): string {
-  return `a${input.stage}.${input.step}`;
-}
-
 /** The messages that begin the turn, where this step does. */
 export function taking(step: StepAttempt): Append {
   const { execution, input } = step;
@@ -58,7 +54,9 @@ export function taking(step: StepAttempt): Append {
     channel: execution.channel,
     messages,
     events: [
-      ...(first ? [{ key: `t${turn}`, body: { type: 'turn.started', turn } } as const] : []),
+      ...(first
+        ? [{ key: eventKeys.turnStarted(turn), body: { type: 'turn.started', turn } } as const]
+        : []),
       ...events,
     ],
     updates: { state: 'running', turn },
@@ -72,7 +70,7 @@ export function beginning(step: StepAttempt, estimate: Usage, taken: boolean): A
   const { turn } = input;
   const { attempt, channel } = execution;
   const started: NewEvent = {
-    key: `${stepKey(step)}.a${attempt}`,
+    key: eventKeys.attemptStarted(input, attempt),
     body: { type: 'step.started', turn, step: input.step, attempt, model: agent.model },
   };
   const inbox = taken ? { channel } : taking(step);
@@ -88,7 +86,7 @@ function missing({ input, unavailable }: StepAttempt): NewEvent[] {
   const { turn, step } = input;
   if (step !== 1 || unavailable.length === 0) return [];
   const body = { type: 'mcp.unavailable', turn, step, servers: unavailable } as const;
-  return [{ key: `t${turn}.mcp`, body }];
+  return [{ key: eventKeys.serversUnavailable(turn), body }];
 }
 
 /** What a step has cost: the answer by itself, and all attempts at it. */
@@ -112,7 +110,7 @@ export function answering(
   const { text, finish } = message;
   const row: NewMessage = {
     seq,
-    key: answerKey(step),
+    key: answerKey(input),
     turn,
     step: input.step,
     attempt,
@@ -120,7 +118,7 @@ export function answering(
     usage,
   };
   const completed: NewEvent = {
-    key: stepKey(step),
+    key: eventKeys.stepCompleted(input),
     seq,
     body: {
       type: 'step.completed',
@@ -136,7 +134,7 @@ export function answering(
   };
   const spent = addUsage(input.spent ?? NO_USAGE, total);
   const ended: NewEvent = {
-    key: `t${turn}.end`,
+    key: eventKeys.turnEnded(turn),
     seq,
     body: { type: 'turn.completed', turn, seq, text, finish, usage: spent },
   };
@@ -170,7 +168,7 @@ export function failing(step: StepAttempt, failure: AttemptFailure, usage: Usage
     attempt: { ...attemptOf(step), outcome: 'failed', usage, failure },
     events: [
       {
-        key: `${stepKey(step)}.a${attempt}.failed`,
+        key: eventKeys.attemptFailed(input, attempt),
         body: {
           type: 'step.failed',
           turn: input.turn,
@@ -199,10 +197,6 @@ export function answerOf(response: ModelResponse): AssistantMessage {
     finish: response.finish,
     model: response.model,
   };
-}
-
-function stepKey({ input }: StepAttempt): string {
-  return `s${input.stage}.${input.step}`;
 }
 
 function attemptOf({

@@ -4,16 +4,11 @@
  */
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
 import type { ToolCall, ToolMessage } from '../../src/contracts/message.js';
+import { callKey, eventKeys } from '../../src/contracts/places.js';
 import { standsStill, type AgentState } from '../../src/contracts/state.js';
-import type { Database } from '../../src/store/database.js';
-import { beginToolRun, endToolTry, type ToolRunTry } from '../../src/store/tool-runs.js';
-import type {
-  Append,
-  Appended,
-  NewEvent,
-  NewMessage,
-  TranscriptStore,
-} from '../../src/store/transcript-store.js';
+import type { Append, Appended, NewEvent, NewMessage } from '../../src/store/append-types.js';
+import type { Stores } from '../../src/store/stores.js';
+import type { ToolRunTry } from '../../src/store/tool-runs.js';
 import { clipText } from '../../src/tools/text.js';
 import type { EarlierTries, ToolLedger, ToolResult, ToolTry } from '../../src/tools/tool-ledger.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
@@ -24,9 +19,7 @@ const PREVIEW_UNITS = 400;
 /** Names of tools are not longer; those that a model makes up may be. */
 const MAX_NAME = 64;
 
-export interface ToolRecordDeps {
-  readonly database: Database;
-  readonly transcripts: TranscriptStore;
+export interface ToolRecordDeps extends Pick<Stores, 'transcripts' | 'toolRuns'> {
   readonly cache: TranscriptCache;
 }
 
@@ -58,15 +51,14 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
   }
 
   async begin(run: ToolTry): Promise<{ done: CallToolResult } | EarlierTries> {
-    const { turn, step, seq } = this.#input;
+    const { turn, step, seq, message, index } = this.#input;
     const { attempt } = this.#execution;
-    const place = this.#placeKey();
     // Also the fence: a call that a later step has overtaken has no effect any more.
     const { existing } = await this.#append({
-      probe: { seq, key: place },
+      probe: { seq, key: callKey(message, index) },
       events: [
         {
-          key: `${place}.a${attempt}`,
+          key: eventKeys.callStarted(message, index, attempt),
           // Not where the result is there: then nothing is started.
           with: seq,
           body: {
@@ -82,10 +74,7 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     });
     const [earlier] = existing;
     if (earlier?.body.role === 'tool') return { done: resultOf(seq, earlier.body) };
-    const { outcome, deaths, failures, failure } = await beginToolRun(
-      this.#deps.database,
-      this.#try(run),
-    );
+    const { outcome, deaths, failures, failure } = await this.#deps.toolRuns.begin(this.#try(run));
     return {
       deaths,
       failures,
@@ -95,7 +84,7 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
   }
 
   async endTry(run: ToolTry, failure?: FailureInfo): Promise<void> {
-    await endToolTry(this.#deps.database, this.#try(run), failure?.type);
+    await this.#deps.toolRuns.endTry(this.#try(run), failure?.type);
   }
 
   finish(run: ToolTry, result: ToolResult): Promise<CallToolResult> {
@@ -104,7 +93,7 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
 
   /** The entry of the transcript that a result becomes. */
   prepared(key: string, { content, failure, artifact, bytes, ms }: ToolResult): PreparedResult {
-    const { turn, step, seq } = this.#input;
+    const { turn, step, seq, message, index } = this.#input;
     const { attempt } = this.#execution;
     const { id: callId } = this.#call;
     const name = clipText(this.#call.name, MAX_NAME);
@@ -118,10 +107,10 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     };
     const result = { ...resultOf(seq, body), bytes };
     return {
-      row: { seq, key: this.#placeKey(), turn, step, attempt, body },
+      row: { seq, key: callKey(message, index), turn, step, attempt, body },
       toolRun: { key, outcome: failure ? failure.type : 'done' },
       event: {
-        key: this.#placeKey(),
+        key: eventKeys.callCompleted(message, index),
         body: {
           type: 'tool.completed',
           turn,
@@ -166,15 +155,6 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     const { attempt, key } = this.#execution;
     return { ...key, ...run, name: clipText(run.name, MAX_NAME), turn, step, attempt };
   }
-
-  #placeKey(): string {
-    return toolPlaceKey(this.#input.message, this.#input.index);
-  }
-}
-
-/** What the place of a tool's result is taken for. */
-export function toolPlaceKey(message: number, index: number): string {
-  return `c${message}.${index}`;
 }
 
 function resultOf(seq: number, message: ToolMessage): CallToolResult {

@@ -6,8 +6,8 @@
 import { createHash } from 'node:crypto';
 import type { StoredMessage, TranscriptMessage } from '../../src/contracts/message.js';
 import type { SessionKey } from '../../src/contracts/ids.js';
-import type { TranscriptStore } from '../../src/store/transcript-store.js';
 import { toCached, type CachedMessage } from '../../src/context/entries.js';
+import type { Transcripts } from '../../src/store/stores.js';
 
 interface Entry {
   run: string;
@@ -23,13 +23,13 @@ interface Entry {
 const DEFAULT_MAX_BYTES = 64 * 1024 * 1024;
 
 export class TranscriptCache {
-  readonly #store: TranscriptStore;
+  readonly #store: Transcripts;
   readonly #maxBytes: number;
   /** In the order of use, oldest first. */
   readonly #entries = new Map<string, Entry>();
   #bytes = 0;
 
-  constructor(store: TranscriptStore, maxBytes = DEFAULT_MAX_BYTES) {
+  constructor(store: Transcripts, maxBytes = DEFAULT_MAX_BYTES) {
     this.#store = store;
     this.#maxBytes = maxBytes;
   }

@@ -23,7 +23,7 @@ import {
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import { checkAnswers } from '../store/readiness.js';
-import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
@@ -66,7 +66,6 @@ export class AgentRuntime implements AsyncDisposable {
   readonly tenant: string;
   readonly taskQueue: string;
   readonly #connections: Connections;
-  readonly #catalogue: SessionCatalogue;
   readonly #owner: boolean;
   readonly #closing = new AbortController();
   /** Aborted when this view or its connections are closed. */
@@ -77,7 +76,6 @@ export class AgentRuntime implements AsyncDisposable {
     this.tenant = tenant;
     this.taskQueue = taskQueue;
     this.#connections = connections;
-    this.#catalogue = new SessionCatalogue(connections.database);
     this.#owner = owner;
     this.#closed = AbortSignal.any([this.#closing.signal, connections.closed]);
     // Every stream that is read listens to it, and there may be thousands.
@@ -166,7 +164,7 @@ export class AgentRuntime implements AsyncDisposable {
 
   /** Sessions of the tenant, the newest first. */
   async sessions(filter: SessionFilter = {}): Promise<SessionRecord[]> {
-    return this.#catalogue.list(this.tenant, filter);
+    return this.#connections.stores.sessions.list(this.tenant, filter);
   }
 
   /**
@@ -195,7 +193,7 @@ export class AgentRuntime implements AsyncDisposable {
   }
 
   #record({ tenant, session }: SessionKey): Promise<SessionRecord | undefined> {
-    return this.#catalogue.get(tenant, session);
+    return this.#connections.stores.sessions.get(tenant, session);
   }
 
   #session(key: SessionKey, workflowId?: string): Session {

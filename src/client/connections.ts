@@ -10,6 +10,7 @@ import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { checkReady } from '../store/readiness.js';
+import { openStores, type Stores } from '../store/stores.js';
 import type { Endpoints } from './endpoints.js';
 import { ReaderHub } from './reader-hub.js';
 
@@ -24,6 +25,7 @@ export interface GivenConnections {
 export class Connections {
   readonly client: Client;
   readonly database: Database;
+  readonly stores: Stores;
   readonly bus: LiveBus;
   /** Every stream of the process shares it. */
   readonly hub: ReaderHub;
@@ -34,7 +36,8 @@ export class Connections {
     this.client = client;
     this.database = database;
     this.bus = given.bus ?? new PostgresLiveBus(database);
-    this.hub = new ReaderHub(database, this.bus);
+    this.stores = openStores(database);
+    this.hub = new ReaderHub(this.stores.events, this.bus);
     this.#given = given;
     // Every stream that is read listens to it, and there may be thousands.
     setMaxListeners(0, this.#closed.signal);
@@ -75,6 +78,7 @@ export class Connections {
   /** Closes what `open` opened. */
   async close(): Promise<void> {
     this.#closed.abort(closedRuntime());
+    this.hub.close();
     if (!this.#given.bus) await this.bus.close();
     await this.database.close();
     if (!this.#given.connection) await this.client.connection.close();

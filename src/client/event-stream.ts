@@ -6,8 +6,7 @@
 import type { LiveMessage, SessionEvent, SessionItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
-import type { Database } from '../store/database.js';
-import { readEvents } from '../store/event-log.js';
+import type { Events } from '../store/stores.js';
 import { DeltaTracker } from './delta-tracker.js';
 import { PATIENCE_MS, type ReaderHub } from './reader-hub.js';
 
@@ -35,7 +34,7 @@ export async function* streamEvents(
   key: SessionKey,
   { after = 0, live = true, signal }: EventsOptions = {},
 ): AsyncGenerator<SessionItem, void, undefined> {
-  const session = new SessionReader(hub.database, key, after);
+  const session = new SessionReader(hub.events, key, after);
   if (!live) {
     yield* session.readNew();
     return;
@@ -89,7 +88,7 @@ export async function* streamEvents(
 /** What a reader has of one session. */
 class SessionReader {
   readonly tracker = new DeltaTracker();
-  readonly #database: Database;
+  readonly #events: Events;
   readonly #key: SessionKey;
   readonly #after: number;
   /** Number of the last event that was read: at first the one before the reader's own last one. */
@@ -97,8 +96,8 @@ class SessionReader {
   /** The last event that was read is the end of the session. */
   over = false;
 
-  constructor(database: Database, key: SessionKey, after: number) {
-    this.#database = database;
+  constructor(events: Events, key: SessionKey, after: number) {
+    this.#events = events;
     this.#key = key;
     this.#after = after;
     this.last = Math.max(0, after - 1);
@@ -106,9 +105,8 @@ class SessionReader {
 
   async *readNew(): AsyncGenerator<SessionItem> {
     for (;;) {
-      const { tenant, session } = this.#key;
       const range = { after: this.last, limit: BATCH };
-      const events = await readEvents(this.#database, tenant, session, range);
+      const events = await this.#events.read(this.#key, range);
       for (const event of events) yield* this.#take(event);
       if (events.length < BATCH) return;
     }

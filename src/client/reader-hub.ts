@@ -10,8 +10,7 @@
 import type { LiveMessage } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { LiveBus } from '../live/bus.js';
-import type { Database } from '../store/database.js';
-import { readLastEvents } from '../store/event-log.js';
+import type { Events } from '../store/stores.js';
 
 /** How long a lost wake-up can delay an event, ms. */
 const CHECK_MS = 2_000;
@@ -51,7 +50,7 @@ export interface HubOptions {
 }
 
 export class ReaderHub {
-  readonly database: Database;
+  readonly events: Events;
   readonly bus: LiveBus;
   readonly #checkMs: number;
   readonly #patienceMs: number;
@@ -60,8 +59,8 @@ export class ReaderHub {
   #checking = false;
   #awaySince: number | undefined;
 
-  constructor(database: Database, bus: LiveBus, options: HubOptions = {}) {
-    this.database = database;
+  constructor(events: Events, bus: LiveBus, options: HubOptions = {}) {
+    this.events = events;
     this.bus = bus;
     this.#checkMs = options.checkMs ?? CHECK_MS;
     this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
@@ -86,6 +85,13 @@ export class ReaderHub {
         followed.clear();
       },
     };
+  }
+
+  /** Nothing is asked any more, also where a stream was left without being ended. */
+  close(): void {
+    this.#topics.clear();
+    clearTimeout(this.#timer);
+    this.#timer = undefined;
   }
 
   #topicOf(key: SessionKey): Topic {
@@ -122,7 +128,7 @@ export class ReaderHub {
     this.#checking = true;
     const keys = [...this.#topics.values()].map(({ key }) => key);
     try {
-      const last = await readLastEvents(this.database, keys);
+      const last = await this.events.last(keys);
       this.#awaySince = undefined;
       for (const { key, n } of last) {
         for (const [reader, has] of this.#readersOf(key)) {

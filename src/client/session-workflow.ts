@@ -7,7 +7,7 @@ import { ApplicationFailure } from '@temporalio/common';
 import { isFailureType, PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
 import { channelOf } from '../live/bus.js';
-import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
 import { settleSession } from '../store/settle-session.js';
 import { isWorkflowNotFound, toClientError } from './client-errors.js';
 import type { Connections } from './connections.js';
@@ -57,7 +57,7 @@ export class SessionWorkflow {
   /** What the catalogue says; `undefined` for a session that no worker has opened yet. */
   async record(): Promise<SessionRecord | undefined> {
     const { tenant, session } = this.key;
-    return new SessionCatalogue(this.connections.database).get(tenant, session);
+    return this.connections.stores.sessions.get(tenant, session);
   }
 
   /** Makes a call, again where what refuses it passes. Rejects with a failure that says why. */
@@ -146,9 +146,9 @@ export class SessionWorkflow {
     end: { state: 'terminated'; reason: string } | { state: 'error' },
     { type, message }: PerduraError,
   ): Promise<void> {
-    const { database, bus } = this.connections;
+    const { stores, bus } = this.connections;
     const failure = { type, message };
-    const lastEvent = await settleSession(database, this.key, {
+    const lastEvent = await settleSession(stores, this.key, {
       ...end,
       run,
       failure,

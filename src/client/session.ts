@@ -15,9 +15,7 @@ import {
   type SessionStatus,
 } from '../contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
-import { findMessage } from '../store/event-log.js';
-import { SessionCatalogue, type SessionRecord } from '../store/session-catalogue.js';
-import { TranscriptStore } from '../store/transcript-store.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
 import type { Connections } from './connections.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
 import { updateIdOf, withId, type OutgoingMessage } from './outgoing-message.js';
@@ -111,7 +109,7 @@ export class Session {
     const { connections, key } = this.#parts;
     // In this order: what is not in the store yet comes behind the last event.
     const last = (await this.record())?.lastEvent ?? 0;
-    const known = await findMessage(connections.database, key.tenant, key.session, messageId);
+    const known = await connections.stores.events.findMessage(key, messageId);
     return this.#awaitAnswer(messageId, known?.n ?? last, known?.turn, options);
   }
 
@@ -171,7 +169,7 @@ export class Session {
   /** The messages of the session, oldest first. */
   async transcript(range: { after?: number; to?: number } = {}): Promise<StoredMessage[]> {
     const { connections, key } = this.#parts;
-    return new TranscriptStore(connections.database).read(key.tenant, key.session, range);
+    return connections.stores.transcripts.read(key.tenant, key.session, range);
   }
 
   /** The turn under way ends at once; what was said and what it cost is kept. */
@@ -258,8 +256,8 @@ export class Session {
     const { connections, key } = this.#parts;
     const events: SessionEvent[] = [];
     for await (const item of this.events({ live: false })) if ('n' in item) events.push(item);
-    const catalogue = new SessionCatalogue(connections.database);
-    return buildTimeline(this.id, events, await catalogue.attempts(key.tenant, key.session));
+    const attempts = await connections.stores.attempts.list(key);
+    return buildTimeline(this.id, events, attempts);
   }
 
   /**

@@ -4,7 +4,7 @@ import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
 import { isTurnEnd, turnEndOf, type TurnEnd } from '../contracts/turn-end.js';
-import type { AttemptRow } from '../store/session-catalogue.js';
+import type { AttemptRow } from '../store/attempts.js';
 
 export interface TimelineTool {
   readonly callId: string;

@@ -15,6 +15,11 @@ export function messagePlace(head: number, index: number): number {
   return head + 1 + index;
 }
 
+/** The head when so many messages have their places behind another. */
+export function headAfterMessages(head: number, messages: number): number {
+  return head + messages;
+}
+
 /** Place of an answer behind so many messages. */
 export function answerPlace(head: number, messages = 0): number {
   return head + messages + 1;
@@ -60,6 +65,8 @@ export const eventKeys = {
   sessionStarted: () => 'session',
   sessionEnded: () => 'ended',
   messageAccepted: messageKey,
+  /** `write` names the write that notes several. */
+  messageRefused: (write: string, index: number) => `${write}.${index}`,
   turnStarted: (turn: number) => `t${turn}`,
   turnEnded: (turn: number) => `t${turn}.end`,
   serversUnavailable: (turn: number) => `t${turn}.mcp`,

@@ -4,9 +4,8 @@
  */
 import { channelOf } from '../live/bus.js';
 import { openDatabase } from '../store/database.js';
-import { giveUpAttempts } from '../store/attempts.js';
 import { lostTurn } from '../store/lost-turn.js';
-import { TranscriptStore } from '../store/transcript-store.js';
+import { openStores } from '../store/stores.js';
 
 /**
  * Ends the turns that were under way and sets their sessions idle; the next message starts their
@@ -19,7 +18,7 @@ export async function settleForgottenSessions(
 ): Promise<void> {
   const database = openDatabase(databaseUrl, { maxConnections: 2 });
   try {
-    const transcripts = new TranscriptStore(database);
+    const stores = openStores(database);
     let query = database.db
       .selectFrom('perdura.sessions as s')
       .innerJoin('perdura.transcripts as t', (join) =>
@@ -30,13 +29,13 @@ export async function settleForgottenSessions(
     if (ofTenant !== undefined) query = query.where('s.tenant', '=', ofTenant);
     for (const { tenant, session, transcript, run } of await query.execute()) {
       const key = { tenant, session };
-      await giveUpAttempts(database, key);
+      await stores.attempts.giveUp(key);
       // A note in the name of the run that is gone: it fences nothing, should that run be elsewhere.
-      await transcripts.append(
+      await stores.transcripts.append(
         { ...key, transcript, run, head: 0 },
         {
           channel: channelOf(key),
-          events: await lostTurn(database, key),
+          events: await lostTurn(stores, key),
           updates: { state: 'idle', force: true },
         },
       );

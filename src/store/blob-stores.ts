@@ -1,9 +1,11 @@
 /** Artifacts (tool output too large for a message) and spilled queues. */
 import { createHash } from 'node:crypto';
 import { PerduraError } from '../contracts/failures.js';
+import type { SessionKey } from '../contracts/ids.js';
 import type { InboxMessage } from '../contracts/message.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
+import type { Artifacts, Spills } from './stores.js';
 
 /** An artifact, whole. */
 export interface Artifact {
@@ -13,7 +15,7 @@ export interface Artifact {
   readonly content: Buffer;
 }
 
-export class ArtifactStore {
+export class ArtifactStore implements Artifacts {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -24,11 +26,7 @@ export class ArtifactStore {
    * Keeps `content`. The id is made of the session and the content, so that a retry that
    * keeps the same output again makes no second artifact.
    */
-  async put(
-    owner: { tenant: string; session: string },
-    mediaType: string,
-    content: Buffer,
-  ): Promise<string> {
+  async put(owner: SessionKey, mediaType: string, content: Buffer): Promise<string> {
     const id = artifactId(owner.session, mediaType, content);
     await this.#database.db
       .insertInto('perdura.artifacts')
@@ -45,7 +43,7 @@ export class ArtifactStore {
   }
 
   /** Rejects with `Artifact.NotFound` when this session has no such artifact. */
-  async get(owner: { tenant: string; session: string }, id: string): Promise<Artifact> {
+  async get(owner: SessionKey, id: string): Promise<Artifact> {
     const row = await this.#database.db
       .selectFrom('perdura.artifacts')
       .select(['artifact', 'media_type', 'bytes', 'content'])
@@ -66,7 +64,7 @@ export function artifactId(session: string, mediaType: string, content: Buffer):
   return `art_${hash.digest('hex').slice(0, 24)}`;
 }
 
-export class SpillStore {
+export class SpillStore implements Spills {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -77,10 +75,7 @@ export class SpillStore {
    * Keeps a batch. Its id is made of what is in it, so an id never means two batches: a workflow
    * task that failed is run again with other messages, while the first is perhaps still writing.
    */
-  async put(
-    owner: { tenant: string; session: string },
-    messages: readonly InboxMessage[],
-  ): Promise<string> {
+  async put(owner: SessionKey, messages: readonly InboxMessage[]): Promise<string> {
     const content = toJson(messages);
     const spill = `spill_${createHash('sha256').update(content).digest('hex').slice(0, 32)}`;
     await this.#database.db
@@ -92,7 +87,7 @@ export class SpillStore {
   }
 
   /** Rejects with `Store.Fenced` when it was deleted: what it held was taken by a later step. */
-  async get(owner: { tenant: string; session: string }, spill: string): Promise<InboxMessage[]> {
+  async get(owner: SessionKey, spill: string): Promise<InboxMessage[]> {
     const row = await this.#database.db
       .selectFrom('perdura.spills')
       .select('messages')
@@ -113,10 +108,7 @@ export class SpillStore {
    * Deletes the session's batches but these. Called when no attempt of an earlier run can write any
    * more. Not as soon as a batch is in the transcript: a run that is reset takes it again.
    */
-  async keepOnly(
-    owner: { tenant: string; session: string },
-    spills: readonly string[],
-  ): Promise<void> {
+  async keepOnly(owner: SessionKey, spills: readonly string[]): Promise<void> {
     let query = this.#database.db
       .deleteFrom('perdura.spills')
       .where('tenant', '=', owner.tenant)

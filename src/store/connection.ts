@@ -99,9 +99,10 @@ export class StoreClient extends pg.Client {
   }
 
   #end(args: readonly unknown[]): unknown {
-    // A goodbye that nobody hears must not keep the process.
+    // A goodbye that nobody hears must not keep the process. Of one that is gone, nothing does.
     const timer = setTimeout(() => this.abandon('The connection did not close.'), SILENCE_MS);
     this.once('end', () => clearTimeout(timer));
+    timer.unref();
     return (pg.Client.prototype.end as (...sent: unknown[]) => unknown).apply(this, [...args]);
   }
 

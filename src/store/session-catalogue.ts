@@ -1,8 +1,10 @@
 /** The list of sessions and what they cost, for people and for the SDK. Reads only. */
 import type { Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
+import type { SessionKey } from '../contracts/ids.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Database } from './database.js';
+import type { Sessions } from './stores.js';
 import type { Tables } from './tables.js';
 
 /** A session in the catalogue. */
@@ -28,26 +30,15 @@ export interface SessionRecord {
   readonly updatedAt: string;
 }
 
-/** One attempt of a model call, as it was paid. */
-export interface AttemptRow {
-  readonly turn: number;
-  readonly step: number;
-  readonly attempt: number;
-  readonly kind: string;
-  readonly model: string;
-  /** `lost`: the worker died in it; its usage is an estimate. */
-  readonly outcome: string;
-  readonly failure?: FailureInfo;
-  readonly inputTokens: number;
-  readonly outputTokens: number;
-  readonly cachedTokens: number;
-  readonly costMicros: number;
-  readonly estimated: boolean;
-  readonly startedAt: string;
-  readonly endedAt?: string;
+/** How far a session has come, and the run that its transcript belongs to. */
+export interface SessionPlace {
+  readonly state: AgentState;
+  readonly transcript: string;
+  readonly run: string;
+  readonly head: number;
 }
 
-export class SessionCatalogue {
+export class SessionCatalogue implements Sessions {
   readonly #database: Database;
 
   constructor(database: Database) {
@@ -80,31 +71,18 @@ export class SessionCatalogue {
     return row && toRecord(row);
   }
 
-  /** Every attempt of a session's model calls, in order. */
-  async attempts(tenant: string, session: string): Promise<AttemptRow[]> {
-    const rows = await this.#database.db
-      .selectFrom('perdura.attempts')
-      .selectAll()
-      .where('tenant', '=', tenant)
-      .where('session', '=', session)
-      .orderBy('started_at')
-      .execute();
-    return rows.map((row) => ({
-      turn: row.turn,
-      step: row.step,
-      attempt: row.attempt,
-      kind: row.kind,
-      model: row.model,
-      outcome: row.outcome,
-      ...(row.failure ? { failure: row.failure as FailureInfo } : {}),
-      inputTokens: row.input_tokens,
-      outputTokens: row.output_tokens,
-      cachedTokens: row.cached_tokens,
-      costMicros: Number(row.cost_micros),
-      estimated: row.estimated,
-      startedAt: row.started_at.toISOString(),
-      ...(row.ended_at ? { endedAt: row.ended_at.toISOString() } : {}),
-    }));
+  /** `undefined` for a session that no worker has opened yet. */
+  async place({ tenant, session }: SessionKey): Promise<SessionPlace | undefined> {
+    const row = await this.#database.db
+      .selectFrom('perdura.sessions as s')
+      .innerJoin('perdura.transcripts as t', (join) =>
+        join.onRef('t.tenant', '=', 's.tenant').onRef('t.transcript', '=', 's.transcript'),
+      )
+      .where('s.tenant', '=', tenant)
+      .where('s.session', '=', session)
+      .select(['s.state', 't.transcript', 't.run', 's.head'])
+      .executeTakeFirst();
+    return row && { ...row, state: row.state as AgentState };
   }
 }
 

@@ -1,10 +1,11 @@
 /** The record of a session whose workflow was ended from outside: Temporal's word, written once. */
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
-import { giveUpAttempts } from './attempts.js';
-import type { Database } from './database.js';
+import { eventKeys } from '../contracts/places.js';
 import { lostTurn } from './lost-turn.js';
-import { TranscriptStore } from './transcript-store.js';
+import type { Stores } from './stores.js';
+
+type SettleStores = Pick<Stores, 'sessions' | 'transcripts' | 'attempts' | 'events'>;
 
 /** How the workflow ended. */
 export interface OutsideEnd {
@@ -27,32 +28,24 @@ export interface OutsideEnd {
  * event, or with nothing when there is no such session or it was settled before.
  */
 export async function settleSession(
-  database: Database,
+  { sessions, transcripts, attempts, events }: SettleStores,
   key: SessionKey,
   { run, state, reason, failure, channel }: OutsideEnd,
 ): Promise<number | undefined> {
   const settled = `${run}:closed`;
-  const row = await database.db
-    .selectFrom('perdura.sessions as s')
-    .innerJoin('perdura.transcripts as t', (join) =>
-      join.onRef('t.tenant', '=', 's.tenant').onRef('t.transcript', '=', 's.transcript'),
-    )
-    .where('s.tenant', '=', key.tenant)
-    .where('s.session', '=', key.session)
-    .select(['s.state', 't.transcript', 't.run', 's.head'])
-    .executeTakeFirst();
-  if (!row || row.state === 'terminated' || row.run === settled) return undefined;
-  await giveUpAttempts(database, key);
-  const { lastEvent } = await new TranscriptStore(database).append(
-    { ...key, transcript: row.transcript, run: settled, head: row.head },
+  const place = await sessions.place(key);
+  if (!place || place.state === 'terminated' || place.run === settled) return undefined;
+  await attempts.giveUp(key);
+  const { lastEvent } = await transcripts.append(
+    { ...key, transcript: place.transcript, run: settled, head: place.head },
     {
       channel,
       events: [
-        ...(await lostTurn(database, key, failure)),
+        ...(await lostTurn({ events, attempts }, key, failure)),
         ...(state === 'terminated'
           ? [
               {
-                key: 'ended',
+                key: eventKeys.sessionEnded(),
                 body: { type: 'session.ended', ...(reason ? { reason } : {}) },
               } as const,
             ]

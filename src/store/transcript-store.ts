@@ -4,120 +4,23 @@
  * speaks to it.
  */
 import { sql } from 'kysely';
-import type { SessionKey } from '../contracts/ids.js';
-import type { AgentState } from '../contracts/state.js';
-import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionEventBody } from '../contracts/events.js';
-import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
 import { PerduraError } from '../contracts/failures.js';
+import type { SessionKey } from '../contracts/ids.js';
+import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
+import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
+import type { Transcripts } from './stores.js';
 import { wholeUsage } from './whole-usage.js';
 
-/** Who writes, and from where in the session's life. */
-export interface Writer {
-  readonly tenant: string;
-  readonly session: string;
-  readonly transcript: string;
-  /** Run id of the workflow. */
-  readonly run: string;
-  /** Absent for a note that belongs to no step: only the run is fenced then. */
-  readonly stage?: number;
-  /** Last accepted place; what an unaccepted attempt left behind it is superseded. */
-  readonly head: number;
-}
-
-/** A message to write. A place is written once; `key` says what for. */
-export interface NewMessage {
-  readonly seq: number;
-  readonly key: string;
-  readonly turn: number;
-  readonly step: number;
-  readonly attempt: number;
-  /** The sender's id, for user messages: taken once per transcript. */
-  readonly messageId?: string;
-  readonly body: TranscriptMessage;
-  readonly usage?: Usage;
-  /** Belongs to the message at this place of the same append: left out if that was there before. */
-  readonly with?: number;
-}
-
-export interface NewEvent {
-  /** The same event is written once. */
-  readonly key: string;
-  readonly body: SessionEventBody;
-  /** The message that the event is about: its text is read from there. */
-  readonly seq?: number;
-  /** As for messages. */
-  readonly with?: number;
-  /** The event did not happen if the message with this id turns out to be a duplicate. */
-  readonly messageId?: string;
-}
-
-export interface AttemptRecord {
-  readonly kind: 'model' | 'compact';
-  readonly turn: number;
-  readonly step: number;
-  readonly attempt: number;
-  readonly model: string;
-  readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded';
-  readonly usage: Usage;
-  readonly failure?: AttemptFailure;
-}
-
-/** A failed attempt; `text` is what the model had said, where the next attempt must know it. */
-export interface AttemptFailure extends FailureInfo {
-  readonly text?: string;
-}
-
-/** One commit. */
-export interface Append {
-  readonly messages?: readonly NewMessage[];
-  /** Asks whether this place is taken by this key already. */
-  readonly probe?: { readonly seq: number; readonly key: string };
-  readonly attempt?: AttemptRecord;
-  readonly toolRun?: { readonly key: string; readonly outcome: string };
-  readonly events?: readonly NewEvent[];
-  readonly updates?: {
-    readonly state?: AgentState;
-    readonly turn?: number;
-    readonly head?: number;
-    readonly failure?: FailureInfo;
-    /** Also when the session is paused. */
-    readonly force?: true;
-  };
-  /** No event and no update when every message turns out to be a duplicate. */
-  readonly onlyIfNew?: true;
-  /** Channel that readers listen on: they are notified after the commit. */
-  readonly channel: string;
-}
-
-export interface Appended {
-  /** Changes when something that a cache may hold was superseded. */
-  readonly generation: number;
-  readonly epoch: number;
-  readonly lastEvent: number;
-  /** Events that this write has added. */
-  readonly newEvents: number;
-  /** What was there already, at places that this append (or its probe) names. */
-  readonly existing: readonly { seq: number; body: TranscriptMessage; usage: Usage | null }[];
-  /** Ids of messages that the transcript had already. */
-  readonly duplicates: readonly string[];
-  /** Ids that it has with another text; for each, an event `message.refused` was written. */
-  readonly conflicts: readonly string[];
-  /** Attempts of this step that the model failed, so far. */
-  readonly failures: number;
-  /** Of the failed attempts of this step the newest with a text that the next one must know. */
-  readonly lastFailure: AttemptFailure | null;
-  /** State of the session before this write. */
-  readonly state: AgentState;
-}
+export type * from './append-types.js';
 
 /** Behind every place. */
 const END = 2_147_483_647;
 
 /** The transcript of every session, in PostgreSQL. */
-export class TranscriptStore {
+export class TranscriptStore implements Transcripts {
   readonly #database: Database;
   readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
 
@@ -161,15 +64,7 @@ export class TranscriptStore {
   }
 
   /** Enters a session and its transcript, once. Says how far the transcript goes already. */
-  async openSession(session: {
-    tenant: string;
-    session: string;
-    transcript: string;
-    run: string;
-    workflowId: string;
-    agent: string;
-    title?: string;
-  }): Promise<{ new: boolean; head: number; turn: number }> {
+  async openSession(session: NewSession): Promise<OpenedSession> {
     return this.#call('open_session', toJson(session));
   }
 

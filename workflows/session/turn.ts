@@ -255,7 +255,7 @@ export class Turn {
     let open = state.open!.calls;
     if (!open) {
       const message = this.#result!.seq;
-      const first = state.head + 1;
+      const first = resultPlace(message, 0);
       const calls = this.#planned;
       // The places are reserved before anything runs: what ends the turn in the middle knows them.
       state.head = headAfterCalls(state.head, calls.length);

@@ -1,7 +1,8 @@
 /** What happened in a session, for reading from top to bottom. Pure. */
 import type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from '../../client/timeline.js';
 import type { AgentState } from '../../contracts/state.js';
-import type { AttemptRow, SessionRecord } from '../../store/session-catalogue.js';
+import type { AttemptRow } from '../../store/attempts.js';
+import type { SessionRecord } from '../../store/session-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import { unavailableText } from './event-notes.js';
 import { stateText } from './sessions.js';

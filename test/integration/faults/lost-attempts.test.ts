@@ -6,7 +6,7 @@ import type { Session } from '../../../src/client/session.js';
 import { compiledModule } from '../../../src/stack/compiled.js';
 import { settleForgottenSessions } from '../../../src/stack/forgotten-sessions.js';
 import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
-import { SessionCatalogue } from '../../../src/store/session-catalogue.js';
+import { AttemptLog } from '../../../src/store/attempts.js';
 import { openDatabase } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
@@ -18,7 +18,7 @@ import { workerProcessEnvironment } from '../../support/worker-process.js';
 async function attemptsOf({ tenant, id }: Session) {
   const database = openDatabase(inject('databaseUrl'), { maxConnections: 1 });
   try {
-    return await new SessionCatalogue(database).attempts(tenant, id);
+    return await new AttemptLog(database).list({ tenant, session: id });
   } finally {
     await database.close();
   }

@@ -1,6 +1,6 @@
 /** What a model call may take, and cost, over all its attempts. */
 import { afterEach, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { SessionCatalogue } from '../../../src/store/session-catalogue.js';
+import { AttemptLog } from '../../../src/store/attempts.js';
 import { openDatabase } from '../../../src/store/database.js';
 import type { Session } from '../../../src/client/session.js';
 import { tool } from '../../../src/contracts/define-tool.js';
@@ -30,7 +30,7 @@ describe('model', () => {
   const recordsOf = async ({ tenant, id }: Session) => {
     const database = openDatabase(inject('databaseUrl'), { maxConnections: 1 });
     try {
-      const attempts = await new SessionCatalogue(database).attempts(tenant, id);
+      const attempts = await new AttemptLog(database).list({ tenant, session: id });
       const { rows } = await database.pool.query<{ cost: number }>(
         `select coalesce(sum((body->'usage'->>'costMicros')::int), 0)::int as cost
           from perdura.events where tenant = $1 and session = $2

@@ -6,7 +6,7 @@ import type { Execution } from '../../../activities/execution.js';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { channelOf } from '../../../src/live/bus.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
-import { TranscriptStore } from '../../../src/store/transcript-store.js';
+import { openStores } from '../../../src/store/stores.js';
 import { ToolRunner } from '../../../src/tools/tool-runner.js';
 import { Harness } from '../../support/harness.js';
 import { KeptLog } from '../../support/mcp.js';
@@ -75,12 +75,11 @@ describe('a call that is given up', () => {
           head: place?.head ?? 0,
         }),
       };
-      const transcripts = new TranscriptStore(database);
+      const stores = openStores(database);
       const log = new KeptLog();
       const deps = {
-        database,
-        transcripts,
-        cache: new TranscriptCache(transcripts),
+        ...stores,
+        cache: new TranscriptCache(stores.transcripts),
         agents: { get: () => h.agent() },
         runner: new ToolRunner(log),
         log,

@@ -2,7 +2,7 @@ import { randomUUID } from 'node:crypto';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { TranscriptMessage } from '../../../src/contracts/message.js';
-import { readEvents } from '../../../src/store/event-log.js';
+import { EventLog } from '../../../src/store/event-log.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
 import { TranscriptStore, type Writer } from '../../../src/store/transcript-store.js';
@@ -150,7 +150,7 @@ describe('append', () => {
         expect(
           rows.map(({ seq, message }) => [seq, message.role === 'user' && message.id]),
         ).toEqual([...oracle.rows].sort(([a], [b]) => a - b).map(([seq, { id }]) => [seq, id]));
-        const events = await readEvents(database, key.tenant, key.session);
+        const events = await new EventLog(database).read(key);
         expect(events.map(({ n }) => n)).toEqual(events.map((_, i) => i + 1));
         expect(events.map((event) => event.type === 'message.accepted' && event.id)).toEqual(
           oracle.events,
@@ -190,7 +190,7 @@ describe('append', () => {
     for (const { existing } of results) {
       if (existing[0]) expect(existing[0].body).toEqual(row!.message);
     }
-    expect(await readEvents(database, key.tenant, key.session)).toHaveLength(1);
+    expect(await new EventLog(database).read(key)).toHaveLength(1);
   });
 
   it('F7 every message of an append is a duplicate → no event, no change of state, where that was asked', async () => {

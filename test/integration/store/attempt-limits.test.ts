@@ -4,6 +4,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import { admitAttempt } from '../../../activities/session/attempt-limits.js';
 import type { Execution } from '../../../activities/execution.js';
 import { NO_USAGE } from '../../../src/contracts/message.js';
+import { AttemptLog } from '../../../src/store/attempts.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { TranscriptStore, type AttemptRecord } from '../../../src/store/transcript-store.js';
@@ -14,10 +15,12 @@ const ERROR = { message: 'x' };
 describe('attempts', () => {
   let database: Database;
   let store: TranscriptStore;
+  let attempts: AttemptLog;
   beforeAll(async () => {
     await migrate(inject('databaseUrl'));
     database = openDatabase(inject('databaseUrl'), { maxConnections: 2 });
     store = new TranscriptStore(database);
+    attempts = new AttemptLog(database);
   });
   afterAll(() => database.close());
 
@@ -52,7 +55,7 @@ describe('attempts', () => {
       },
       next(left?: { ms: number; costMicros?: number }, elapsedMs = 0, step = 1) {
         const execution = { key, run: place.run, attempt, elapsedMs: () => elapsedMs };
-        return admitAttempt({ database, maxModelAttempts: 2 }, execution as unknown as Execution, {
+        return admitAttempt({ attempts, maxModelAttempts: 2 }, execution as unknown as Execution, {
           stage: 1,
           step,
           ...(left ? { left } : {}),

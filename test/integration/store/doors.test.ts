@@ -1,9 +1,9 @@
 /** What `append` does with what it should not be given. */
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { Usage } from '../../../src/contracts/message.js';
-import { noteSpoken } from '../../../src/store/attempts.js';
+import { AttemptLog } from '../../../src/store/attempts.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
-import { readEvents } from '../../../src/store/event-log.js';
+import { EventLog } from '../../../src/store/event-log.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { StoredSession } from '../../support/store.js';
 
@@ -39,8 +39,7 @@ it.each(NONSENSE)(
     const attempt = { kind: 'model', turn: 1, step: 1, attempt: 1, model: 'm', usage } as const;
     const writer = session.writer({ stage: 1 });
     await store.append(writer, { channel, attempt: { ...attempt, outcome: 'running' } });
-    await noteSpoken(
-      database,
+    await new AttemptLog(database).noteSpoken(
       { ...session.key, run: 'run', stage: 1, step: 1, kind: 'model', attempt: 1 },
       usage,
     );
@@ -67,15 +66,13 @@ it.each(NONSENSE)(
     expect(rows).toEqual([{ input_tokens: kept, output_tokens: kept }]);
     const [message] = await store.read(session.key.tenant, session.id);
     expect(message!.usage).toMatchObject({ input: kept, reasoning: kept });
-    const [event] = await readEvents(database, session.key.tenant, session.id);
+    const [event] = await new EventLog(database).read(session.key);
     expect(event).toMatchObject({ usage: { cached: kept } });
   },
 );
 
 const refusals = async ({ key }: StoredSession) =>
-  (await readEvents(database, key.tenant, key.session)).filter(
-    ({ type }) => type === 'message.refused',
-  );
+  (await new EventLog(database).read(key)).filter(({ type }) => type === 'message.refused');
 
 it('F7 message: an id again with the same text → a duplicate, nothing is refused', async () => {
   const session = await StoredSession.open(database);

@@ -4,6 +4,7 @@ import { streamEvents } from '../../../src/client/event-stream.js';
 import { ReaderHub, type HubOptions } from '../../../src/client/reader-hub.js';
 import { InProcessLiveBus } from '../../../src/live/in-process-bus.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
+import { EventLog } from '../../../src/store/event-log.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { eventually } from '../../support/observe.js';
 import { SilentProxy } from '../../support/silent-proxy.js';
@@ -18,7 +19,7 @@ afterEach(() => vi.restoreAllMocks());
 afterAll(() => database.close());
 
 const hubOf = (options: HubOptions = { checkMs: 100 }, over = database) =>
-  new ReaderHub(over, new InProcessLiveBus(), options);
+  new ReaderHub(new EventLog(over), new InProcessLiveBus(), options);
 
 /** Reads until the test ends. */
 function read(hub: ReaderHub, { key }: StoredSession, after = 0) {
@@ -102,6 +103,26 @@ it('hub: the last reader has left → no check any more', async () => {
   expect(sent().length).toBe(before);
   await elsewhere.leave();
   await other.close();
+});
+
+it('hub: closed while a stream is held that nobody reads on → no check any more', async () => {
+  const [session] = (await sessions(1)) as [StoredSession];
+  const hub = hubOf({ checkMs: 20 });
+  await session.say('hello');
+  const held = streamEvents(hub, session.key);
+  await held.next();
+  const sent = statements();
+  await eventually(() => sent().includes('perdura-last-events'));
+  hub.close();
+  const other = openDatabase(inject('databaseUrl'));
+  const asked = vi.spyOn(other.pool, 'query');
+  const before = sent().length;
+  const elsewhere = read(hubOf({ checkMs: 20 }, other), session);
+  await eventually(() => asked.mock.calls.length > 5);
+  expect(sent().length).toBe(before);
+  await elsewhere.leave();
+  await other.close();
+  await held.return();
 });
 
 it('F25 hub: the store is away for longer than readers wait → they are told', async () => {

@@ -6,9 +6,9 @@ import { DEFAULT_LIMITS } from '../../../src/contracts/agent.js';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { PerduraError } from '../../../src/contracts/failures.js';
 import type { JsonToolDeclaration, ToolContext, ToolEffect } from '../../../src/contracts/tool.js';
-import { ArtifactStore } from '../../../src/store/blob-stores.js';
 import { openDatabase, type Database } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
+import { openStores } from '../../../src/store/stores.js';
 import { ToolRunner } from '../../../src/tools/tool-runner.js';
 import { KeptLog } from '../../support/mcp.js';
 
@@ -33,10 +33,10 @@ describe('a tool call without a session', () => {
       },
     });
     const owner = `x-${randomUUID()}`;
-    const artifacts = new ArtifactStore(database);
+    const stores = openStores(database);
     const attempt = (n: number, stop: { shutdown?: AbortSignal; active?: AbortSignal } = {}) =>
       runToolStandalone(
-        { database, artifacts, runner: new ToolRunner(new KeptLog()) },
+        { ...stores, runner: new ToolRunner(new KeptLog()) },
         {
           tenant: 'default',
           owner,
@@ -51,7 +51,7 @@ describe('a tool call without a session', () => {
           ...stop,
         },
       );
-    return { attempt, keys, owner, artifacts };
+    return { attempt, keys, owner, artifacts: stores.artifacts };
   }
 
   const lost = () => {

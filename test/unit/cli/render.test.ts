@@ -12,7 +12,8 @@ import { buildTimeline } from '../../../src/client/timeline.js';
 import type { SessionEvent, SessionEventBody } from '../../../src/contracts/events.js';
 import { PerduraError } from '../../../src/contracts/failures.js';
 import { NO_USAGE, type StoredMessage } from '../../../src/contracts/message.js';
-import type { AttemptRow, SessionRecord } from '../../../src/store/session-catalogue.js';
+import type { AttemptRow } from '../../../src/store/attempts.js';
+import type { SessionRecord } from '../../../src/store/session-catalogue.js';
 
 const style = createStyle(false);
 const at = '2026-01-01T00:00:00.000Z';

@@ -2,7 +2,7 @@ import { describe, expect, it } from 'vitest';
 import { buildTimeline } from '../../../src/client/timeline.js';
 import type { SessionEvent, SessionEventBody } from '../../../src/contracts/events.js';
 import { NO_USAGE } from '../../../src/contracts/message.js';
-import type { AttemptRow } from '../../../src/store/session-catalogue.js';
+import type { AttemptRow } from '../../../src/store/attempts.js';
 
 const numbered = (...bodies: SessionEventBody[]): SessionEvent[] =>
   bodies.map((body, i) => ({ ...body, n: i + 1, at: `t${i + 1}` }));

@@ -4,6 +4,7 @@ import * as places from '../../../src/contracts/places.js';
 describe('places', () => {
   it('places: two messages behind head 7, an answer with three calls → 8 and 9, 10, 11 to 13, no gap', () => {
     const messages = [0, 1].map((i) => places.messagePlace(7, i));
+    expect(places.headAfterMessages(7, messages.length)).toBe(messages.at(-1));
     const answer = places.answerPlace(7, messages.length);
     const results = [0, 1, 2].map((i) => places.resultPlace(answer, i));
     expect([...messages, answer, ...results]).toEqual([8, 9, 10, 11, 12, 13]);
@@ -29,6 +30,7 @@ describe('keys', () => {
       eventKeys.sessionStarted(),
       eventKeys.sessionEnded(),
       eventKeys.messageAccepted('id'),
+      eventKeys.messageRefused('u', 1),
       eventKeys.turnStarted(4),
       eventKeys.turnEnded(4),
       eventKeys.serversUnavailable(4),
@@ -37,6 +39,7 @@ describe('keys', () => {
       eventKeys.attemptFailed(place, 2),
       eventKeys.callCompleted(11, 2),
       eventKeys.callStarted(11, 2, 1),
+      eventKeys.callWaits(11, 2),
       eventKeys.contextCompacted(place),
     ]).toEqual([
       'mid',
@@ -46,6 +49,7 @@ describe('keys', () => {
       'session',
       'ended',
       'mid',
+      'u.1',
       't4',
       't4.end',
       't4.mcp',
@@ -54,6 +58,7 @@ describe('keys', () => {
       's12.3.a2.failed',
       'c11.2',
       'c11.2.a1',
+      'c11.2.waits',
       'k12',
     ]);
   });
