@@ -314,7 +314,7 @@ export class StormSession {
         return;
       } catch (error) {
         const type = typeOf(error);
-        if (/^Turn\.|^Model\./.test(type)) {
+        if (/\b(Turn|Model|Tool)\.[A-Z]/.test(type)) {
           message.accepted = true;
           return;
         }

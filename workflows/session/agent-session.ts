@@ -17,6 +17,7 @@ import {
 } from '@temporalio/workflow';
 import type { SessionSettings } from '../../src/contracts/activities.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
 import { refusal } from '../door.js';
@@ -159,6 +160,8 @@ class SessionLoop {
     state.open = undefined;
     if (!this.#run.legacy) await this.#run.journal.written();
     do {
+      // What waits goes along with the last write, and may be more than a payload takes.
+      if (!this.#run.legacy) await this.#spill();
       state.stage += 1;
       const inbox = state.drain();
       const { head } = await this.#run.calls.recordState({
@@ -329,13 +332,20 @@ class SessionLoop {
     });
   }
 
+  /** A task is one message to the server, which takes 4 MiB: one batch, of up to 1.5 MiB, at a time. */
+  async #keep(batches: readonly InboxMessage[][]): Promise<{ spill: string }[]> {
+    const { calls, legacy } = this.#run;
+    if (legacy) return Promise.all(batches.map((messages) => calls.spill({ messages })));
+    const kept: { spill: string }[] = [];
+    for (const messages of batches) kept.push(await calls.spill({ messages }));
+    return kept;
+  }
+
   /** Moves what is too much to be carried to the store, until what came in meanwhile fits. */
   async #spill(): Promise<void> {
     const state = this.#state;
     for (let batches = state.oversized(); batches.length > 0; batches = state.oversized()) {
-      const kept = await Promise.all(
-        batches.map((messages) => this.#run.calls.spill({ messages })),
-      );
+      const kept = await this.#keep(batches);
       // All of them or none: the loop waits here, so nothing has left the queue.
       for (const [i, batch] of batches.entries()) state.spilled(batch, kept[i]!.spill);
       // Puts the batches on record in a task of their own. One that continues as new is refused
