@@ -34,7 +34,7 @@ export interface CallToolDeps
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const stop = keepAlive();
   await deps.speakers.ready();
   const { turn, step } = input;

@@ -227,6 +227,7 @@ class SessionLoop {
         settings,
         agent: this.#run.agent,
         calls: this.#run.calls,
+        activities: this.#run.regular,
         legacy: this.#run.legacy,
         desk: this.#desk,
         paused: () => this.#run.paused,

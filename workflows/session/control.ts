@@ -4,7 +4,6 @@
  */
 import { CancellationScope, condition } from '@temporalio/workflow';
 import type { InterruptReceipt } from '../../src/contracts/session.js';
-import { notifying } from './calls.js';
 import type { SessionRun } from './session-run.js';
 import type { Turn } from './turn.js';
 import { until } from './waiting.js';
@@ -85,7 +84,7 @@ export class Control {
     current.scope.cancel();
     if (!listening) return;
     await CancellationScope.nonCancellable(() =>
-      notifying.publishInterrupt({ turn: this.#run.state.turn }).catch(() => undefined),
+      this.#run.regular.notify({ turn: this.#run.state.turn }).catch(() => undefined),
     );
   }
 

@@ -13,7 +13,6 @@ import {
 import { clip } from '../../src/contracts/text.js';
 import type { Answer, SendReceipt } from '../../src/contracts/session.js';
 import { isRefusal, refusal } from '../door.js';
-import { regularCalls } from './calls.js';
 import { failureOf } from './failure-of.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
@@ -169,7 +168,7 @@ export class Reception {
     if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
     if (ending?.answer && ending.whole) return ending.answer;
     try {
-      return await regularCalls.readAnswer({ id });
+      return await this.#run.regular.short.readAnswer({ id });
     } catch (error) {
       const failure = failureOf(error);
       throw failure ? refusal(failure.type, failure.message) : error;

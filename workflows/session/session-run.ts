@@ -18,7 +18,7 @@ import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import { wellFormed } from '../../src/contracts/text.js';
 import type { Refusal } from '../door.js';
-import { regularCalls, type ShortCalls } from './calls.js';
+import { sessionCalls, type ShortCalls } from './calls.js';
 import { Details } from './details.js';
 import { Journal } from './journal.js';
 import { localCalls } from './legacy-calls.js';
@@ -38,7 +38,9 @@ export class SessionRun {
   readonly details: Details;
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !patched(REGULAR_CALLS);
-  readonly calls: ShortCalls = this.legacy ? localCalls : regularCalls;
+  /** Regular activities, each with the reference of this session. */
+  readonly regular = sessionCalls({ tenant: this.key.tenant, id: this.key.session });
+  readonly calls: ShortCalls = this.legacy ? localCalls : this.regular.short;
   /** Changes of state and refusals, on their way to the store. */
   readonly journal: Journal;
   /** The agent's limits and the worker's settings; `undefined` until the session is open. */
