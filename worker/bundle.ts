@@ -18,12 +18,12 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   return buildBundle();
 }
 
-export async function buildBundle(
-  workflowsPath: string = WORKFLOWS_PATH.replace(
-    /\.js$/,
-    existsSync(WORKFLOWS_PATH) ? '.js' : '.ts',
-  ),
-): Promise<{ code: string }> {
+/** The entry of this build, or of its sources where it is not built. */
+export function workflowsEntry(): string {
+  return WORKFLOWS_PATH.replace(/\.js$/, existsSync(WORKFLOWS_PATH) ? '.js' : '.ts');
+}
+
+export async function buildBundle(workflowsPath = workflowsEntry()): Promise<{ code: string }> {
   return bundleWorkflowCode({
     workflowsPath,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },

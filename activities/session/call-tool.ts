@@ -215,7 +215,10 @@ export class ToolCallRun {
  * Temporal retries without end, because a store that is away is waited for and the tries of a tool
  * are counted elsewhere. So an error of which neither knows anything must end by itself.
  */
-function bounded(error: unknown, { attempt, signal }: Execution): unknown {
+export function bounded(
+  error: unknown,
+  { attempt, signal }: Pick<Execution, 'attempt' | 'signal'>,
+): unknown {
   if (error instanceof PerduraError || signal.aborted || attempt < MAX_UNFORESEEN) return error;
   return ApplicationFailure.nonRetryable(
     wellFormed(clipText(thrownMessage(error), 2_000)),

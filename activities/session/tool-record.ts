@@ -26,7 +26,7 @@ const MAX_NAME = 64;
 
 export interface ToolRecordDeps {
   readonly database: Database;
-  readonly transcripts: TranscriptStore;
+  readonly transcripts: Pick<TranscriptStore, 'append'>;
   readonly cache: TranscriptCache;
 }
 

@@ -49,12 +49,6 @@ export interface RunToolInput extends OfPart {
   readonly arguments: string;
 }
 
-/** How a tool is to be called: what the workflow needs for the options of the activity. */
-export interface ToolShape {
-  readonly timeoutMs: number;
-  readonly retryMs: number;
-}
-
 export interface RunToolResult {
   readonly content: readonly ContentPart[];
   /** Set when the tool did not do what it was asked. */
@@ -78,8 +72,6 @@ export interface PartActivities {
   runModel(input: RunModelInput): Promise<RunModelResult>;
   /** As `callTool` of a session: runs one call of an answer and writes its result. */
   runToolCall(input: CallToolInput & OfPart): Promise<CallToolResult>;
-  /** How the tool of this name is to be called. Fails with `Tool.Unknown`. */
-  readTool(input: OfPart & { readonly agent: string; readonly name: string }): Promise<ToolShape>;
   /** Runs a tool that no model has called. */
   runTool(input: RunToolInput): Promise<RunToolResult>;
   /** As `compact` of a session. */

@@ -2,7 +2,7 @@
  * Whose work an activity does. A workflow states it with each call, so that no activity guesses a
  * tenant from the shape of a workflow id. Pure: the sandbox imports it.
  */
-import { fnv1a64, invalidTenant, isTenant, type SessionKey } from './ids.js';
+import { fnv1a64, type SessionKey } from './ids.js';
 
 /** A session; a workflow of an application; several agents that work together. */
 export type RunKind = 'session' | 'execution' | 'group';
@@ -32,12 +32,8 @@ export function kindOf({ kind }: RunReference): RunKind {
   return kind ?? 'session';
 }
 
-/**
- * What a workflow of an application is known by. Throws a `RangeError` for a tenant that is none:
- * the author has written it.
- */
+/** What a workflow of an application is known by. */
 export function executionReference(tenant: string, workflowId: string): RunReference {
-  if (!isTenant(tenant)) throw new RangeError(invalidTenant(tenant));
   return { tenant, kind: 'execution', id: workflowId };
 }
 
