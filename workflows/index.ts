@@ -16,3 +16,5 @@ export type {
 } from './parts/agent.js';
 export type { CarriedTranscript, Transcript } from './parts/transcript.js';
 export type { WorkflowTool, WorkflowTools } from './parts/workflow-tools.js';
+export { receive, type CarriedInbox, type Inbox } from './parts/inbox.js';
+export type { AskOptions, SessionHandle, StartSessionOptions } from './parts/session-handle.js';

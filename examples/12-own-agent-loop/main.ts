@@ -13,7 +13,8 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { AgentRuntime } from 'perdura';
-import { Ledger } from 'perdura/testing';
+import { Ledger, replayHistory } from 'perdura/testing';
+import { buildBundle } from 'perdura/worker';
 import { openStack } from '../support.js';
 import type { settle } from './workflows.js';
 
@@ -40,11 +41,12 @@ ledger.onEntry(({ pid, attempt, effect }) => {
 
 const runtime = await AgentRuntime.connect();
 const folder = fileURLToPath(new URL('./invoices', import.meta.url));
-const result = await runtime.temporal.workflow.execute<typeof settle>('settle', {
+const handle = await runtime.temporal.workflow.start<typeof settle>('settle', {
   workflowId: `settle-${stack.taskQueue}`,
   taskQueue: stack.taskQueue,
   args: [runtime.tenant, folder, '2025-117'],
 });
+const result = await handle.result();
 console.log(`${Math.round(performance.now() - killed)} ms after the kill:`);
 console.log(result);
 
@@ -62,6 +64,13 @@ assert.equal(first?.key, second?.key, 'the same call');
 assert.deepEqual(ledger.doubled(), []);
 assert.equal(workers.filter(({ signalCode }) => signalCode === 'SIGKILL').length, 1);
 assert.deepEqual(await runtime.sessions(), [], 'no session');
+
+// What is recorded replays: new code can be tried on it before it is deployed.
+const workflows = fileURLToPath(new URL('./workflows.ts', import.meta.url));
+await replayHistory(await handle.fetchHistory(), {
+  workflowBundle: await buildBundle(workflows),
+  workflowId: handle.workflowId,
+});
 
 await runtime.close();
 await Promise.all(

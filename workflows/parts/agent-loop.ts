@@ -5,10 +5,21 @@
  *     const { text } = await agent('assistant').run('Hello!', { transcript: transcript() });
  */
 import { workflowInfo } from '@temporalio/workflow';
-import { invalidTenant, isTenant } from '../../src/contracts/ids.js';
+import {
+  invalidSessionName,
+  invalidTenant,
+  isSessionName,
+  isTenant,
+} from '../../src/contracts/ids.js';
 import { executionReference, type RunReference } from '../../src/contracts/run-reference.js';
 import { refusal } from '../door.js';
 import { LoopAgent, type LoopAgentOptions } from './agent.js';
+import {
+  ReplyDesk,
+  SessionHandle,
+  startSession,
+  type StartSessionOptions,
+} from './session-handle.js';
 import { Transcript, type CarriedTranscript } from './transcript.js';
 
 export interface AgentLoopOptions {
@@ -24,15 +35,26 @@ export interface AgentLoop {
   agent(name: string, options?: LoopAgentOptions): LoopAgent;
   /** A new transcript, or one that the run before has carried here. */
   transcript(carried?: CarriedTranscript): Transcript;
+  /** Starts a session as a child of the workflow, or takes the one of this name that runs. */
+  startSession(options?: StartSessionOptions): Promise<SessionHandle>;
+  /** A session that runs. Whether it does is seen when it is asked. */
+  session(name: string): SessionHandle;
 }
 
 /** Fails the workflow with `Request.Invalid` for a tenant that is none. */
 export function createAgentLoop({ tenant }: AgentLoopOptions): AgentLoop {
   if (!isTenant(tenant)) throw refusal('Request.Invalid', invalidTenant(tenant));
   const run = executionReference(tenant, workflowInfo().workflowId);
+  const desk = new ReplyDesk();
   return {
     run,
     agent: (name, options) => new LoopAgent(run, name, options),
     transcript: (carried) => new Transcript(run, carried),
+    startSession: (options = {}) => startSession(desk, run, options),
+    session: (name) => {
+      if (!isSessionName(name)) throw refusal('Request.Invalid', invalidSessionName(name));
+      desk.listen();
+      return new SessionHandle(desk, { tenant, session: name });
+    },
   };
 }

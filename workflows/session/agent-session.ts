@@ -101,6 +101,7 @@ class SessionLoop {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
         await this.#runTurn();
+        if (this.#state.replies.size > 0) await this.#reception.reply();
       }
     }
     return this.close(this.#run.ending.reason);
@@ -174,6 +175,10 @@ class SessionLoop {
       await until(allHandlersFinished);
       // A signal may have come in during the last write; it was accepted, so it is written.
     } while (state.queued > 0);
+    if (state.replies.size > 0) {
+      await this.#reception.replyToAll();
+      await until(allHandlersFinished);
+    }
     this.#run.show();
     return {
       turns: state.turn,
@@ -308,6 +313,7 @@ class SessionLoop {
   async #continue(): Promise<void> {
     const state = this.#state;
     const { title } = this.#run;
+    const { parent, root } = this.#run.reference;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();
@@ -325,6 +331,8 @@ class SessionLoop {
     await next({
       agent: this.#run.agent,
       ...(title === undefined ? {} : { title }),
+      ...(parent === undefined ? {} : { parent }),
+      ...(root === undefined ? {} : { root }),
       carried: state.carry(),
     });
   }

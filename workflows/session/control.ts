@@ -50,6 +50,15 @@ export class Control {
     return { interrupted: true, turn };
   }
 
+  /** As a signal, which nobody waits for and which must not throw. */
+  async interruptSignalled(reason: string | undefined): Promise<void> {
+    this.#run.signals += 1;
+    if (!this.#run.settings && (await this.#run.opened)) return;
+    if (!this.#run.state.open) return;
+    this.interruption ??= reason === undefined ? {} : { reason };
+    await this.#stopTurn();
+  }
+
   async pause(move: 'pause' | 'resume'): Promise<void> {
     this.#run.signals += 1;
     if (!this.#run.settings && (await this.#run.opened)) return;
