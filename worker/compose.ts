@@ -99,13 +99,13 @@ export async function composeActivities(
 }
 
 /** Perdura's own would stand in its place, and nobody would see why it never runs. */
-export function refuseTakenNames(yours: object | undefined, ours: object): void {
+export function refuseTakenNames(where: string, yours: object | undefined, ours: object): void {
   const names = Object.keys(ours);
   const taken = Object.keys(yours ?? {}).filter((name) => names.includes(name));
   if (taken.length === 0) return;
   throw new PerduraError(
     'Config.Invalid',
-    `createWorker({ activities }) has ${taken.map((name) => `"${name}"`).join(', ')}, which Perdura has itself: give it another name, there and in the workflows that call it. Taken are: ${names.join(', ')}.`,
+    `${where}({ activities }) has ${taken.map((name) => `"${name}"`).join(', ')}, which Perdura has itself: give it another name, there and in the workflows that call it. Taken are: ${names.join(', ')}.`,
   );
 }
 

@@ -59,7 +59,7 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
   const { activities, registry, mcp, close } = composed;
   const create = async () => {
     refuseActivities(options.worker);
-    refuseTakenNames(options.activities, activities);
+    refuseTakenNames('createWorker', options.activities, activities);
     return Worker.create({
       connection,
       namespace,

@@ -67,7 +67,7 @@ export class PerduraPlugin implements WorkerPlugin, BundlerPlugin {
     const { activities, close } = composed;
     this.#close = close;
     try {
-      refuseTakenNames(options.activities, activities);
+      refuseTakenNames('Worker.create', options.activities, activities);
       const own = options.workflowBundle !== undefined || workflowsPath !== undefined;
       return {
         ...WORKER_DEFAULTS,
