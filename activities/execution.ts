@@ -1,16 +1,19 @@
-/** Who called: the session and run behind an activity, its attempt, its heartbeat. */
+/** Who called: the run behind an activity, its attempt, its heartbeat. */
 import { Context } from '@temporalio/activity';
 import type { WritePlace } from '../src/contracts/activities.js';
-import { sessionOf, type SessionKey } from '../src/contracts/ids.js';
+import { PerduraError } from '../src/contracts/failures.js';
+import { sessionOf, SESSION_WORKFLOW, type SessionKey } from '../src/contracts/ids.js';
+import { keyOf, transcriptOf, type RunReference } from '../src/contracts/run-reference.js';
 import { channelOf } from '../src/live/bus.js';
 import type { Writer } from '../src/store/transcript-store.js';
 
-/** An activity's view of its session. */
+/** An activity's view of the run that it works for. */
 export interface Execution {
+  /** Where the store keeps what the run has done. */
   readonly key: SessionKey;
   readonly workflowId: string;
-  /** The session's own transcript. */
   readonly transcript: string;
+  /** Run id of the workflow. */
   readonly run: string;
   /** From 1. */
   readonly attempt: number;
@@ -26,18 +29,24 @@ export interface Execution {
   writer(place?: Pick<WritePlace, 'stage' | 'head'>): Writer;
 }
 
-/** Reads the context of the activity that is running. */
-export function currentExecution(): Execution {
+/**
+ * Reads the context of the activity that is running, for the run that its input names. Without one
+ * it works for the session behind the workflow id (a history of an earlier version). Throws
+ * `Request.Invalid` for any other workflow: nobody guesses whose tenant's its work is.
+ */
+export function currentExecution(reference?: RunReference): Execution {
   const { info, cancellationSignal } = Context.current();
   if (!info.workflowExecution) throw new Error('Perdura’s activities run within a workflow.');
   const { workflowId, runId } = info.workflowExecution;
-  const key = sessionOf(workflowId);
+  const ofRun = reference ?? sessionReference(workflowId, info.workflowType);
+  const key = keyOf(ofRun);
+  const transcript = transcriptOf(ofRun);
   const before = info.currentAttemptScheduledTimestampMs - info.scheduledTimestampMs;
   const begun = performance.now();
   return {
     key,
     workflowId,
-    transcript: key.session,
+    transcript,
     run: runId,
     attempt: info.attempt,
     channel: channelOf(key),
@@ -45,12 +54,23 @@ export function currentExecution(): Execution {
     elapsedMs: () => before + (performance.now() - begun),
     writer: (place) => ({
       ...key,
-      transcript: key.session,
+      transcript,
       run: runId,
       ...(place ? { stage: place.stage } : {}),
       head: place?.head ?? 0,
     }),
   };
+}
+
+function sessionReference(workflowId: string, workflowType = 'unknown'): RunReference {
+  if (workflowType !== SESSION_WORKFLOW) {
+    throw new PerduraError(
+      'Request.Invalid',
+      `The workflow "${workflowType}" calls an activity of Perdura without a "run": state tenant, kind and id, as perdura/workflow does.`,
+    );
+  }
+  const { tenant, session } = sessionOf(workflowId);
+  return { tenant, id: session };
 }
 
 /**

@@ -1,7 +1,10 @@
-/** The activities of a session, made of what they are given. */
+/** The activities of sessions and of `perdura/workflow`, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
+import type { PartActivities } from '../src/contracts/parts.js';
+import { partActivities } from './parts/part-activities.js';
+import { NO_BUS, withoutEvents } from './parts/quiet-store.js';
 import { callModel, type CallModelDeps } from './session/call-model.js';
-import { callTool } from './session/call-tool.js';
+import { callTool, type CallToolDeps } from './session/call-tool.js';
 import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
 import { withFailures } from './failures.js';
@@ -15,17 +18,20 @@ import { TranscriptCache } from './session/transcript-cache.js';
 export type { ActivityDeps, ActivitySettings } from './deps.js';
 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
-export function createActivities(deps: ActivityDeps): SessionActivities {
+export function createActivities(deps: ActivityDeps): SessionActivities & PartActivities {
   const cache = new TranscriptCache(deps.transcripts);
+  const runner = new ToolRunner(deps.log);
+  const modelTools = new ModelTools();
   const speakers = new Speakers(deps.bus);
-  const tool = { ...deps, cache, runner: new ToolRunner(deps.log), speakers };
-  const model = {
+  const tool = { ...deps, cache, runner, speakers };
+  const model = { ...tool, modelTools, inlineTools: inlineTools(tool) };
+  const quiet = {
     ...tool,
-    modelTools: new ModelTools(),
-    inlineTools: ((...call) =>
-      InlineTools.for(tool, ...call)) satisfies CallModelDeps['inlineTools'],
+    transcripts: withoutEvents(deps.transcripts),
+    bus: NO_BUS,
+    speakers: new Speakers(NO_BUS),
   };
-  return withFailures<SessionActivities>({
+  return withFailures<SessionActivities & PartActivities>({
     openSession: (input) => writes.openSession(tool, input),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
@@ -36,5 +42,14 @@ export function createActivities(deps: ActivityDeps): SessionActivities {
     spill: (input) => writes.spill(deps, input),
     readAnswer: (input) => writes.readAnswer(deps, input),
     publishInterrupt: (input) => writes.publishInterrupt(deps, input),
+    ...partActivities({
+      deps,
+      model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },
+      tool: quiet,
+    }),
   });
+}
+
+function inlineTools(tool: CallToolDeps): CallModelDeps['inlineTools'] {
+  return (...call) => InlineTools.for(tool, ...call);
 }

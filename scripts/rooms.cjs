@@ -23,16 +23,22 @@ const ROOMS = [
   },
   {
     room: 'workflows',
-    holds: 'the session’s loop and handlers; runs in Temporal’s sandbox',
+    holds: 'the session’s loop and handlers, and their parts; runs in Temporal’s sandbox',
     rooms: ['src/contracts'],
     packages: ['@temporalio/workflow', '@temporalio/common'],
     node: false,
   },
   {
     room: 'activities',
-    holds:
-      'what every activity needs: its place, its failures, what is injected; calls of no session',
-    rooms: ['activities/session', 'src/contracts', 'src/live', 'src/store', 'src/tools'],
+    holds: 'what every activity needs: its place in its run, its failures, what is injected',
+    rooms: [
+      'activities/parts',
+      'activities/session',
+      'src/contracts',
+      'src/live',
+      'src/store',
+      'src/tools',
+    ],
     packages: ['@temporalio/activity', '@temporalio/common'],
     node: true,
   },
@@ -42,6 +48,14 @@ const ROOMS = [
     rooms: ['activities', 'src/contracts', 'src/store', 'src/llm', 'src/tools', 'src/context'],
     types: ['src/live'],
     packages: ['@temporalio/common'],
+    node: true,
+  },
+  {
+    room: 'activities/parts',
+    holds: 'the same for runs that are no session: a transcript without events, a tool by itself',
+    rooms: ['activities', 'activities/session', 'src/contracts', 'src/store', 'src/tools'],
+    types: ['src/live'],
+    packages: [],
     node: true,
   },
   {

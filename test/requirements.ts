@@ -36,7 +36,10 @@ const at = {
   models: 'test/integration/faults/model-errors.test.ts',
   modelLimits: 'test/integration/faults/model-limits.test.ts',
   modelAnswers: 'test/integration/llm/answers.test.ts',
+  ownChildren: 'test/integration/parts/child-sessions.test.ts',
+  ownLoops: 'test/integration/parts/agent-loop.test.ts',
   pairs: 'test/integration/faults/pairs.test.ts',
+  plugin: 'test/integration/parts/plugin.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
   silentDatabase: 'test/integration/faults/silent-database.test.ts',
@@ -133,6 +136,14 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   P9: {
     what: 'new code under running agents, proven by recorded histories',
     shownBy: { [at.histories]: ['histories:'] },
+  },
+  P11: {
+    what: 'agent loops of one’s own: model, tools, transcript, children in any workflow; a plugin',
+    shownBy: {
+      [at.ownLoops]: ['loop: two turns', 'loop: a late turn', 'steps:', 'tools:', 'cancel:'],
+      [at.ownChildren]: ['child session: asked twice', 'child session: its asker', 'messages:'],
+      [at.plugin]: ['plugin: a worker without'],
+    },
   },
 };
 

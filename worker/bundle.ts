@@ -21,9 +21,12 @@ export async function workflowBundle(): Promise<WorkflowBundleOption> {
   return buildBundle();
 }
 
-export async function buildBundle(
-  workflowsPath: string = WORKFLOWS_PATH,
-): Promise<{ code: string }> {
+/** The entry of this build, or of its sources where it is not built. */
+export function workflowsEntry(): string {
+  return WORKFLOWS_PATH;
+}
+
+export async function buildBundle(workflowsPath = workflowsEntry()): Promise<{ code: string }> {
   return bundleWorkflowCode({
     workflowsPath,
     payloadConverterPath: PAYLOAD_CONVERTER_PATH,

@@ -1,5 +1,5 @@
 /**
- * Composition of a worker: the only place where activities meet the workflows' bundle. Used
+ * A worker: where the activities meet the workflows' bundle. Used
  * by the worker process, by tests, and by applications that embed a worker.
  */
 import {
@@ -8,47 +8,31 @@ import {
   type WorkerOptions,
   type WorkflowBundleOption,
 } from '@temporalio/worker';
-import { createActivities, type ActivitySettings } from '../activities/index.js';
-import { createArtifactTool } from '../src/tools/artifact-tool.js';
-import { ToolRegistry } from '../src/tools/tool-registry.js';
-import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
-import type { SessionActivities } from '../src/contracts/activities.js';
-import type { ResolvedConfig } from '../src/contracts/config.js';
+import type { ToolRegistry } from '../src/tools/tool-registry.js';
+import type { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import { PerduraError } from '../src/contracts/failures.js';
-import type { ToolLogger } from '../src/contracts/tool.js';
 import { DEFAULT_TASK_QUEUE } from '../src/contracts/ids.js';
-import type { LiveBus } from '../src/live/bus.js';
-import { PostgresLiveBus } from '../src/live/postgres-bus.js';
-import { openDatabase } from '../src/store/database.js';
-import { checkReady } from '../src/store/readiness.js';
-import { openStores } from '../src/store/stores.js';
-import { agentDirectory, providers } from './agent-directory.js';
 import { workflowBundle } from './bundle.js';
-import { createToolSource } from './tool-source.js';
-import { hasSearchAttributes } from './search-attributes.js';
+import {
+  composeActivities,
+  refuseTakenNames,
+  WORKER_DEFAULTS,
+  type CompositionOptions,
+} from './compose.js';
 
-export interface PerduraWorkerOptions {
-  readonly config: ResolvedConfig;
+export interface PerduraWorkerOptions extends CompositionOptions {
   /** Connection to Temporal; the caller closes it. */
   readonly connection: NativeConnection;
   /** Default `default`. */
   readonly namespace?: string;
   /** Default `perdura`. */
   readonly taskQueue?: string;
-  /** PostgreSQL with the schema of this version (see `migrate`). */
-  readonly databaseUrl: string;
-  /** Default over PostgreSQL, so that readers in other processes hear too. */
-  readonly bus?: LiveBus;
-  /** Tools that may change while the worker runs. Default: those of the configuration. */
-  readonly registry?: ToolRegistry;
   /** Default: the bundle of this build. Give your own when it has workflows of yours. */
   readonly workflowBundle?: WorkflowBundleOption;
   /** Activities of your own, beside Perdura's, under other names than those of Perdura. */
   readonly activities?: object;
-  readonly settings?: Partial<Omit<ActivitySettings, 'searchAttributes'>>;
   /** Passed on to Temporal's `Worker.create`, over our defaults. Its activities are `activities`. */
   readonly worker?: Partial<Omit<WorkerOptions, 'activities'>>;
-  readonly log?: ToolLogger;
 }
 
 /** A worker with what it holds. */
@@ -63,13 +47,6 @@ export interface PerduraWorker {
   shutdown(): void;
 }
 
-const DEFAULTS = {
-  modelTimeoutMs: 600_000,
-  heartbeatTimeoutMs: 5_000,
-  maxModelAttempts: 6,
-  historyLimit: 1_000,
-} as const;
-
 /**
  * Makes a worker; `run()` starts it. Rejects with `Config.Invalid` when an activity of yours has
  * the name of one of Perdura's, with `Store.Unavailable`, `Store.NotMigrated`, `Store.TooNew` and
@@ -77,52 +54,19 @@ const DEFAULTS = {
  * for a database that goes away.
  */
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
-  const { config, connection, namespace = 'default', log = SILENT } = options;
-  const database = openDatabase(options.databaseUrl);
-  await checkReady(database).catch(async (error: unknown) => {
-    await database.close();
-    throw error;
-  });
-  const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
-  const stores = openStores(database, (key, n) => bus.appended?.(key, n));
-  const registry = options.registry ?? new ToolRegistry(config.tools);
-  const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
-  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
-    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
-    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
-  });
-  const activities: SessionActivities = createActivities({
-    ...stores,
-    bus,
-    agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
-    provider: providers(config),
-    settings: {
-      ...DEFAULTS,
-      ...options.settings,
-      searchAttributes: await hasSearchAttributes(connection, namespace),
-    },
-    log,
-  });
-  const close = async () => {
-    await mcp.close();
-    if (!options.bus) await bus.close();
-    await database.close();
-  };
+  const { connection, namespace = 'default' } = options;
+  const composed = await composeActivities({ ...options, connection, namespace });
+  const { activities, registry, mcp, close } = composed;
   const create = async () => {
-    refuseTakenNames(options, Object.keys(activities));
+    refuseActivities(options.worker);
+    refuseTakenNames('createWorker', options.activities, activities);
     return Worker.create({
       connection,
       namespace,
       taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
       workflowBundle: options.workflowBundle ?? (await workflowBundle()),
       activities: { ...options.activities, ...activities },
-      // What runs gets this long to end or to hand over.
-      shutdownGraceTime: 10_000,
-      shutdownForceTime: 25_000,
-      // After a worker died, its sessions wait this long for it before another takes them.
-      stickyQueueScheduleToStartTimeout: 2_000,
-      maxHeartbeatThrottleInterval: 2_000,
+      ...WORKER_DEFAULTS,
       maxCachedWorkflows: 500,
       ...options.worker,
     });
@@ -148,20 +92,10 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
   };
 }
 
-/** Perdura's own would stand in its place, and nobody would see why it never runs. */
-function refuseTakenNames({ activities, worker }: PerduraWorkerOptions, ours: string[]): void {
-  if (worker && 'activities' in worker) {
-    throw new PerduraError(
-      'Config.Invalid',
-      'createWorker({ worker: { activities } }) would replace the activities of Perdura: hand yours over as createWorker({ activities }).',
-    );
-  }
-  const taken = Object.keys(activities ?? {}).filter((name) => ours.includes(name));
-  if (taken.length === 0) return;
+function refuseActivities(worker: PerduraWorkerOptions['worker']): void {
+  if (!worker || !('activities' in worker)) return;
   throw new PerduraError(
     'Config.Invalid',
-    `createWorker({ activities }) has ${taken.map((name) => `"${name}"`).join(', ')}, which Perdura has itself: give it another name, there and in the workflows that call it. Taken are: ${ours.join(', ')}.`,
+    'createWorker({ worker: { activities } }) would replace the activities of Perdura: hand yours over as createWorker({ activities }).',
   );
 }
-
-const SILENT: ToolLogger = { debug() {}, info() {}, warn() {}, error() {} };

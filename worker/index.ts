@@ -3,6 +3,7 @@
  * workflows and activities of the application beside Perdura's.
  */
 export { createWorker, type PerduraWorker, type PerduraWorkerOptions } from './create-worker.js';
+export { perdura, PerduraPlugin, type PerduraPluginOptions } from './plugin.js';
 export { runWorker, type RunWorkerOptions } from './main.js';
 export { buildBundle, workflowBundle } from './bundle.js';
 export { hasSearchAttributes, registerSearchAttributes } from './search-attributes.js';

@@ -20,7 +20,7 @@ export async function callModel(
   deps: CallModelDeps,
   input: CallModelInput,
 ): Promise<CallModelResult> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const stopBeating = keepAlive();
   // Once for the activity, however many steps it makes: this listens to its signal.
   const stop = stopSignals(execution.signal);

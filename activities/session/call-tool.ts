@@ -33,7 +33,7 @@ export interface CallToolDeps
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const stop = keepAlive();
   await deps.speakers.ready();
   const { turn, step } = input;
@@ -214,7 +214,10 @@ export class ToolCallRun {
  * Temporal retries without end, because a store that is away is waited for and the tries of a tool
  * are counted elsewhere. So an error of which neither knows anything must end by itself.
  */
-function bounded(error: unknown, { attempt, signal }: Execution): unknown {
+export function bounded(
+  error: unknown,
+  { attempt, signal }: Pick<Execution, 'attempt' | 'signal'>,
+): unknown {
   if (error instanceof PerduraError || signal.aborted || attempt < MAX_UNFORESEEN) return error;
   return ApplicationFailure.nonRetryable(
     wellFormed(clipText(thrownMessage(error), 2_000)),

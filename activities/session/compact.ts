@@ -32,7 +32,7 @@ export interface CompactDeps extends StepRecordDeps, Pick<ActivityDeps, 'agents'
 const MAX_SUMMARY_ATTEMPTS = 3;
 
 export async function compact(deps: CompactDeps, input: CompactInput): Promise<CompactResult> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const stop = keepAlive();
   try {
     return await new Compaction(deps, input, execution).run();

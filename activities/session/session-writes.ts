@@ -2,6 +2,7 @@
 import type {
   EndTurnInput,
   EndTurnResult,
+  OfRun,
   OpenSessionInput,
   RecordRefusalsInput,
   RecordStateInput,
@@ -31,7 +32,7 @@ export async function openSession(
   deps: ActivityDeps & { readonly cache: TranscriptCache },
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
-  const { key, transcript, run, workflowId, channel, writer } = currentExecution();
+  const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
   const agent = deps.agents.get(input.agent);
   const opened = { ...key, transcript, run, workflowId, agent: agent.name };
   const { head, turn } = await deps.transcripts.openSession({
@@ -72,7 +73,7 @@ export async function openSession(
 }
 
 export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<EndTurnResult> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const { key, transcript, channel, attempt } = execution;
   const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
@@ -164,7 +165,7 @@ export async function recordState(
   deps: ActivityDeps,
   input: RecordStateInput,
 ): Promise<{ head?: number }> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
   const { state, turn, reason, place } = input;
   const reached = place ? { head: headAfterMessages(place.head, countOf(input.inbox)) } : {};
   const inbox = await expandInbox(deps.spills, execution.key, input.inbox).catch(
@@ -203,9 +204,10 @@ export async function recordState(
 /** Signals that were refused: whoever reads the session sees why a message is not there. */
 export async function recordRefusals(
   deps: ActivityDeps,
-  { key, refused }: RecordRefusalsInput,
+  input: RecordRefusalsInput,
 ): Promise<void> {
-  const execution = currentExecution();
+  const execution = currentExecution(input.run);
+  const { key, refused } = input;
   await deps.transcripts.append(execution.writer(), {
     channel: execution.channel,
     events: refused.map(({ reason, id }, index) => ({
@@ -225,16 +227,16 @@ function isFenced(error: unknown): boolean {
 }
 
 export async function spill(deps: ActivityDeps, input: SpillInput): Promise<{ spill: string }> {
-  return { spill: await deps.spills.put(currentExecution().key, input.messages) };
+  return { spill: await deps.spills.put(currentExecution(input.run).key, input.messages) };
 }
 
 /** Looks the message up by its id: the workflow forgets old ones, the store does not. */
 export async function readAnswer(
   deps: ActivityDeps,
-  { id }: { id: string },
+  input: { id: string } & OfRun,
 ): Promise<Answer | null> {
-  const { key } = currentExecution();
-  const taken = await deps.events.findMessage(key, id);
+  const { key } = currentExecution(input.run);
+  const taken = await deps.events.findMessage(key, input.id);
   if (!taken) return null;
   const end = await deps.events.findTurnEnd(key, {
     turn: taken.turn,
@@ -245,7 +247,8 @@ export async function readAnswer(
 
 export async function publishInterrupt(
   deps: ActivityDeps,
-  { turn }: { turn: number },
+  input: { turn: number } & OfRun,
 ): Promise<void> {
-  await deps.bus.control(currentExecution().key, { type: 'interrupt', turn });
+  const { key } = currentExecution(input.run);
+  await deps.bus.control(key, { type: 'interrupt', turn: input.turn });
 }

@@ -19,7 +19,8 @@ const PREVIEW_UNITS = 400;
 /** Names of tools are not longer; those that a model makes up may be. */
 const MAX_NAME = 64;
 
-export interface ToolRecordDeps extends Pick<Stores, 'transcripts' | 'toolRuns'> {
+export interface ToolRecordDeps extends Pick<Stores, 'toolRuns'> {
+  readonly transcripts: Pick<Stores['transcripts'], 'append'>;
   readonly cache: TranscriptCache;
 }
 

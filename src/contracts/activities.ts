@@ -2,15 +2,24 @@
  * Interfaces of the activities, as the session workflow calls them. The implementations are
  * in `activities`; the workflow must not import those, not even their types.
  *
- * An activity learns tenant, session and run from the workflow execution that scheduled it,
- * so no input repeats them: inputs and results are all that grows Temporal's history.
+ * Each input says whose work it is (`run`), and nothing else that can be derived: inputs and
+ * results are all that grows Temporal's history.
  */
 import type { AgentLimits } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
+import type { RunReference } from './run-reference.js';
 import type { AgentState } from './state.js';
 import type { Answer } from './session.js';
 import type { ToolEffect, ToolRun } from './tool-kinds.js';
+
+/** Whose work an activity does. */
+export interface OfRun {
+  /**
+   * Absent in histories of earlier versions: the session is then the one behind the workflow id.
+   */
+  readonly run?: RunReference;
+}
 
 /** Where an activity's writes belong. Higher stages fence lower ones. */
 export interface WritePlace {
@@ -22,7 +31,7 @@ export interface WritePlace {
   readonly head: number;
 }
 
-export interface OpenSessionInput {
+export interface OpenSessionInput extends OfRun {
   readonly agent: string;
   readonly title?: string;
   /** The run knows nothing of an earlier one: what the store has of the session goes on. */
@@ -78,7 +87,7 @@ export interface TurnRemainder {
   readonly costMicros?: number;
 }
 
-export interface CallModelInput extends WritePlace {
+export interface CallModelInput extends WritePlace, OfRun {
   readonly agent: string;
   readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
@@ -138,7 +147,7 @@ export interface CallModelResult {
   readonly earlier?: readonly CallModelResult[];
 }
 
-export interface CallToolInput extends WritePlace {
+export interface CallToolInput extends WritePlace, OfRun {
   readonly agent: string;
   /** Sequence number of the assistant message with the call. */
   readonly message: number;
@@ -160,7 +169,7 @@ export interface CallToolResult {
   readonly failure?: string;
 }
 
-export interface CompactInput extends WritePlace {
+export interface CompactInput extends WritePlace, OfRun {
   readonly agent: string;
   readonly left?: TurnRemainder;
 }
@@ -173,7 +182,7 @@ export interface CompactResult {
   readonly compacted: boolean;
 }
 
-export interface EndTurnInput extends WritePlace {
+export interface EndTurnInput extends WritePlace, OfRun {
   readonly outcome: 'interrupted' | 'failed';
   readonly failure?: FailureInfo;
   readonly reason?: string;
@@ -192,7 +201,7 @@ export interface EndTurnResult {
   readonly found?: Usage;
 }
 
-export interface RecordStateInput {
+export interface RecordStateInput extends OfRun {
   /** The change with this key is recorded once. */
   readonly key: string;
   readonly state: AgentState;
@@ -216,13 +225,13 @@ export interface RefusedSignal {
   readonly id?: string;
 }
 
-export interface RecordRefusalsInput {
+export interface RecordRefusalsInput extends OfRun {
   /** These are recorded once. */
   readonly key: string;
   readonly refused: readonly RefusedSignal[];
 }
 
-export interface SpillInput {
+export interface SpillInput extends OfRun {
   readonly messages: readonly InboxMessage[];
 }
 
@@ -248,7 +257,7 @@ export interface SessionActivities {
    * How the turn ended that took this message: its answer, or a failure of the turn's type.
    * `null` while it has not, or where no turn has taken the message.
    */
-  readAnswer(input: { id: string }): Promise<Answer | null>;
+  readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
   /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
-  publishInterrupt(input: { turn: number }): Promise<void>;
+  publishInterrupt(input: { turn: number } & OfRun): Promise<void>;
 }

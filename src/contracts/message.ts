@@ -21,6 +21,11 @@ export interface InboxMessage {
   readonly from?: string;
 }
 
+/** Another workflow that waits for the answer to a message. It gets the signal `reply`. */
+export interface ReplyTo {
+  readonly workflowId: string;
+}
+
 /**
  * What a queue of a workflow holds: a message, or a batch that was moved to the store because
  * the queue had grown (a workflow's state must stay small).
@@ -159,6 +164,30 @@ export interface StoredMessage {
   readonly usage?: Usage;
   /** ISO 8601, of the database's clock. */
   readonly at: string;
+}
+
+/** Longest id of a workflow that Temporal takes by default, characters. */
+const MOST_WORKFLOW_ID_UNITS = 1_000;
+
+/** Who waits for the answer to a signalled message. Throws nothing: what is wrong is a `reason`. */
+export function parseReplyTo(
+  input: unknown,
+): { readonly ok: true; readonly replyTo?: ReplyTo } | { readonly ok: false; reason: string } {
+  const given: unknown =
+    typeof input === 'object' ? (input as { replyTo?: unknown } | null)?.replyTo : undefined;
+  if (given === undefined) return { ok: true };
+  const { workflowId } = (given ?? {}) as { workflowId?: unknown };
+  if (
+    typeof workflowId === 'string' &&
+    workflowId !== '' &&
+    workflowId.length <= MOST_WORKFLOW_ID_UNITS
+  ) {
+    return { ok: true, replyTo: { workflowId } };
+  }
+  return {
+    ok: false,
+    reason: `The message's "replyTo" must be { "workflowId": "…" }, with 1 to ${MOST_WORKFLOW_ID_UNITS} characters.`,
+  };
 }
 
 /**

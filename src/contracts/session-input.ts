@@ -12,6 +12,7 @@ import { clip, wellFormedValue } from './text.js';
 export const LONGEST_WAKE_UP_MS = 315_360_000_000;
 const AGENT_UNITS = 200;
 const TITLE_UNITS = 200;
+const RUN_UNITS = 200;
 const SHOWN_UNITS = 100;
 
 const FIELDS: readonly string[] = [
@@ -19,6 +20,8 @@ const FIELDS: readonly string[] = [
   'message',
   'messages',
   'title',
+  'parent',
+  'root',
   'carried',
 ] satisfies (keyof SessionInput)[];
 
@@ -28,6 +31,8 @@ const EXAMPLE = '{ "agent": "assistant", "message": "hello" }';
 export interface CheckedInput {
   readonly agent: string;
   readonly title?: string;
+  readonly parent?: string;
+  readonly root?: string;
   /** First messages; each is checked as any other message is. */
   readonly messages: readonly unknown[];
   readonly carried?: CarriedState;
@@ -55,12 +60,17 @@ export function readSessionInput(given: unknown): {
   const problems = Object.keys(fields)
     .filter((name) => !FIELDS.includes(name))
     .map((name) => `Unknown field ${shown(name)} in the input. Use ${EXAMPLE}.`);
-  const { agent, title, message, messages, carried } = fields;
+  const { agent, title, parent, root, message, messages, carried } = fields;
   if (agent !== undefined && typeof agent !== 'string') {
     problems.push(`The "agent" of the input is ${shown(agent)}. Use the name of an agent.`);
   }
   if (title !== undefined && typeof title !== 'string') {
     problems.push(`The "title" of the input is ${shown(title)}. Use text.`);
+  }
+  for (const [name, run] of Object.entries({ parent, root })) {
+    if (run !== undefined && typeof run !== 'string') {
+      problems.push(`The input's "${name}" is ${shown(run)}: use text, or leave it out.`);
+    }
   }
   const known = carried === undefined ? undefined : readCarried(carried);
   if (carried !== undefined && !known) {
@@ -72,6 +82,8 @@ export function readSessionInput(given: unknown): {
     input: {
       agent: agent === undefined ? 'assistant' : clip(textOf(agent), AGENT_UNITS),
       ...(title === undefined ? {} : { title: clip(textOf(title), TITLE_UNITS) }),
+      ...(typeof parent === 'string' ? { parent: clip(parent, RUN_UNITS) } : {}),
+      ...(typeof root === 'string' ? { root: clip(root, RUN_UNITS) } : {}),
       messages: [...(message === undefined ? [] : [message]), ...more],
       ...(known ? { carried: known } : {}),
     },
@@ -88,8 +100,8 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 /** What a run handed to the next, or `undefined` when this is nothing that a run has made. */
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
-  const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage, failure, wakeAt } =
-    given;
+  const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
+  const { failure, wakeAt, replies } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -105,7 +117,8 @@ export function readCarried(given: unknown): CarriedState | undefined {
     seen.every(isSeen) &&
     isUsage(usage) &&
     (failure === undefined || isFailure(failure)) &&
-    (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15));
+    (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
+    (replies === undefined || (Array.isArray(replies) && replies.every(isReply)));
   return right ? (given as unknown as CarriedState) : undefined;
 }
 
@@ -154,6 +167,10 @@ function isSeen(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
   const [id, turn, digest] = value as unknown[];
   return isText(id) && Number.isSafeInteger(turn) && (digest === undefined || isNumber(digest));
+}
+
+function isReply(value: unknown): boolean {
+  return Array.isArray(value) && value.length === 2 && value.every(isText);
 }
 
 function isUsage(value: unknown): boolean {

@@ -19,6 +19,10 @@ export interface SessionInput {
   readonly messages?: readonly unknown[];
   /** A title for people, at most 200 characters. */
   readonly title?: string;
+  /** The run that started this session, as `runName` has it. */
+  readonly parent?: string;
+  /** The run at the top of the tree, where that is another one than the parent. */
+  readonly root?: string;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }
@@ -45,6 +49,8 @@ export interface CarriedState {
   readonly runs: number;
   /** Set when a wake-up was asked for: when, in ms since the epoch. */
   readonly wakeAt?: number;
+  /** Workflows that wait for the answer to a message, by its id. Absent for none. */
+  readonly replies?: readonly (readonly [id: string, workflowId: string])[];
 }
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
@@ -103,6 +109,15 @@ export interface Answer {
   readonly text: string;
   readonly finish: string;
   readonly usage: Usage;
+}
+
+/** What the signal `reply` brings to a workflow that asked: an answer, or why there is none. */
+export interface SessionReply {
+  /** Of the message. */
+  readonly id: string;
+  readonly session: string;
+  readonly answer?: Answer;
+  readonly failure?: FailureInfo;
 }
 
 /** What the update `answer` takes: the result of a call that waits. */
@@ -168,6 +183,9 @@ export interface SessionResult {
   readonly usage: Usage;
   readonly reason?: string;
 }
+
+/** Signal by which a session answers a workflow that asked with `replyTo`. */
+export const REPLY_SIGNAL = 'reply';
 
 /** Names of the handlers, for clients in any language. */
 export const HANDLERS = {

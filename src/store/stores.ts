@@ -33,6 +33,7 @@ import { TranscriptStore } from './transcript-store.js';
 export interface Transcripts {
   append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended>;
   openSession(session: NewSession): Promise<OpenedSession>;
+  openTranscript(run: Pick<Writer, 'tenant' | 'session' | 'transcript' | 'run'>): Promise<void>;
   read(
     tenant: string,
     transcript: string,

@@ -68,6 +68,22 @@ export class TranscriptStore implements Transcripts {
     return this.#call('open_session', toJson(session));
   }
 
+  /** Enters a transcript that no session has, once. It has no events. */
+  async openTranscript({
+    tenant,
+    session,
+    transcript,
+    run,
+  }: Pick<Writer, 'tenant' | 'session' | 'transcript' | 'run'>): Promise<void> {
+    await sql`
+      with entered as (
+        insert into perdura.transcripts (tenant, transcript, session, run)
+          values (${tenant}, ${transcript}, ${session}, ${run})
+          on conflict (tenant, transcript) do nothing returning run)
+      insert into perdura.transcript_runs (tenant, transcript, run, epoch)
+        select ${tenant}, ${transcript}, run, 1 from entered`.execute(this.#database.db);
+  }
+
   /**
    * The messages with `after < seq <= to`, oldest first; a fork continues its parent.
    * What was superseded is left out.

@@ -102,6 +102,7 @@ class SessionLoop {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
         await this.#runTurn();
+        if (this.#state.replies.size > 0) await this.#reception.reply();
       }
     }
     return this.close(this.#run.ending.reason);
@@ -177,6 +178,10 @@ class SessionLoop {
       await until(allHandlersFinished);
       // A signal may have come in during the last write; it was accepted, so it is written.
     } while (state.queued > 0);
+    if (state.replies.size > 0) {
+      await this.#reception.replyToAll();
+      await until(allHandlersFinished);
+    }
     this.#run.show();
     return {
       turns: state.turn,
@@ -230,6 +235,7 @@ class SessionLoop {
         settings,
         agent: this.#run.agent,
         calls: this.#run.calls,
+        activities: this.#run.regular,
         legacy: this.#run.legacy,
         desk: this.#desk,
         paused: () => this.#run.paused,
@@ -311,6 +317,7 @@ class SessionLoop {
   async #continue(): Promise<void> {
     const state = this.#state;
     const { title } = this.#run;
+    const { parent, root } = this.#run.reference;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();
@@ -328,6 +335,8 @@ class SessionLoop {
     await next({
       agent: this.#run.agent,
       ...(title === undefined ? {} : { title }),
+      ...(parent === undefined ? {} : { parent }),
+      ...(root === undefined ? {} : { root }),
       carried: state.carry(),
     });
   }

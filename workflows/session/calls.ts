@@ -14,12 +14,17 @@ import {
 } from '@temporalio/workflow';
 import {
   STRETCH_MS,
+  type CallModelInput,
+  type CallModelResult,
   type CallToolInput,
   type CallToolResult,
+  type CompactInput,
+  type CompactResult,
   type PlannedCall,
   type SessionActivities,
   type SessionSettings,
 } from '../../src/contracts/activities.js';
+import type { RunReference } from '../../src/contracts/run-reference.js';
 import { clip } from '../../src/contracts/text.js';
 
 /**
@@ -54,7 +59,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   publishInterrupt: 'stop the call',
 };
 
-export const regularCalls = Object.fromEntries(
+const regularCalls = Object.fromEntries(
   Object.entries(SUMMARIES).map(([name, summary]) => [
     name,
     proxyActivities<SessionActivities>({ startToCloseTimeout: 30_000, retry: PATIENT, summary })[
@@ -64,44 +69,96 @@ export const regularCalls = Object.fromEntries(
 ) as unknown as ShortCalls;
 
 /**
- * Tells the worker that speaks to stop. One attempt of at most a second: Temporal's own
- * cancellation is under way already, and reaches the worker with its next heartbeat.
+ * One attempt of at most a second: Temporal's own cancellation is under way already, and reaches
+ * the worker with its next heartbeat.
  */
-export const notifying = proxyActivities<Pick<SessionActivities, 'publishInterrupt'>>({
+const notifying = proxyActivities<Pick<SessionActivities, 'publishInterrupt'>>({
   startToCloseTimeout: 1_000,
   scheduleToCloseTimeout: 2_000,
   retry: { maximumAttempts: 1 },
   summary: SUMMARIES.publishInterrupt,
 });
 
-export function modelCalls(
-  settings: SessionSettings,
-  summary: string,
-): Pick<SessionActivities, 'callModel' | 'compact'> {
-  return proxyActivities<SessionActivities>({
+/** The calls of which a turn is made. */
+export interface TurnCalls {
+  callModel(
+    input: CallModelInput,
+    settings: CallSettings,
+    summary: string,
+  ): Promise<CallModelResult>;
+  compact(input: CompactInput, settings: CallSettings, summary: string): Promise<CompactResult>;
+  /** Runs one tool call. */
+  runTool(call: PlannedCall, input: CallToolInput, settings: CallSettings): Promise<CallToolResult>;
+}
+
+/** Timeouts of the calls of a turn. */
+export type CallSettings = Pick<SessionSettings, 'modelTimeoutMs' | 'heartbeatTimeoutMs'>;
+
+/** All calls of one session. */
+export interface SessionCalls extends TurnCalls {
+  readonly short: ShortCalls;
+  /** Tells the worker that speaks to stop. */
+  readonly notify: (input: { turn: number }) => Promise<void>;
+}
+
+/** Each call says whose it is: this is the place that adds it. */
+export function sessionCalls(run: RunReference): SessionCalls {
+  return {
+    short: ofRun(regularCalls, run),
+    notify: (input) => notifying.publishInterrupt({ ...input, run }),
+    callModel: (input, settings, summary) =>
+      proxyActivities<SessionActivities>(modelOptions(settings, summary)).callModel({
+        ...input,
+        run,
+      }),
+    compact: (input, settings, summary) =>
+      proxyActivities<SessionActivities>(modelOptions(settings, summary)).compact({
+        ...input,
+        run,
+      }),
+    runTool: (call, input, settings) =>
+      proxyActivities<SessionActivities>(toolCallOptions(call, settings)).callTool({
+        ...input,
+        run,
+      }),
+  };
+}
+
+function ofRun(calls: ShortCalls, run: RunReference): ShortCalls {
+  const names = Object.keys(SUMMARIES) as (keyof ShortCalls)[];
+  return Object.fromEntries(
+    names.map((name) => [
+      name,
+      (input: object) => (calls[name] as (input: object) => unknown)({ ...input, run }),
+    ]),
+  ) as unknown as ShortCalls;
+}
+
+/** Of a model call. */
+export function modelOptions(settings: CallSettings, summary: string) {
+  return {
     // The last of several steps is begun after at most a stretch, and has its whole time.
     startToCloseTimeout: settings.modelTimeoutMs + STRETCH_MS,
     heartbeatTimeout: settings.heartbeatTimeoutMs,
     retry: { ...PATIENT, maximumInterval: 30_000 },
     cancellationType: ActivityCancellationType.WAIT_CANCELLATION_COMPLETED,
     summary: clip(summary, SUMMARY_UNITS),
-  });
+  } satisfies ActivityOptions;
 }
 
-/** Runs one tool call. */
-export function runTool(
-  call: PlannedCall,
-  input: CallToolInput,
-  settings: SessionSettings,
-): Promise<CallToolResult> {
-  return proxyActivities<SessionActivities>({
+/** Of one tool call. */
+export function toolCallOptions(call: ToolCallShape, { heartbeatTimeoutMs }: CallSettings) {
+  return {
     ...toolOptions(call),
-    heartbeatTimeout: settings.heartbeatTimeoutMs ?? DEFAULT_HEARTBEAT_MS,
-  }).callTool(input);
+    heartbeatTimeout: heartbeatTimeoutMs ?? DEFAULT_HEARTBEAT_MS,
+  } satisfies ActivityOptions;
 }
+
+/** What of a planned call its activity depends on. */
+export type ToolCallShape = Pick<PlannedCall, 'name' | 'timeoutMs' | 'retryMs' | 'args'>;
 
 /** What a tool's activity has in common, wherever it runs. */
-export function toolOptions(call: PlannedCall) {
+export function toolOptions(call: ToolCallShape) {
   return {
     // The tool's own deadline comes first, and heartbeats tell of a worker that is gone. The rest
     // is for a result that waits for the store.

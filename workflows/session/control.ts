@@ -4,7 +4,6 @@
  */
 import { CancellationScope, condition } from '@temporalio/workflow';
 import type { InterruptReceipt } from '../../src/contracts/session.js';
-import { notifying } from './calls.js';
 import type { SessionRun } from './session-run.js';
 import type { Turn } from './turn.js';
 import { until } from './waiting.js';
@@ -51,6 +50,15 @@ export class Control {
     return { interrupted: true, turn };
   }
 
+  /** As a signal, which nobody waits for and which must not throw. */
+  async interruptSignalled(reason: string | undefined): Promise<void> {
+    this.#run.signals += 1;
+    if (!this.#run.settings && (await this.#run.opened)) return;
+    if (!this.#run.state.open) return;
+    this.interruption ??= reason === undefined ? {} : { reason };
+    await this.#stopTurn();
+  }
+
   async pause(move: 'pause' | 'resume'): Promise<void> {
     this.#run.signals += 1;
     if (!this.#run.settings && (await this.#run.opened)) return;
@@ -85,7 +93,7 @@ export class Control {
     current.scope.cancel();
     if (!listening) return;
     await CancellationScope.nonCancellable(() =>
-      notifying.publishInterrupt({ turn: this.#run.state.turn }).catch(() => undefined),
+      this.#run.regular.notify({ turn: this.#run.state.turn }).catch(() => undefined),
     );
   }
 

@@ -18,9 +18,14 @@ export const askUpdate = defineUpdate<Answer, [unknown]>(HANDLERS.ask);
 export const interruptUpdate = defineUpdate<InterruptReceipt, [{ reason?: string }?]>(
   HANDLERS.interrupt,
 );
+/** The same for another workflow, which cannot send an update. */
+export const interruptSignal = defineSignal<[unknown?]>(HANDLERS.interrupt);
 /** Gives the result of a tool call that waits for it (`run: 'workflow'`). */
 export const answerUpdate = defineUpdate<{ call: string }, [CallAnswer]>(HANDLERS.answer);
-/** Like `send`, without an answer: for any language and for the Temporal UI. */
+/**
+ * Like `send`, without an answer: for any language and for the Temporal UI. With
+ * `replyTo: { workflowId }` that workflow gets the answer of the turn as its signal `reply`.
+ */
 export const messageSignal = defineSignal<[unknown]>(HANDLERS.message);
 /** Holds the agent before its next step; messages are still accepted. */
 export const pauseSignal = defineSignal<[unknown?]>(HANDLERS.pause);

@@ -25,6 +25,9 @@ export function listen(
   );
   onSignal(handlers.pauseSignal, () => control.pause('pause'));
   onSignal(handlers.resumeSignal, () => control.pause('resume'));
+  onSignal(handlers.interruptSignal, (options?: unknown) =>
+    control.interruptSignalled(readReason(options) ?? undefined),
+  );
   onSignal(handlers.terminateSignal, (reason?: unknown) => control.terminate(reason));
   onSignal(
     handlers.wakeUpAfterSignal,
@@ -67,6 +70,16 @@ export function listen(
 
 /** Accepts nothing, a text, and `{ "reason": "…" }`; refuses the rest. */
 function reasonOf(options: unknown): string | undefined {
+  const reason = readReason(options);
+  if (reason !== null) return reason;
+  throw refusal(
+    'Request.Invalid',
+    'The update "interrupt" takes { "reason": "…" }, or nothing; the reason is text.',
+  );
+}
+
+/** `null` for what is no reason. */
+function readReason(options: unknown): string | undefined | null {
   if (options === undefined || options === null) return undefined;
   if (typeof options === 'string') return options || undefined;
   if (typeof options === 'object' && !Array.isArray(options)) {
@@ -74,10 +87,7 @@ function reasonOf(options: unknown): string | undefined {
     if (reason === undefined || reason === null) return undefined;
     if (typeof reason === 'string') return reason || undefined;
   }
-  throw refusal(
-    'Request.Invalid',
-    'The update "interrupt" takes { "reason": "…" }, or nothing; the reason is text.',
-  );
+  return null;
 }
 
 function statusOf({ key, agent, state }: SessionRun): SessionStatus {

@@ -8,13 +8,14 @@ import {
   jsonBytes,
   MOST_MESSAGE_JSON_BYTES,
   parseInbound,
+  parseReplyTo,
   utf8Bytes,
 } from '../../src/contracts/message.js';
 import { clip } from '../../src/contracts/text.js';
 import type { Answer, SendReceipt } from '../../src/contracts/session.js';
-import { isRefusal, refusal } from '../door.js';
-import { regularCalls } from './calls.js';
+import { isRefusal, refusal, type Refusal } from '../door.js';
 import { failureOf } from './failure-of.js';
+import { Replies } from './replies.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
 
@@ -28,6 +29,7 @@ export type Ending = {
 
 export class Reception {
   readonly #run: SessionRun;
+  readonly #replies: Replies;
   /** Turns that someone waits for, and how they ended. */
   readonly #endings = new Map<number, Ending>();
   #asking = 0;
@@ -36,6 +38,7 @@ export class Reception {
 
   constructor(run: SessionRun) {
     this.#run = run;
+    this.#replies = new Replies(run, (id) => this.#answerTo(id));
   }
 
   /** The messages that the session was started with, and what of its input was of no use. */
@@ -105,25 +108,44 @@ export class Reception {
       }
     } finally {
       this.#asking -= 1;
-      if (this.#asking === 0) this.#endings.clear();
+      this.#forget();
     }
   }
 
-  /** A message that gets no answer. */
+  /** A message that gets no answer, or one by a signal to the workflow that it names. */
   async signal(input: unknown): Promise<void> {
     this.#run.signals += 1;
     // By the order of arrival: one that came before the end is kept, also when both came early.
     const late = this.#run.ending !== undefined;
     if (!this.#run.settings) {
       const refused = await this.#run.opened;
-      if (refused) return this.#run.notice(refused.message);
+      if (refused) {
+        this.#run.notice(refused.message);
+        return this.#refuse(input, refused);
+      }
     }
-    this.#acceptSignalled(input, late);
+    const refused = this.#acceptSignalled(input, late);
+    if (refused) return this.#refuse(input, refused);
+    await this.#promise(input);
+  }
+
+  /** Answers the workflows whose messages have been in a turn that is over. */
+  async reply(): Promise<void> {
+    await this.#replies.settle();
+    this.#forget();
+  }
+
+  /** Answers all that wait: the session has ended. */
+  async replyToAll(): Promise<void> {
+    await this.#replies.settle();
+    await this.#replies.close();
   }
 
   /** Keeps how the turn under way ends, for those who asked; they hear of it at {@link turnOver}. */
   turnEnds(ending: Ending): void {
-    if (this.#asking > 0) this.#endings.set(this.#run.state.turn, ending);
+    if (this.#asking > 0 || this.#run.state.replies.size > 0) {
+      this.#endings.set(this.#run.state.turn, ending);
+    }
   }
 
   turnOver(): void {
@@ -151,13 +173,40 @@ export class Reception {
   }
 
   /** A signal has no answer: what is wrong with its message is noted. */
-  #acceptSignalled(input: unknown, late: boolean): void {
+  #acceptSignalled(input: unknown, late: boolean): Refusal | undefined {
     try {
+      const reply = parseReplyTo(input);
+      if (!reply.ok) throw refusal('Message.Invalid', reply.reason);
+      if (reply.replyTo) this.#replies.checkRoom(idOf(input));
       this.#accept(input, late);
+      return undefined;
     } catch (error) {
       if (!isRefusal(error)) throw error;
       this.#run.refuse(error.message, idOf(input));
+      return error;
     }
+  }
+
+  /** Notes who waits for the answer to a message that was accepted. */
+  async #promise(input: unknown): Promise<void> {
+    const reply = parseReplyTo(input);
+    const id = idOf(input);
+    if (!reply.ok || !reply.replyTo || id === undefined) return;
+    await this.#replies.expect(id, reply.replyTo);
+  }
+
+  async #refuse(input: unknown, { type, message }: Refusal): Promise<void> {
+    const reply = parseReplyTo(input);
+    const id = idOf(input);
+    if (!reply.ok || !reply.replyTo || id === undefined) return;
+    await this.#replies.send(reply.replyTo.workflowId, id, {
+      failure: { type: type ?? 'Message.Invalid', message },
+    });
+  }
+
+  /** How turns ended is kept as long as somebody may ask for it. */
+  #forget(): void {
+    if (this.#asking === 0 && this.#run.state.replies.size === 0) this.#endings.clear();
   }
 
   /** The answer of the turn that took the message, if that is over. Throws why there is none. */
@@ -169,7 +218,7 @@ export class Reception {
     if (ending?.failure) throw refusal(ending.failure.type, ending.failure.message);
     if (ending?.answer && ending.whole) return ending.answer;
     try {
-      return await regularCalls.readAnswer({ id });
+      return await this.#run.regular.short.readAnswer({ id });
     } catch (error) {
       const failure = failureOf(error);
       throw failure ? refusal(failure.type, failure.message) : error;

@@ -16,9 +16,10 @@ import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
+import type { RunReference } from '../../src/contracts/run-reference.js';
 import { wellFormed } from '../../src/contracts/text.js';
 import type { Refusal } from '../door.js';
-import { regularCalls, type ShortCalls } from './calls.js';
+import { sessionCalls, type SessionCalls, type ShortCalls } from './calls.js';
 import { Details } from './details.js';
 import { Journal, LegacyJournal } from './journal.js';
 import { localCalls } from './legacy-calls.js';
@@ -38,7 +39,10 @@ export class SessionRun {
   readonly details: Details;
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !patched(REGULAR_CALLS);
-  readonly calls: ShortCalls = this.legacy ? localCalls : regularCalls;
+  readonly reference: RunReference;
+  /** Regular activities, each with the reference of this session. */
+  readonly regular: SessionCalls;
+  readonly calls: ShortCalls;
   /** Changes of state and refusals, on their way to the store. */
   readonly journal: Journal | LegacyJournal;
   /** The agent's limits and the worker's settings; `undefined` until the session is open. */
@@ -62,9 +66,13 @@ export class SessionRun {
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent, title, carried }: CheckedInput) {
+  constructor({ agent, title, parent, root, carried }: CheckedInput) {
     this.agent = agent;
     this.title = title;
+    const { tenant, session: id } = this.key;
+    this.reference = { tenant, id, ...(parent ? { parent } : {}), ...(root ? { root } : {}) };
+    this.regular = sessionCalls(this.reference);
+    this.calls = this.legacy ? localCalls : this.regular.short;
     this.state = new SessionState(carried);
     this.details = new Details(this.key, this.agent, this.title);
     const current = () => ({ state: this.state.machine.state, turn: this.state.turn });
@@ -110,6 +118,7 @@ export class SessionRun {
       agent: this.agent,
       ...this.key,
       ...(this.title === undefined ? {} : { title: this.title }),
+      ...(this.reference.parent === undefined ? {} : { parent: this.reference.parent }),
     };
   }
 

@@ -47,6 +47,8 @@ export class SessionState {
   open: OpenTurn | undefined;
   readonly runs: number;
   wakeAt: number | undefined;
+  /** Workflows that wait for the answer to a message, by its id. */
+  readonly replies: Map<string, string>;
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
@@ -63,9 +65,16 @@ export class SessionState {
     this.open = carried?.open;
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
+    this.replies = new Map(carried?.replies);
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
-    this.#seen = new Map((carried?.seen ?? []).map(([id, turn, digest]) => [id, { turn, digest }]));
+    this.#seen = new Map();
+    this.remember(carried?.seen ?? []);
+  }
+
+  /** Ids that were taken before. */
+  remember(seen: CarriedState['seen']): void {
+    for (const [id, turn, digest] of seen) this.#seen.set(id, { turn, digest });
   }
 
   /** Goes on where the transcript of an earlier life of the session ends. */
@@ -236,6 +245,7 @@ export class SessionState {
       ...(this.failure ? { failure: this.failure } : {}),
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
+      ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
     };
   }
 }

@@ -25,22 +25,24 @@ import {
   type TurnLimits,
   type TurnProgress,
 } from '../../src/contracts/turn-decision.js';
-import { modelCalls, runTool, type ShortCalls } from './calls.js';
+import type { CallSettings, ShortCalls, TurnCalls } from './calls.js';
 import { failureOf, TurnFailed } from './failure-of.js';
 import { runToolLocally } from './legacy-calls.js';
-import type { OpenCallDesk } from './open-calls.js';
+import type { GivenResult } from './open-calls.js';
 import type { SessionState } from './session-state.js';
 import { until } from './waiting.js';
 
 /** What a turn needs from the session around it. */
 export interface TurnSurroundings {
   readonly state: SessionState;
-  readonly settings: SessionSettings;
+  readonly settings: CallSettings & Pick<SessionSettings, 'limits'>;
   readonly agent: string;
-  readonly calls: ShortCalls;
+  /** Writes the result of a call that nothing has to run. */
+  readonly calls: Pick<ShortCalls, 'callTool'>;
+  readonly activities: TurnCalls;
   /** The run has local activities in its history. */
   readonly legacy: boolean;
-  readonly desk: OpenCallDesk;
+  readonly desk: AnswerDesk;
   readonly paused: () => boolean;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
@@ -50,6 +52,13 @@ export interface TurnSurroundings {
   readonly onTools: () => void;
   /** Calls wait for an answer, or no longer do. */
   readonly onWaiting: () => void;
+}
+
+/** Where answers to calls that wait come in, by the key of the call. */
+export interface AnswerDesk {
+  has(key: string): boolean;
+  /** The answer of this call, once. */
+  take(key: string): GivenResult | undefined;
 }
 
 /** How a turn ended, or why it stands still. */
@@ -176,7 +185,7 @@ export class Turn {
 
   /** One step's model call, or several in a row. */
   async #callModel(): Promise<void> {
-    const { state, settings, agent } = this.#around;
+    const { state, settings, agent, activities } = this.#around;
     const { steps, ...left } = remaining(this.#progress(), this.#limits);
     if (this.#last?.outcome !== 'compacted') {
       state.open = { ...state.open!, step: state.open!.step + 1 };
@@ -187,14 +196,15 @@ export class Turn {
     this.listening = true;
     const place = this.place();
     this.cutOff = place.stage;
-    const result = await modelCalls(settings, this.#summary()).callModel({
+    const input: CallModelInput = {
       ...place,
       agent,
       ...(inbox && inbox.length > 0 ? { inbox } : {}),
       ...(spent.input + spent.output > 0 ? { spent } : {}),
       ...(onward ? { onward } : {}),
       left,
-    });
+    };
+    const result = await activities.callModel(input, settings, this.#summary());
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {
@@ -229,15 +239,15 @@ export class Turn {
 
   /** Replaces old turns by a summary in what the model sees. */
   async #compact(): Promise<void> {
-    const { state, settings, agent } = this.#around;
+    const { state, settings, agent, activities } = this.#around;
     const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
     const place = this.place();
     this.cutOff = place.stage;
-    const done = await modelCalls(settings, `${this.#summary()} · compaction`).compact({
-      ...place,
-      agent,
-      left,
-    });
+    const done = await activities.compact(
+      { ...place, agent, left },
+      settings,
+      `${this.#summary()} · compaction`,
+    );
     this.cutOff = undefined;
     if (!done.compacted) {
       throw new TurnFailed(
@@ -281,7 +291,7 @@ export class Turn {
 
   /** Runs what runs, all at once. */
   async #runPlanned(message: number, calls: readonly PlannedCall[]): Promise<void> {
-    const { settings, calls: short, legacy } = this.#around;
+    const { settings, calls: short, legacy, activities } = this.#around;
     const { head: _head, ...place } = this.place();
     const inputOf = (index: number) => this.#toolInput(place, message, index);
     this.listening = true;
@@ -290,7 +300,7 @@ export class Turn {
         if (call.done !== undefined || call.run === 'workflow') return;
         // Legacy: a local tool that could not run within its step.
         if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
-        else await runTool(call, inputOf(index), settings);
+        else await activities.runTool(call, inputOf(index), settings);
       }),
     );
     this.listening = false;

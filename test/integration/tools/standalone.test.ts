@@ -1,7 +1,7 @@
 /** Tool calls without a session, over the rows of `tool_runs`. */
 import { randomUUID } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { runToolStandalone } from '../../../activities/run-tool.js';
+import { runToolStandalone } from '../../../activities/parts/run-tool.js';
 import { DEFAULT_LIMITS } from '../../../src/contracts/agent.js';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { PerduraError } from '../../../src/contracts/failures.js';

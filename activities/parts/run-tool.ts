@@ -3,15 +3,15 @@
  * For workflows without a transcript, which get the whole result as the answer of an activity.
  */
 import { createHash } from 'node:crypto';
-import type { AgentLimits } from '../src/contracts/agent.js';
-import type { FailureInfo } from '../src/contracts/failures.js';
-import type { ToolCall } from '../src/contracts/message.js';
-import type { Tool } from '../src/contracts/tool.js';
-import type { Stores, ToolRuns } from '../src/store/stores.js';
-import type { ToolRunTry } from '../src/store/tool-runs.js';
-import type { EarlierTries, ToolLedger, ToolResult, ToolTry } from '../src/tools/tool-ledger.js';
-import type { RaceOptions } from '../src/tools/tool-race.js';
-import type { ToolRunner } from '../src/tools/tool-runner.js';
+import type { AgentLimits } from '../../src/contracts/agent.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
+import type { ToolCall } from '../../src/contracts/message.js';
+import type { Tool } from '../../src/contracts/tool.js';
+import type { Stores, ToolRuns } from '../../src/store/stores.js';
+import type { ToolRunTry } from '../../src/store/tool-runs.js';
+import type { EarlierTries, ToolLedger, ToolResult, ToolTry } from '../../src/tools/tool-ledger.js';
+import type { RaceOptions } from '../../src/tools/tool-race.js';
+import type { ToolRunner } from '../../src/tools/tool-runner.js';
 
 export interface RunToolDeps extends Pick<Stores, 'toolRuns' | 'artifacts'> {
   readonly runner: ToolRunner;

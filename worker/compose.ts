@@ -1,0 +1,107 @@
+/**
+ * Composition of the activities: what each is given, from one configuration. For workers that
+ * Perdura makes (`create-worker.ts`) and for those of an application (`plugin.ts`).
+ */
+import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import { createActivities, type ActivitySettings } from '../activities/index.js';
+import { createArtifactTool } from '../src/tools/artifact-tool.js';
+import { ToolRegistry } from '../src/tools/tool-registry.js';
+import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import type { ResolvedConfig } from '../src/contracts/config.js';
+import { PerduraError } from '../src/contracts/failures.js';
+import type { ToolLogger } from '../src/contracts/tool.js';
+import type { LiveBus } from '../src/live/bus.js';
+import { PostgresLiveBus } from '../src/live/postgres-bus.js';
+import { openDatabase } from '../src/store/database.js';
+import { checkReady } from '../src/store/readiness.js';
+import { openStores } from '../src/store/stores.js';
+import { agentDirectory, providers } from './agent-directory.js';
+import { hasSearchAttributes } from './search-attributes.js';
+import { createToolSource } from './tool-source.js';
+
+export interface CompositionOptions {
+  readonly config: ResolvedConfig;
+  /** PostgreSQL with the schema of this version (see `migrate`). */
+  readonly databaseUrl: string;
+  /** Default over PostgreSQL, so that readers in other processes hear too. */
+  readonly bus?: LiveBus;
+  /** Tools that may change while the worker runs. Default: those of the configuration. */
+  readonly registry?: ToolRegistry;
+  readonly settings?: Partial<Omit<ActivitySettings, 'searchAttributes'>>;
+  readonly log?: ToolLogger;
+}
+
+const DEFAULTS = {
+  modelTimeoutMs: 600_000,
+  heartbeatTimeoutMs: 5_000,
+  maxModelAttempts: 6,
+  historyLimit: 1_000,
+} as const;
+
+/** Of every worker that runs Perdura's activities. */
+export const WORKER_DEFAULTS = {
+  // What runs gets this long to end or to hand over.
+  shutdownGraceTime: 10_000,
+  shutdownForceTime: 25_000,
+  // After a worker died, its sessions wait this long for it before another takes them.
+  stickyQueueScheduleToStartTimeout: 2_000,
+  maxHeartbeatThrottleInterval: 2_000,
+} as const satisfies Partial<WorkerOptions>;
+
+/**
+ * Makes the activities, and what they hold: `close` gives it back. Rejects with `Store.Unavailable`,
+ * `Store.NotMigrated` and `Store.TooNew`.
+ */
+export async function composeActivities(
+  options: CompositionOptions & {
+    readonly connection: NativeConnection;
+    readonly namespace: string;
+  },
+) {
+  const { config, connection, namespace, log = SILENT } = options;
+  const database = openDatabase(options.databaseUrl);
+  await checkReady(database).catch(async (error: unknown) => {
+    await database.close();
+    throw error;
+  });
+  const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
+  const stores = openStores(database, (key, n) => bus.appended?.(key, n));
+  const registry = options.registry ?? new ToolRegistry(config.tools);
+  const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
+  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
+    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
+    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
+  });
+  const activities = createActivities({
+    ...stores,
+    bus,
+    agents: agentDirectory(config),
+    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
+    provider: providers(config),
+    settings: {
+      ...DEFAULTS,
+      ...options.settings,
+      searchAttributes: await hasSearchAttributes(connection, namespace),
+    },
+    log,
+  });
+  const close = async () => {
+    await mcp.close();
+    if (!options.bus) await bus.close();
+    await database.close();
+  };
+  return { activities, registry, mcp, close };
+}
+
+/** Perdura's own would stand in its place, and nobody would see why it never runs. */
+export function refuseTakenNames(where: string, yours: object | undefined, ours: object): void {
+  const names = Object.keys(ours);
+  const taken = Object.keys(yours ?? {}).filter((name) => names.includes(name));
+  if (taken.length === 0) return;
+  throw new PerduraError(
+    'Config.Invalid',
+    `${where}({ activities }) has ${taken.map((name) => `"${name}"`).join(', ')}, which Perdura has itself: give it another name, there and in the workflows that call it. Taken are: ${names.join(', ')}.`,
+  );
+}
+
+const SILENT: ToolLogger = { debug() {}, info() {}, warn() {}, error() {} };

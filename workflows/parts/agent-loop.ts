@@ -1,0 +1,60 @@
+/**
+ * Agent loops of an application's own: what a session is made of, as functions for any workflow.
+ *
+ *     const { agent, transcript } = createAgentLoop({ tenant: 'acme' });
+ *     const { text } = await agent('assistant').run('Hello!', { transcript: transcript() });
+ */
+import { workflowInfo } from '@temporalio/workflow';
+import {
+  invalidSessionName,
+  invalidTenant,
+  isSessionName,
+  isTenant,
+} from '../../src/contracts/ids.js';
+import { executionReference, type RunReference } from '../../src/contracts/run-reference.js';
+import { refusal } from '../door.js';
+import { LoopAgent, type LoopAgentOptions } from './agent.js';
+import {
+  ReplyDesk,
+  SessionHandle,
+  startSession,
+  type StartSessionOptions,
+} from './session-handle.js';
+import { Transcript, type CarriedTranscript } from './transcript.js';
+
+export interface AgentLoopOptions {
+  /** Whose work this is. No default: it decides whose tools, servers and rows are used. */
+  readonly tenant: string;
+}
+
+/** Made once in each run of a workflow. */
+export interface AgentLoop {
+  /** What this run is known by in the store. */
+  readonly run: RunReference;
+  /** An agent of the configuration of the workers. */
+  agent(name: string, options?: LoopAgentOptions): LoopAgent;
+  /** A new transcript, or one that the run before has carried here. */
+  transcript(carried?: CarriedTranscript): Transcript;
+  /** Starts a session as a child of the workflow, or takes the one of this name that runs. */
+  startSession(options?: StartSessionOptions): Promise<SessionHandle>;
+  /** A session that runs. Whether it does is seen when it is asked. */
+  session(name: string): SessionHandle;
+}
+
+/** Fails the workflow with `Request.Invalid` for a tenant that is none. */
+export function createAgentLoop({ tenant }: AgentLoopOptions): AgentLoop {
+  if (!isTenant(tenant)) throw refusal('Request.Invalid', invalidTenant(tenant));
+  const run = executionReference(tenant, workflowInfo().workflowId);
+  const desk = new ReplyDesk();
+  return {
+    run,
+    agent: (name, options) => new LoopAgent(run, name, options),
+    transcript: (carried) => new Transcript(run, carried),
+    startSession: (options = {}) => startSession(desk, run, options),
+    session: (name) => {
+      if (!isSessionName(name)) throw refusal('Request.Invalid', invalidSessionName(name));
+      desk.listen();
+      return new SessionHandle(desk, { tenant, session: name });
+    },
+  };
+}

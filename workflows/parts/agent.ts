@@ -1,0 +1,276 @@
+/**
+ * An agent of the configuration, as the parts of a loop: a whole turn, one model call, the tools
+ * that it asked for, one tool by itself. What comes next in a turn is decided as in a session.
+ */
+import { CancelledFailure, uuid4 } from '@temporalio/workflow';
+import type { CallModelResult, PlannedCall, WritePlace } from '../../src/contracts/activities.js';
+import type { AgentLimits } from '../../src/contracts/agent.js';
+import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
+import { parseInbound } from '../../src/contracts/message.js';
+import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
+import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
+import type { RunReference } from '../../src/contracts/run-reference.js';
+import { refusal } from '../door.js';
+import { failureOf, TurnFailed } from '../session/failure-of.js';
+import { Turn } from '../session/turn.js';
+import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
+import { Transcript } from './transcript.js';
+import { WorkflowToolDesk, type WorkflowTools } from './workflow-tools.js';
+
+/** Text, or `{ text, id?, from? }`. */
+export type LoopMessage =
+  string | { readonly text: string; readonly id?: string; readonly from?: string };
+
+export interface LoopAgentOptions {
+  /** Over the limits of the agent's declaration. */
+  readonly limits?: Partial<AgentLimits>;
+}
+
+export interface TurnOptions extends LoopAgentOptions {
+  /** What the agent remembers, and what it adds to. Default: a new one. */
+  readonly transcript?: Transcript;
+  /** Tools that the workflow runs itself, by name. */
+  readonly tools?: WorkflowTools;
+}
+
+/** The answer of a turn. */
+export interface LoopAnswer {
+  readonly text: string;
+  readonly finish: FinishReason;
+  /** Of the whole turn. */
+  readonly usage: Usage;
+  readonly transcript: Transcript;
+}
+
+/** The answer of one model call. */
+export interface ModelAnswer extends LoopAnswer {
+  /** Tool calls, for `tools`. Local tools have run; their results are in `done`. */
+  readonly calls: readonly PlannedCall[];
+  /** Place of the answer in the transcript. */
+  readonly seq: number;
+}
+
+/** The result of a tool call, as the transcript has it. */
+export interface ToolAnswer {
+  readonly name: string;
+  /** At most 512 characters. The whole is in the transcript. */
+  readonly preview: string;
+  /** Type of the failure, when the tool did not do what it was asked. */
+  readonly failure?: string;
+}
+
+/** The tool's own deadline comes first; this is for a worker that is silent, ms. */
+const LONGEST_TOOL_MS = 3_600_000;
+
+export class LoopAgent {
+  readonly name: string;
+  readonly #owner: RunReference;
+  readonly #limits: Partial<AgentLimits>;
+  #settings: Promise<AgentSettings> | undefined;
+
+  constructor(owner: RunReference, name: string, { limits = {} }: LoopAgentOptions = {}) {
+    this.#owner = owner;
+    this.name = name;
+    this.#limits = limits;
+  }
+
+  /**
+   * A whole turn: calls the model and its tools until the model asks for none. Fails with the type
+   * of what went wrong (`Turn.StepLimit`, `Model.BadRequest`, …); the transcript then has what was
+   * accepted before. Turns over the same transcript wait for each other.
+   */
+  async run(message: LoopMessage | readonly LoopMessage[], options: TurnOptions = {}) {
+    const inbox = inboxOf(message);
+    const { transcript = new Transcript(this.#owner), limits = {} } = options;
+    const settings = await this.#read();
+    return transcript.exclusively(() =>
+      settled(transcript, async (): Promise<LoopAnswer> => {
+        const { state } = transcript;
+        state.begin(Date.now());
+        const desk = new WorkflowToolDesk(options.tools ?? {});
+        const turn = new Turn(
+          {
+            state,
+            settings: { ...settings, limits: { ...settings.limits, ...limits } },
+            agent: this.name,
+            calls: { callTool: (input) => writeResult(transcript.run, input) },
+            activities: turnCalls(transcript.run, () => !transcript.entered),
+            legacy: false,
+            desk,
+            paused: () => false,
+            historyFull: () => false,
+            onRepeated: () => undefined,
+            onStep: () => (transcript.entered = true),
+            onTools: () => undefined,
+            onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
+          },
+          inbox,
+        );
+        const outcome = await turn.run();
+        // The transcript has no ids to repeat, and the history is the application's own.
+        if (outcome.kind !== 'done') throw new Error(`A turn ended as "${outcome.kind}".`);
+        return answerOf(transcript, outcome.last);
+      }),
+    );
+  }
+
+  /**
+   * One model call: with new messages, or with what the transcript has since its last answer (the
+   * results of `tools`). A context that does not fit is compacted first.
+   */
+  async model(
+    given: LoopMessage | readonly LoopMessage[] | Transcript,
+    { transcript: named }: { transcript?: Transcript } = {},
+  ): Promise<ModelAnswer> {
+    const more = given instanceof Transcript;
+    const transcript = more ? given : (named ?? new Transcript(this.#owner));
+    const inbox = more ? [] : inboxOf(given);
+    const settings = await this.#read();
+    return transcript.exclusively(async () => {
+      const { state } = transcript;
+      state.begin(Date.now());
+      return settled(transcript, async () => {
+        const result = await this.#callOnce(transcript, settings, inbox);
+        const { calls = [], seq, outcome } = result;
+        return { ...answerOf(transcript, result), calls: outcome === 'tools' ? calls : [], seq };
+      });
+    });
+  }
+
+  /** Runs the tools that an answer asks for, all at once; their results go into its transcript. */
+  async tools({ transcript, calls, seq }: ModelAnswer): Promise<ToolAnswer[]> {
+    const settings = await this.#read();
+    return transcript.exclusively(async () => {
+      const { state } = transcript;
+      if (state.head !== seq) {
+        throw refusal('Request.Invalid', 'The transcript has gone on since this answer.');
+      }
+      const { runTool: run } = turnCalls(transcript.run, () => false);
+      const { head: _before, ...place } = nextPlace(transcript);
+      state.head = headAfterCalls(seq, calls.length);
+      const answers = calls.map(async (call, index): Promise<ToolAnswer> => {
+        const { name, done } = call;
+        if (done !== undefined) return { name, preview: done };
+        const at = { ...place, head: state.head, agent: this.name, message: seq, index };
+        const input = { ...at, seq: resultPlace(seq, index) };
+        const { preview, failure } = await (call.run === 'workflow'
+          ? writeResult(transcript.run, { ...input, failure: NOT_HERE })
+          : run(call, input, settings));
+        return { name, preview, ...(failure === undefined ? {} : { failure }) };
+      });
+      return Promise.all(answers);
+    });
+  }
+
+  /** Runs one tool of the agent, which no model has asked for. A tool that fails is a result. */
+  async tool(
+    name: string,
+    args: object = {},
+    { timeoutMs = LONGEST_TOOL_MS }: { timeoutMs?: number } = {},
+  ): Promise<RunToolResult & { readonly text: string }> {
+    const input = { run: this.#owner, agent: this.name, key: uuid4(), name };
+    const given = { ...input, arguments: JSON.stringify(args) };
+    const result = await runTool(given, timeoutMs, await this.#read()).catch(refuse);
+    const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
+    return { ...result, text: texts.join('\n') };
+  }
+
+  async #callOnce(
+    transcript: Transcript,
+    settings: AgentSettings,
+    inbox: readonly InboxMessage[],
+  ): Promise<RunModelResult> {
+    const { state } = transcript;
+    const { callModel, compact } = turnCalls(transcript.run, () => !transcript.entered);
+    const { maxTurnMs, maxTurnCostUsd } = settings.limits;
+    const left = {
+      ms: maxTurnMs,
+      ...(maxTurnCostUsd === undefined ? {} : { costMicros: maxTurnCostUsd * 1e6 }),
+    };
+    const summary = `turn ${state.turn} · ${this.name}`;
+    for (let compacted = false, unread = inbox; ; compacted = true) {
+      const input = { ...nextPlace(transcript, 1), agent: this.name, left };
+      const taken = unread.length > 0 ? { inbox: unread } : {};
+      const result = await callModel({ ...input, ...taken }, settings, summary);
+      transcript.entered = true;
+      state.head = result.head;
+      state.spend(result.usage);
+      unread = [];
+      if (result.outcome !== 'compact') return result;
+      const place = nextPlace(transcript, 1);
+      const done = compacted
+        ? undefined
+        : await compact({ ...place, agent: this.name, left }, settings, `${summary} · compaction`);
+      if (!done?.compacted) {
+        throw new TurnFailed('Model.ContextOverflow', 'The conversation does not fit the model.');
+      }
+      state.head = done.head;
+      state.spend(done.usage);
+    }
+  }
+
+  #read(): Promise<AgentSettings> {
+    this.#settings ??= readAgent({ run: this.#owner, agent: this.name }).then(
+      (read) => ({ ...read, limits: { ...read.limits, ...this.#limits } }),
+      refuse,
+    );
+    return this.#settings;
+  }
+}
+
+const NOT_HERE = {
+  type: 'Tool.Failed',
+  message: 'The workflow that called the model does not run this tool.',
+} as const;
+
+/** Ends the turn, however `work` ends. Its failure is the application's to handle, by type. */
+async function settled<T extends LoopAnswer>(
+  { state }: Transcript,
+  work: () => Promise<T>,
+): Promise<T> {
+  try {
+    const answer = await work();
+    state.finish();
+    // A call that was cancelled answers with what was said until then.
+    if (answer.finish === 'interrupted') throw new CancelledFailure('The turn was cancelled.');
+    return answer;
+  } catch (error) {
+    if (state.open) state.finish(failureOf(error));
+    return refuse(error);
+  }
+}
+
+function refuse(error: unknown): never {
+  const failure = failureOf(error);
+  throw failure ? refusal(failure.type, failure.message) : error;
+}
+
+function answerOf(transcript: Transcript, result: CallModelResult): LoopAnswer {
+  const { text, preview = '', outcome } = result as RunModelResult;
+  return {
+    text: text ?? preview,
+    finish: outcome as FinishReason,
+    usage: transcript.state.open!.usage,
+    transcript,
+  };
+}
+
+/** Where the next activity writes: behind the head, and fencing all before it. */
+function nextPlace({ state }: Transcript, step = 0): WritePlace {
+  state.stage += 1;
+  return { turn: state.turn, step, stage: state.stage, head: state.head };
+}
+
+function inboxOf(given: LoopMessage | readonly LoopMessage[]): InboxMessage[] {
+  const messages = isList(given) ? given : [given];
+  return messages.map((message) => {
+    const parsed = parseInbound(message);
+    if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
+    const { text, id = uuid4(), from } = parsed;
+    return { id, text, ...(from === undefined ? {} : { from }) };
+  });
+}
+
+function isList(given: LoopMessage | readonly LoopMessage[]): given is readonly LoopMessage[] {
+  return Array.isArray(given);
+}
