@@ -28,6 +28,15 @@ function adder(name: string, run: ToolRun) {
   });
 }
 
+function waiting(name: string, timeoutMs?: number) {
+  return tool({
+    name,
+    description: 'Asks a person.',
+    run: 'workflow',
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
 const ADDERS = { config: { tools: [adder('add', 'local'), adder('add_remotely', 'activity')] } };
 
 const SLOW = { text: 'One, two, three, and so on.', chunkSize: 2, chunkDelayMs: 300 } as const;
@@ -146,6 +155,40 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       await session.wakeUpAfter(50);
       await model.until(({ requests }) => requests.length === 2);
       while ((await session.status()).state !== 'idle') await sleep(20);
+      return session;
+    },
+  },
+  'waiting-calls': {
+    what: 'a step with a tool and two calls that wait, of which one is answered and one is not in time; then one that is interrupted',
+    options: {
+      config: {
+        tools: [adder('add_remotely', 'activity'), waiting('approve'), waiting('hurry', 1_000)],
+      },
+    },
+    play: async ({ model, runtime }) => {
+      model.enqueue(
+        {
+          toolCalls: [
+            { name: 'add_remotely', arguments: { a: 1, b: 2 } },
+            { name: 'approve' },
+            { name: 'hurry' },
+          ],
+        },
+        'Done.',
+        { toolCalls: [{ name: 'approve' }] },
+      );
+      const session = await runtime.start();
+      const { id } = await session.send('approve it');
+      for await (const item of session.events()) {
+        if (item.type !== 'tool.waiting') continue;
+        await (item.name === 'approve' ? session.answer(item.key, 'yes') : session.answerTo(id));
+        if (item.name === 'hurry') break;
+      }
+      await session.send('once more');
+      for await (const item of session.events()) {
+        if (item.type === 'tool.waiting' && item.turn === 2) break;
+      }
+      await session.interrupt('changed my mind');
       return session;
     },
   },

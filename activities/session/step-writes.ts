@@ -15,7 +15,7 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
-import { answerKey, eventKeys } from '../../src/contracts/places.js';
+import { answerKey, callKey, eventKeys } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import type {
   Append,
@@ -24,6 +24,7 @@ import type {
   NewEvent,
   NewMessage,
 } from '../../src/store/transcript-store.js';
+import { planCalls } from '../../src/tools/plan-calls.js';
 import type { PreparedResult, StopSignals } from './call-tool.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
@@ -133,6 +134,7 @@ export function answering(
     },
   };
   const spent = addUsage(input.spent ?? NO_USAGE, total);
+  const waits = interrupted ? [] : waitingCalls(step, message);
   const ended: NewEvent = {
     key: eventKeys.turnEnded(turn),
     seq,
@@ -151,10 +153,35 @@ export function answering(
     events: [
       completed,
       ...(final ? [ended] : []),
+      // Not where another attempt's answer is in the place: its calls are not these.
+      ...waits.map((event) => ({ ...event, with: seq })),
       ...tools.map(({ event }) => ({ ...event, with: seq })),
     ],
     updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
   };
+}
+
+/** One for each call that waits for somebody's answer. */
+function waitingCalls({ input, tools, seq }: StepAttempt, message: AssistantMessage): NewEvent[] {
+  const { turn, step } = input;
+  return planCalls(message.toolCalls ?? [], tools).flatMap(
+    ({ run, id, name, args, timeoutMs }, index) =>
+      run === 'workflow'
+        ? {
+            key: eventKeys.callWaits(seq, index),
+            body: {
+              type: 'tool.waiting',
+              turn,
+              step,
+              callId: id,
+              name,
+              key: callKey(seq, index),
+              ...(args === undefined ? {} : { args }),
+              ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
+            },
+          }
+        : [],
+  );
 }
 
 /** A failed attempt, and what it cost. */

@@ -12,6 +12,8 @@ export interface TimelineTool {
   readonly arguments: string;
   /** Known attempts; 0 while the call has not started. */
   attempts: number;
+  /** While it waits for an answer: the key to answer it by, and its deadline if it has one. */
+  waiting?: { readonly key: string; readonly until?: string };
   result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
 }
 
@@ -96,7 +98,9 @@ function place(
 ): void {
   if (isTurnEnd(event)) {
     const end = turnEndOf(event);
-    Object.assign(to.turnOf(end.turn), {
+    const turn = to.turnOf(end.turn);
+    for (const tool of turn.steps.flatMap(({ tools }) => tools)) delete tool.waiting;
+    Object.assign(turn, {
       outcome: end.outcome,
       endedAt: event.at,
       ...(end.outcome === 'interrupted' && end.reason ? { reason: end.reason } : {}),
@@ -123,15 +127,22 @@ function place(
       step.tools.push(...toolCalls.map(toTool));
       return;
     }
+    case 'tool.waiting':
     case 'tool.started':
     case 'tool.completed': {
       const tool = to
         .stepOf(event.turn, event.step)
         .tools.find(({ callId }) => callId === event.callId);
       if (!tool) return;
+      if (event.type === 'tool.waiting') {
+        const { key, until } = event;
+        tool.waiting = { key, ...(until === undefined ? {} : { until }) };
+        return;
+      }
       tool.attempts = Math.max(tool.attempts, event.attempt);
       if (event.type === 'tool.started') return;
       const { preview, bytes, ms, artifact, failure } = event;
+      delete tool.waiting;
       tool.result = {
         preview,
         bytes,

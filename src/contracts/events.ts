@@ -11,6 +11,7 @@
  *     │  │  ├─ delta …               live: text, reasoning
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
  *     │  ├─ step.completed           the final text of the step, its tool calls, its usage
+ *     │  │  ├─ tool.waiting          until somebody answers the call (`session.answer`)
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
@@ -113,6 +114,21 @@ export type SessionEventBody =
       readonly finish: FinishReason;
       readonly usage: Usage;
       readonly model: string;
+    } & StepPlace)
+  | ({
+      /** The wait ends with `tool.completed` of the same call, or with the turn. */
+      readonly type: 'tool.waiting';
+      readonly callId: string;
+      readonly name: string;
+      /** Whoever answers names the call by it: unique in the session. */
+      readonly key: string;
+      /** The arguments while they are at most 512 characters. */
+      readonly args?: string;
+      /**
+       * When the wait ends with `Tool.Timeout`, ISO 8601, by the worker's clock; the session's own
+       * deadline is a moment later. Absent: never.
+       */
+      readonly until?: string;
     } & StepPlace)
   | ({
       readonly type: 'tool.started';

@@ -55,6 +55,12 @@ export function callKey(message: number, index: number): string {
   return `c${message}.${index}`;
 }
 
+/** Place of the assistant message with the call of this key; `undefined` for what is no such key. */
+export function callPlace(key: string): number | undefined {
+  const place = /^c([1-9]\d*)\.\d+$/.exec(key)?.[1];
+  return place === undefined ? undefined : Number(place);
+}
+
 /** The summary that a stage wrote. */
 export function summaryKey({ stage }: { stage: number }): string {
   return `s${stage}`;

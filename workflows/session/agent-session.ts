@@ -98,7 +98,7 @@ class SessionLoop {
       if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
       if (this.#run.ending && !this.#stopping) break;
-      if ((this.#run.full || this.#outdated()) && !this.#stopping) {
+      if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
         await this.#runTurn();
@@ -198,6 +198,8 @@ class SessionLoop {
       this.#run.ending !== undefined ||
       this.#run.full ||
       (state.open !== undefined && this.#control.interruption !== undefined) ||
+      // Calls wait also while the session is paused: their answers are written as they come.
+      state.open?.calls !== undefined ||
       ((state.queued > 0 || state.open !== undefined) && !this.#run.paused);
     if (state.wakeAt === undefined) {
       await condition(() => ready() || state.wakeAt !== undefined);
@@ -256,11 +258,12 @@ class SessionLoop {
     this.#control.turnBegins(turn, scope);
     this.#run.show();
     try {
-      const outcome = await scope.run(() => turn.run());
-      if (outcome.kind === 'carry') {
+      let outcome = await scope.run(() => turn.run());
+      while (outcome.kind === 'carry') {
         await this.#continue();
-        // Still here: the session ends, or the turn was interrupted meanwhile.
-        return await this.#endTurnEarly(turn);
+        // Still here: a call was answered meanwhile, the session ends, or the turn was interrupted.
+        if (this.#run.ending || this.#stopping) return await this.#endTurnEarly(turn);
+        outcome = await scope.run(() => turn.run());
       }
       if (outcome.kind === 'nothing') return state.undo(before);
       const { preview = '', outcome: finish, whole = false } = outcome.last;
@@ -329,7 +332,7 @@ class SessionLoop {
     } finally {
       this.#run.leaving = false;
     }
-    if (this.#run.ending || this.#control.interruption) return;
+    if (this.#run.ending || this.#control.interruption || this.#desk.answered) return;
     // The memo is not passed on by itself.
     const next = makeContinueAsNewFunc<typeof agentSession>({ memo: this.#run.memo });
     await next({

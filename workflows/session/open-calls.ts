@@ -4,13 +4,17 @@
  */
 import type { CallAnswer, WaitingCall } from '../../src/contracts/session.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../../src/contracts/message.js';
+import { callPlace } from '../../src/contracts/places.js';
 import { refusal } from '../door.js';
 import type { SessionRun } from './session-run.js';
+import { until } from './waiting.js';
 
 /** The result that somebody gave. */
 export type GivenResult = { readonly output: string } | { readonly error: string };
 
 export class OpenCallDesk {
+  /** A model call is under way, and may open calls. */
+  opening = false;
   readonly #run: SessionRun;
   readonly #answers = new Map<string, GivenResult>();
 
@@ -34,27 +38,23 @@ export class OpenCallDesk {
         `The answer has ${bytes} bytes as JSON; the limit is ${MOST_MESSAGE_JSON_BYTES}.`,
       );
     }
-    if (this.#waiting(call) === undefined) {
-      const open = (this.#run.state.open?.calls?.waiting ?? []).map(({ key }) => key);
-      throw refusal(
-        'Call.NotOpen',
-        `No call "${call.slice(0, 100)}" waits for an answer${open.length > 0 ? `; these do: ${open.join(', ')}` : ''}.`,
-      );
-    }
-    if (this.#answers.has(call)) {
-      throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);
-    }
+    if (!this.#mayOpen(call)) this.#checkOpen(call);
   }
 
   /** Takes an answer. The first one counts. */
-  answer({ call, output, error }: CallAnswer): { call: string } {
+  async answer({ call, output, error }: CallAnswer): Promise<{ call: string }> {
     this.#run.updates += 1;
-    // Two may have passed the check in the same task.
-    if (this.#answers.has(call)) {
-      throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);
-    }
+    // Whoever follows the events can be faster than the worker that tells us of the call.
+    if (this.#mayOpen(call)) await until(() => !this.#mayOpen(call));
+    // Also because two may have passed the check in the same task.
+    this.#checkOpen(call);
     this.#answers.set(call, error === undefined ? { output: textOf(output) } : { error });
     return { call };
+  }
+
+  /** Whether an answer was taken that is not written yet. It must not be lost with the run. */
+  get answered(): boolean {
+    return this.#answers.size > 0;
   }
 
   /** Whether this call has its answer. */
@@ -74,8 +74,27 @@ export class OpenCallDesk {
     this.#answers.clear();
   }
 
-  #waiting(key: string): WaitingCall | undefined {
-    return this.#run.state.open?.calls?.waiting.find((call) => call.key === key);
+  /** Throws unless the call waits and has no answer. */
+  #checkOpen(call: string): void {
+    const open = this.#waiting.map(({ key }) => key);
+    if (!open.includes(call)) {
+      throw refusal(
+        'Call.NotOpen',
+        `No call "${call.slice(0, 100)}" waits for an answer${open.length > 0 ? `; these do: ${open.join(', ')}` : ''}.`,
+      );
+    }
+    if (this.#answers.has(call)) {
+      throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);
+    }
+  }
+
+  /** Whether the step under way may have made this call: its place is behind all that we know. */
+  #mayOpen(call: string): boolean {
+    return this.opening && (callPlace(call) ?? 0) > this.#run.state.head;
+  }
+
+  get #waiting(): readonly WaitingCall[] {
+    return this.#run.state.open?.calls?.waiting ?? [];
   }
 }
 

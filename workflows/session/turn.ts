@@ -204,7 +204,12 @@ export class Turn {
       ...(onward ? { onward } : {}),
       left,
     };
-    const result = await activities.callModel(input, settings, this.#summary());
+    const { desk } = this.#around;
+    desk.opening = true;
+    const result = await activities
+      .callModel(input, settings, this.#summary())
+      // An answer that waits for this is looked at when the activation has run: the calls wait then.
+      .finally(() => (desk.opening = false));
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {
@@ -271,13 +276,16 @@ export class Turn {
       state.head = headAfterCalls(state.head, calls.length);
       if (calls.some(({ done }) => done === undefined)) {
         this.openCalls = { message, first };
-        await this.#runPlanned(message, calls);
         open = { message, first, waiting: this.#waitingCalls(message, calls) };
+        // Before the others run: they may take hours, and answers can come at once.
+        if (open.waiting.length > 0) {
+          state.open = { ...state.open!, calls: open };
+          this.#around.onWaiting();
+        }
+        await this.#runPlanned(message, calls);
       }
     }
     if (open && open.waiting.length > 0) {
-      state.open = { ...state.open!, calls: open };
-      this.#around.onWaiting();
       if ((await this.#collect(open)) === 'carry') return 'carry';
     }
     this.openCalls = undefined;
@@ -337,6 +345,10 @@ export class Turn {
       const call = await this.#nextAnswered(waiting);
       if (call === undefined) return 'carry';
       const answer = desk.take(call.key);
+      // Before it is written: a second answer is refused.
+      waiting = waiting.filter(({ key }) => key !== call.key);
+      state.open = { ...state.open!, calls: { ...open, waiting } };
+      this.#around.onWaiting();
       const { head: _head, ...place } = this.place();
       await short.callTool({
         ...this.#toolInput(place, open.message, call.index),
@@ -348,9 +360,6 @@ export class Turn {
                 : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
             }),
       });
-      waiting = waiting.filter(({ key }) => key !== call.key);
-      state.open = { ...state.open!, calls: { ...open, waiting } };
-      this.#around.onWaiting();
     }
     return 'settled';
   }

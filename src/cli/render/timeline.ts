@@ -7,6 +7,7 @@ import { clean, oneLine } from './clean.js';
 import { unavailableText } from './event-notes.js';
 import { stateText } from './sessions.js';
 import { createStyle, type Style } from './style.js';
+import { waitingText } from './tool-lines.js';
 import { bytes, dollars, duration, plural, tokens } from './units.js';
 
 /** Within a line that is dimmed as a whole. */
@@ -105,7 +106,11 @@ function took({ startedAt, endedAt }: AttemptRow): string {
 function toolLines(tool: TimelineTool, { style, full }: TimelineOptions): string[] {
   const args = full ? clean(tool.arguments) : oneLine(tool.arguments, 100);
   const lines = [`    → ${oneLine(tool.name, 64)} ${style.dim(args)}`];
-  const { result, attempts } = tool;
+  const { result, attempts, waiting } = tool;
+  if (waiting) {
+    lines.push(`      ${style.yellow(waitingText(waiting))}`);
+    return lines;
+  }
   if (!result) {
     lines.push(style.dim(`      ${attempts > 0 ? 'running' : 'no result'}`));
     return lines;

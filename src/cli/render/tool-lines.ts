@@ -10,6 +10,12 @@ export function toolCallText({ name, arguments: args }: ToolCall, style: Style):
   return `→ ${oneLine(name, 64)} ${style.dim(shown)}`.trimEnd();
 }
 
+/** A call that waits until somebody answers it. */
+export function waitingText({ key, until }: { key: string; until?: string | undefined }): string {
+  const deadline = until === undefined ? '' : `, at most until ${oneLine(until, 40)}`;
+  return `waits for an answer to call ${oneLine(key, 40)}${deadline}`;
+}
+
 export function toolResultText(
   event: Extract<SessionEvent, { type: 'tool.completed' }>,
   style: Style,

@@ -1,77 +1,22 @@
-import type { TestWorkflowEnvironment } from '@temporalio/testing';
-import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { DEFAULT_LIMITS } from '../../../src/contracts/agent.js';
-import { migrate } from '../../../src/store/migrate.js';
-import { ScriptedModel } from '../../../src/testing/scripted-model.js';
-import { buildBundle } from '../../../worker/bundle.js';
-import { createWorker, type PerduraWorker } from '../../../worker/create-worker.js';
-import { CACHED_WORKFLOWS } from '../../support/cached-workflows.js';
-import { eventually, runsOf, userTexts } from '../../support/observe.js';
-import { startTimeSkipping } from '../../support/time-skipping.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import type { Session } from '../../../src/client/session.js';
+import { eventually, runsOf, userTexts } from '../../support/observe.js';
+import { startSkippingStack, type SkippingStack } from '../../support/time-skipping.js';
 
 const DAY = 24 * 3_600_000;
 const WOKEN = 'The wake-up time that was asked for has come.';
 
 /** On the Java test server, whatever server the run is on: only it skips time when nobody works. */
 describe('wake-up, on a server that skips time', () => {
-  let env: TestWorkflowEnvironment;
-  let worker: PerduraWorker;
-  let running: Promise<void>;
-  let runtime: AgentRuntime;
-  let model: ScriptedModel;
-  const tenant = `wake-${Date.now().toString(36)}`;
-
+  let stack: SkippingStack;
+  let env: SkippingStack['env'];
+  let runtime: SkippingStack['runtime'];
   beforeAll(async () => {
-    const databaseUrl = inject('databaseUrl');
-    await migrate(databaseUrl);
-    env = await startTimeSkipping();
-    model = await ScriptedModel.start();
-    model.reply(/^/, (request) => `re: ${request.lastUserText}`);
-    runtime = await AgentRuntime.connect({
-      connection: env.connection,
-      databaseUrl,
-      tenant,
-      taskQueue: tenant,
-    });
-    worker = await createWorker({
-      config: {
-        agents: [
-          {
-            name: 'assistant',
-            instructions: 'You are a test.',
-            provider: 'default',
-            model: 'gpt-test',
-            temperature: null,
-            maxTokens: 1_000,
-            tools: [],
-            mcp: [],
-            unread: 'all',
-            limits: DEFAULT_LIMITS,
-          },
-        ],
-        tools: [],
-        mcp: {},
-        providers: {
-          default: { api: 'chat', baseUrl: model.baseUrl, apiKey: 'x', stallTimeoutMs: 10_000 },
-        },
-      },
-      connection: env.nativeConnection,
-      taskQueue: tenant,
-      databaseUrl,
-      workflowBundle: await buildBundle(),
-      worker: CACHED_WORKFLOWS,
-    });
-    running = worker.run();
+    stack = await startSkippingStack();
+    ({ env, runtime } = stack);
+    stack.model.reply(/^/, (request) => `re: ${request.lastUserText}`);
   });
-  afterAll(async () => {
-    worker.shutdown();
-    await running;
-    await runtime.close();
-    await model.stop();
-    await env.teardown();
-  });
+  afterAll(() => stack.stop());
 
   const texts = async (session: Session) => userTexts(await session.transcript());
   const settled = (session: Session, count: number) =>

@@ -138,6 +138,21 @@ describe('conversation on a terminal', () => {
     expect(screen(items).all).toBe('Let me look.\n→ read {"path":"a"}\n✓ read 12 ms, 2.0 KB\n');
   });
 
+  it('a call that waits → the key to answer it by, and its deadline', () => {
+    const waiting = {
+      type: 'tool.waiting',
+      ...place,
+      callId: 'c',
+      name: 'ask',
+      key: 'c2.0',
+    } as const;
+    const items = [event(waiting), event({ ...waiting, until: '2026-01-02T00:00:00.000Z' })];
+    expect(screen(items).notes).toBe(
+      '(ask waits for an answer to call c2.0)\n' +
+        '(ask waits for an answer to call c2.0, at most until 2026-01-02T00:00:00.000Z)\n',
+    );
+  });
+
   it('a tool that failed → its type and message, on one line', () => {
     const item = event({
       type: 'tool.completed',

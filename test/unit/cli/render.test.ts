@@ -177,6 +177,22 @@ describe('timeline', () => {
     expect(text).toMatch(pattern);
   });
 
+  it('a call that waits → the key to answer it by, until its turn ends', () => {
+    const waiting = {
+      ...place,
+      type: 'tool.waiting',
+      callId: 'c',
+      name: 'read',
+      key: 'c2.0',
+    } as const;
+    const open = [...bodies.slice(0, 3), waiting].map((body, n) => ({ ...body, n, at }));
+    const shown = (until: readonly SessionEvent[]) =>
+      timelineText(record, buildTimeline('notes', until, []), { style, full: false });
+    expect(shown(open)).toMatch(/→ read .*\n {6}waits for an answer to call c2\.0\n/);
+    const ended = { type: 'turn.interrupted', turn: 1, usage: NO_USAGE, n: 9, at } as const;
+    expect(shown([...open, ended])).toMatch(/→ read .*\n {6}no result\n/);
+  });
+
   it('full → whole texts, without control characters', () => {
     const full = timelineText(record, timeline, { style, full: true });
     expect(full).toMatch(/\n {8}line 1\n {8}line 2\n/);

@@ -11,6 +11,12 @@ describe('places', () => {
     expect(places.headAfterCalls(answer, results.length)).toBe(results.at(-1));
   });
 
+  it('places: the key of a call → the place of its message, and nothing for another key', () => {
+    expect(places.callPlace(places.callKey(11, 2))).toBe(11);
+    const others = ['', 'c0.1', 'c11', 'a11.2', 'c11.2.a1', 'c11.x', ' c11.2'];
+    expect(others.map(places.callPlace)).toEqual(others.map(() => undefined));
+  });
+
   it('places: a step without messages → its answer is next to the head', () => {
     expect(places.answerPlace(13)).toBe(14);
     expect(places.summaryPlace(13)).toBe(14);
