@@ -5,10 +5,11 @@
 import type { LiveBus } from '../../src/live/bus.js';
 import type { TranscriptStore } from '../../src/store/transcript-store.js';
 
-/** The writes of a session, without what only a session has. */
-export function withoutEvents(
-  transcripts: Pick<TranscriptStore, 'append'>,
-): Pick<TranscriptStore, 'append'> {
+/** What of the store such a run uses. */
+export type QuietStore = Pick<TranscriptStore, 'append' | 'read' | 'readStage'>;
+
+/** The store of a session, without what only a session has. */
+export function withoutEvents(transcripts: QuietStore): QuietStore {
   return {
     append(writer, { events: _events, updates: _updates, messages, ...rest }, onSent) {
       const append = {
@@ -20,6 +21,8 @@ export function withoutEvents(
       };
       return transcripts.append(writer, append, onSent);
     },
+    read: (...of) => transcripts.read(...of),
+    readStage: (...of) => transcripts.readStage(...of),
   };
 }
 

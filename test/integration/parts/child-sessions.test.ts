@@ -99,7 +99,7 @@ describe('sessions of a workflow of one’s own', () => {
     await eventually(async () => (await session.record())?.state === 'terminated');
     const four = await start('askSession', h.tenant, { ...options, questions: ['late'] });
     // By the session itself where it is in its last task, by Temporal afterwards.
-    const [told] = await four.result<string[]>();
+    const [told] = (await four.result()) as string[];
     expect(['Session.Closed', 'Session.NoWorkflow']).toContain(told);
   });
 
