@@ -46,6 +46,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
       deps,
       model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },
       tool: quiet,
+      end: quiet,
     }),
   });
 }

@@ -2,11 +2,16 @@
  * The activities of `perdura/workflow`: what the session's do, for runs that are none. A model call
  * and the tools behind it are the same code; only what is kept differs (`quiet-store.ts`).
  */
-import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
+import type {
+  CallToolInput,
+  CallToolResult,
+  EndTurnResult,
+} from '../../src/contracts/activities.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import { MOST_MESSAGE_JSON_BYTES, utf8Bytes } from '../../src/contracts/message.js';
 import {
   MOST_ANSWER_UNITS,
+  type CloseTurnInput,
   type PartActivities,
   type ReadTranscriptInput,
   type RunModelInput,
@@ -21,6 +26,7 @@ import { currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact } from '../session/compact.js';
+import { endTurn, type EndTurnDeps } from '../session/session-writes.js';
 import { runToolStandalone } from './run-tool.js';
 
 export interface PartDeps {
@@ -31,6 +37,7 @@ export interface PartDeps {
   /** What the session's activities are made of, keeping only what such a run has. */
   readonly model: CallModelDeps;
   readonly tool: CallToolDeps;
+  readonly end: EndTurnDeps;
 }
 
 export function partActivities(parts: PartDeps): PartActivities {
@@ -45,19 +52,31 @@ export function partActivities(parts: PartDeps): PartActivities {
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),
     runTool: (input) => runTool(parts, input),
     compactTranscript: (input) => compact(model, input),
+    closeTurn: (input) => closeTurn(parts, input),
     readTranscript: (input) => readTranscript(parts, input),
   };
 }
 
 async function runModel({ deps, model }: PartDeps, input: RunModelInput): Promise<RunModelResult> {
   const { key, transcript, run } = currentExecution(input.run);
-  if (input.open) await deps.transcripts.openTranscript({ ...key, transcript, run });
-  const result = await callModel(model, input);
-  const final = result.seq > 0 && result.outcome !== 'tools';
-  if (!final || result.whole) return result;
-  const message = await model.cache.find(key, transcript, run, result.seq);
-  if (message?.role !== 'assistant') return result;
-  return { ...result, text: clip(message.text, MOST_ANSWER_UNITS) };
+  const stop = keepAlive();
+  try {
+    if (input.enter) await deps.transcripts.openTranscript({ ...key, transcript, run });
+    const result = await callModel(model, input);
+    const final = result.seq > 0 && result.outcome !== 'tools';
+    if (!final || result.whole) return result;
+    const message = await model.cache.find(key, transcript, run, result.seq);
+    if (message?.role !== 'assistant') return result;
+    return { ...result, text: clip(message.text, MOST_ANSWER_UNITS) };
+  } finally {
+    stop();
+  }
+}
+
+async function closeTurn({ deps, end }: PartDeps, input: CloseTurnInput): Promise<EndTurnResult> {
+  const { key, transcript, run } = currentExecution(input.run);
+  if (input.enter) await deps.transcripts.openTranscript({ ...key, transcript, run });
+  return endTurn(end, input);
 }
 
 /** A call that an application's workflow makes by itself, with the tools of an agent. */

@@ -22,6 +22,7 @@ import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
+import type { TranscriptStore } from '../../src/store/transcript-store.js';
 import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
@@ -72,7 +73,12 @@ export async function openSession(
   };
 }
 
-export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<EndTurnResult> {
+/** What ending a turn needs. */
+export interface EndTurnDeps extends Pick<ActivityDeps, 'database' | 'spills'> {
+  readonly transcripts: Pick<TranscriptStore, 'append' | 'read' | 'readStage'>;
+}
+
+export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<EndTurnResult> {
   const execution = currentExecution(input.run);
   const { key, transcript, channel, attempt } = execution;
   const { turn, step, outcome, reason } = input;
@@ -134,7 +140,7 @@ export async function endTurn(deps: ActivityDeps, input: EndTurnInput): Promise<
  * the turn was interrupted, or its last step failed. They were read and their tools have run.
  */
 async function leftBehind(
-  deps: ActivityDeps,
+  deps: EndTurnDeps,
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
@@ -152,7 +158,7 @@ async function leftBehind(
   };
 }
 
-async function openCalls(deps: ActivityDeps, tenant: string, transcript: string, message: number) {
+async function openCalls(deps: EndTurnDeps, tenant: string, transcript: string, message: number) {
   const [row] = await deps.transcripts.read(tenant, transcript, {
     after: message - 1,
     to: message,

@@ -9,6 +9,8 @@ import type {
   CallToolResult,
   CompactInput,
   CompactResult,
+  EndTurnInput,
+  EndTurnResult,
   SessionSettings,
 } from './activities.js';
 import type { ContentPart, StoredMessage } from './message.js';
@@ -28,10 +30,18 @@ export type AgentSettings = Pick<
   'limits' | 'modelTimeoutMs' | 'heartbeatTimeoutMs'
 >;
 
-export interface RunModelInput extends CallModelInput, OfPart {
+/** Of calls that may be the first with their transcript. */
+interface Opening extends OfPart {
+  /** No call with this transcript has been accepted yet: enters it, once. */
+  readonly enter?: true;
+}
+
+export interface RunModelInput extends CallModelInput, Opening {
   readonly run: RunReference;
-  /** The first call of this run of the workflow with this transcript: enters it. */
-  readonly open?: true;
+}
+
+export interface CloseTurnInput extends EndTurnInput, Opening {
+  readonly run: RunReference;
 }
 
 export interface RunModelResult extends CallModelResult {
@@ -76,6 +86,8 @@ export interface PartActivities {
   runTool(input: RunToolInput): Promise<RunToolResult>;
   /** As `compact` of a session. */
   compactTranscript(input: CompactInput & OfPart): Promise<CompactResult>;
+  /** As `endTurn` of a session: closes a turn that did not complete, and keeps what it has done. */
+  closeTurn(input: CloseTurnInput): Promise<EndTurnResult>;
   /** Messages of a transcript, oldest first, as many as fit one payload. */
   readTranscript(input: ReadTranscriptInput): Promise<{
     readonly messages: readonly StoredMessage[];

@@ -2,8 +2,12 @@
  * An agent of the configuration, as the parts of a loop: a whole turn, one model call, the tools
  * that it asked for, one tool by itself. What comes next in a turn is decided as in a session.
  */
-import { CancelledFailure, uuid4 } from '@temporalio/workflow';
-import type { CallModelResult, PlannedCall, WritePlace } from '../../src/contracts/activities.js';
+import { uuid4 } from '@temporalio/workflow';
+import type {
+  CallModelResult,
+  CallToolResult,
+  PlannedCall,
+} from '../../src/contracts/activities.js';
 import type { AgentLimits } from '../../src/contracts/agent.js';
 import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
 import { parseInbound } from '../../src/contracts/message.js';
@@ -14,6 +18,7 @@ import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
 import { Turn } from '../session/turn.js';
 import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
+import { nextPlace, refuse, settled, type UnderWay } from './settle.js';
 import { Transcript } from './transcript.js';
 import { WorkflowToolDesk, type WorkflowTools } from './workflow-tools.js';
 
@@ -83,35 +88,35 @@ export class LoopAgent {
     const inbox = inboxOf(message);
     const { transcript = new Transcript(this.#owner), limits = {} } = options;
     const settings = await this.#read();
-    return transcript.exclusively(() =>
-      settled(transcript, async (): Promise<LoopAnswer> => {
-        const { state } = transcript;
-        state.begin(Date.now());
-        const desk = new WorkflowToolDesk(options.tools ?? {});
-        const turn = new Turn(
-          {
-            state,
-            settings: { ...settings, limits: { ...settings.limits, ...limits } },
-            agent: this.name,
-            calls: { callTool: (input) => writeResult(transcript.run, input) },
-            activities: turnCalls(transcript.run, () => !transcript.entered),
-            legacy: false,
-            desk,
-            paused: () => false,
-            historyFull: () => false,
-            onRepeated: () => undefined,
-            onStep: () => (transcript.entered = true),
-            onTools: () => undefined,
-            onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
-          },
-          inbox,
-        );
+    return transcript.exclusively(async (): Promise<LoopAnswer> => {
+      const { state } = transcript;
+      state.begin(Date.now());
+      const desk = new WorkflowToolDesk(options.tools ?? {});
+      const turn = new Turn(
+        {
+          state,
+          settings: { ...settings, limits: { ...settings.limits, ...limits } },
+          agent: this.name,
+          calls: { callTool: (input) => writeResult(transcript.run, input) },
+          activities: turnCalls(transcript.run, () => transcript.entered),
+          legacy: false,
+          desk,
+          paused: () => false,
+          historyFull: () => false,
+          onRepeated: () => undefined,
+          onStep: () => (transcript.entered = true),
+          onTools: () => undefined,
+          onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
+        },
+        inbox,
+      );
+      return settled(transcript, turn, async () => {
         const outcome = await turn.run();
         // The transcript has no ids to repeat, and the history is the application's own.
         if (outcome.kind !== 'done') throw new Error(`A turn ended as "${outcome.kind}".`);
         return answerOf(transcript, outcome.last);
-      }),
-    );
+      });
+    });
   }
 
   /**
@@ -127,10 +132,10 @@ export class LoopAgent {
     const inbox = more ? [] : inboxOf(given);
     const settings = await this.#read();
     return transcript.exclusively(async () => {
-      const { state } = transcript;
-      state.begin(Date.now());
-      return settled(transcript, async () => {
-        const result = await this.#callOnce(transcript, settings, inbox);
+      transcript.state.begin(Date.now());
+      const call: UnderWay = { inbox, cutOff: undefined, openCalls: undefined };
+      return settled(transcript, call, async () => {
+        const result = await this.#callOnce(transcript, settings, call);
         const { calls = [], seq, outcome } = result;
         return { ...answerOf(transcript, result), calls: outcome === 'tools' ? calls : [], seq };
       });
@@ -145,20 +150,34 @@ export class LoopAgent {
       if (state.head !== seq) {
         throw refusal('Request.Invalid', 'The transcript has gone on since this answer.');
       }
-      const { runTool: run } = turnCalls(transcript.run, () => false);
+      const { runTool: run } = turnCalls(transcript.run, () => true);
       const { head: _before, ...place } = nextPlace(transcript);
       state.head = headAfterCalls(seq, calls.length);
-      const answers = calls.map(async (call, index): Promise<ToolAnswer> => {
+      const inputOf = (index: number) => {
+        const at = { ...place, head: state.head, agent: this.name, message: seq, index };
+        return { ...at, seq: resultPlace(seq, index) };
+      };
+      const settling = calls.map(async (call, index): Promise<ToolAnswer> => {
         const { name, done } = call;
         if (done !== undefined) return { name, preview: done };
-        const at = { ...place, head: state.head, agent: this.name, message: seq, index };
-        const input = { ...at, seq: resultPlace(seq, index) };
-        const { preview, failure } = await (call.run === 'workflow'
-          ? writeResult(transcript.run, { ...input, failure: NOT_HERE })
-          : run(call, input, settings));
-        return { name, preview, ...(failure === undefined ? {} : { failure }) };
+        const result = await (call.run === 'workflow'
+          ? writeResult(transcript.run, { ...inputOf(index), failure: NOT_HERE })
+          : run(call, inputOf(index), settings));
+        return toolAnswer(name, result);
       });
-      return Promise.all(answers);
+      const answers: ToolAnswer[] = [];
+      // When all are done: this is written at a later stage, which fences the others.
+      for (const [index, settled] of (await Promise.allSettled(settling)).entries()) {
+        if (settled.status === 'fulfilled') {
+          answers.push(settled.value);
+          continue;
+        }
+        const failure = failureOf(settled.reason);
+        if (!failure) throw settled.reason;
+        const input = { ...inputOf(index), ...nextPlace(transcript), failure };
+        answers.push(toolAnswer(calls[index]!.name, await writeResult(transcript.run, input)));
+      }
+      return answers;
     });
   }
 
@@ -178,32 +197,36 @@ export class LoopAgent {
   async #callOnce(
     transcript: Transcript,
     settings: AgentSettings,
-    inbox: readonly InboxMessage[],
+    call: UnderWay,
   ): Promise<RunModelResult> {
     const { state } = transcript;
-    const { callModel, compact } = turnCalls(transcript.run, () => !transcript.entered);
+    const { callModel, compact } = turnCalls(transcript.run, () => transcript.entered);
     const { maxTurnMs, maxTurnCostUsd } = settings.limits;
     const left = {
       ms: maxTurnMs,
       ...(maxTurnCostUsd === undefined ? {} : { costMicros: maxTurnCostUsd * 1e6 }),
     };
     const summary = `turn ${state.turn} · ${this.name}`;
-    for (let compacted = false, unread = inbox; ; compacted = true) {
+    for (let compacted = false; ; compacted = true) {
       const input = { ...nextPlace(transcript, 1), agent: this.name, left };
-      const taken = unread.length > 0 ? { inbox: unread } : {};
+      call.cutOff = input.stage;
+      const taken = call.inbox && call.inbox.length > 0 ? { inbox: call.inbox } : {};
       const result = await callModel({ ...input, ...taken }, settings, summary);
       transcript.entered = true;
       state.head = result.head;
       state.spend(result.usage);
-      unread = [];
+      call.inbox = undefined;
+      call.cutOff = undefined;
       if (result.outcome !== 'compact') return result;
       const place = nextPlace(transcript, 1);
+      call.cutOff = place.stage;
       const done = compacted
         ? undefined
         : await compact({ ...place, agent: this.name, left }, settings, `${summary} · compaction`);
       if (!done?.compacted) {
         throw new TurnFailed('Model.ContextOverflow', 'The conversation does not fit the model.');
       }
+      call.cutOff = undefined;
       state.head = done.head;
       state.spend(done.usage);
     }
@@ -223,26 +246,8 @@ const NOT_HERE = {
   message: 'The workflow that called the model does not run this tool.',
 } as const;
 
-/** Ends the turn, however `work` ends. Its failure is the application's to handle, by type. */
-async function settled<T extends LoopAnswer>(
-  { state }: Transcript,
-  work: () => Promise<T>,
-): Promise<T> {
-  try {
-    const answer = await work();
-    state.finish();
-    // A call that was cancelled answers with what was said until then.
-    if (answer.finish === 'interrupted') throw new CancelledFailure('The turn was cancelled.');
-    return answer;
-  } catch (error) {
-    if (state.open) state.finish(failureOf(error));
-    return refuse(error);
-  }
-}
-
-function refuse(error: unknown): never {
-  const failure = failureOf(error);
-  throw failure ? refusal(failure.type, failure.message) : error;
+function toolAnswer(name: string, { preview, failure }: CallToolResult): ToolAnswer {
+  return { name, preview, ...(failure === undefined ? {} : { failure }) };
 }
 
 function answerOf(transcript: Transcript, result: CallModelResult): LoopAnswer {
@@ -253,12 +258,6 @@ function answerOf(transcript: Transcript, result: CallModelResult): LoopAnswer {
     usage: transcript.state.open!.usage,
     transcript,
   };
-}
-
-/** Where the next activity writes: behind the head, and fencing all before it. */
-function nextPlace({ state }: Transcript, step = 0): WritePlace {
-  state.stage += 1;
-  return { turn: state.turn, step, stage: state.stage, head: state.head };
 }
 
 function inboxOf(given: LoopMessage | readonly LoopMessage[]): InboxMessage[] {

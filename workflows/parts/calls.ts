@@ -14,7 +14,10 @@ import {
   type TurnCalls,
 } from '../session/calls.js';
 
-type ShortPartCalls = Pick<PartActivities, 'readAgent' | 'readTranscript' | 'runToolCall'>;
+type ShortPartCalls = Pick<
+  PartActivities,
+  'closeTurn' | 'readAgent' | 'readTranscript' | 'runToolCall'
+>;
 
 const short = (summary: string) =>
   proxyActivities<ShortPartCalls>({ startToCloseTimeout: 30_000, retry: PATIENT, summary });
@@ -31,6 +34,10 @@ export function writeResult(run: RunReference, input: CallToolInput): Promise<Ca
   return short('write the result of a tool call').runToolCall({ ...input, run });
 }
 
+/** Closes a turn that did not complete. */
+export const closeTurn: PartActivities['closeTurn'] = (input) =>
+  short('close the turn').closeTurn(input);
+
 /** Runs a tool that no model has called. */
 export function runTool(
   input: Parameters<PartActivities['runTool']>[0],
@@ -41,11 +48,11 @@ export function runTool(
   return proxyActivities<PartActivities>(toolCallOptions(call, settings)).runTool(input);
 }
 
-/** The calls of which a turn over this transcript is made. `open`: the transcript is not entered yet. */
-export function turnCalls(run: RunReference, open: () => boolean): TurnCalls {
+/** The calls of which a turn over this transcript is made. */
+export function turnCalls(run: RunReference, entered: () => boolean): TurnCalls {
   return {
     callModel(input, settings, summary) {
-      const given: RunModelInput = { ...input, run, ...(open() ? { open: true } : {}) };
+      const given: RunModelInput = { ...input, run, ...(entered() ? {} : { enter: true }) };
       return proxyActivities<PartActivities>(modelOptions(settings, summary)).runModel(given);
     },
     compact: (input, settings, summary) =>

@@ -15,6 +15,7 @@ export type WorkflowTool = (args: unknown, call: WaitingCall) => unknown;
 export type WorkflowTools = Readonly<Record<string, WorkflowTool>>;
 
 export class WorkflowToolDesk implements AnswerDesk {
+  opening = false;
   readonly #tools: WorkflowTools;
   readonly #answers = new Map<string, GivenResult>();
   readonly #started = new Set<string>();

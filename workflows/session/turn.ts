@@ -56,6 +56,8 @@ export interface TurnSurroundings {
 
 /** Where answers to calls that wait come in, by the key of the call. */
 export interface AnswerDesk {
+  /** Set while a model call is under way, which may open calls. */
+  opening: boolean;
   has(key: string): boolean;
   /** The answer of this call, once. */
   take(key: string): GivenResult | undefined;

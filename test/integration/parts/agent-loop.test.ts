@@ -107,6 +107,21 @@ describe('agent loops of one’s own', () => {
     ]);
   });
 
+  it('loop: a turn fails in the middle of an activity → what it has done is kept, with its cost', async () => {
+    const usage = { input: 100, output: 10 };
+    const adding = { toolCalls: [{ name: 'add', arguments: { a: 1, b: 2 } }], usage };
+    h.model.enqueue(adding, { error: { status: 400, message: 'no' } }, { text: 'well', usage });
+    const handle = await start('loopFailing', h.tenant);
+    expect(await handle.result()).toEqual(['Model.BadRequest', 'well', '200 tokens']);
+    expect(h.model.requests.at(-1)!.messages.map(({ text }) => text)).toEqual([
+      'go',
+      '',
+      '3',
+      'again',
+    ]);
+    await historyOf(handle.workflowId);
+  });
+
   it('limits: of the loop’s own → the turn fails with its type', async () => {
     const call = { toolCalls: [{ name: 'far' }] };
     h.model.enqueue(call, call);

@@ -7,7 +7,8 @@ import { buildBundle } from '../../../worker/bundle.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, runsOf } from '../../support/observe.js';
 
-const MANY = 30;
+/** More events than a run may have. */
+const MANY = 60;
 
 let h: Harness;
 let database: Database;
