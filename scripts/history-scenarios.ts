@@ -203,4 +203,35 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return session;
     },
   },
+  replies: {
+    what: 'messages with `replyTo`: answered, refused, answered again, to an asker that is gone; a turn interrupted by a signal',
+    play: async ({ model, runtime }) => {
+      model.enqueue('Hello.', 'Hello again.', SLOW);
+      const asker = await runtime.start();
+      await asker.status();
+      const session = await runtime.start();
+      const { workflow } = runtime.temporal;
+      const handle = workflow.getHandle(session.workflowId);
+      const ask = (id: string, text: string, workflowId = asker.workflowId) =>
+        handle.signal('message', { id, text, replyTo: { workflowId } });
+      const turns = async (turn: number) => {
+        for (;;) {
+          const status = await session.status();
+          if (status.turn === turn && status.state === 'idle') return;
+          await sleep(20);
+        }
+      };
+      await ask('1', 'hello');
+      await turns(1);
+      await ask('1', 'hello');
+      await ask('1', 'another text');
+      await ask('2', 'hello again', 'nobody');
+      await turns(2);
+      await ask('3', 'count');
+      for await (const item of session.events()) if (item.type === 'delta') break;
+      await handle.signal('interrupt', 'enough');
+      await turns(3);
+      return session;
+    },
+  },
 };

@@ -23,8 +23,6 @@ export function withoutEvents(transcripts: Transcripts): Transcripts {
       };
       return transcripts.append(writer, append, onSent);
     },
-    read: (...of) => transcripts.read(...of),
-    readStage: (...of) => transcripts.readStage(...of),
   };
 }
 

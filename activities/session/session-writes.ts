@@ -74,8 +74,8 @@ export async function openSession(
 }
 
 /** What ending a turn needs. */
-export interface EndTurnDeps extends Pick<ActivityDeps, 'database' | 'spills'> {
-  readonly transcripts: Pick<TranscriptStore, 'append' | 'read' | 'readStage'>;
+export interface EndTurnDeps extends Pick<ActivityDeps, 'attempts' | 'spills'> {
+  readonly transcripts: Pick<ActivityDeps['transcripts'], 'append' | 'read' | 'readStage'>;
 }
 
 export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<EndTurnResult> {
