@@ -7,11 +7,18 @@
 import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE } from '../../src/contracts/message.js';
 import { answerPlace, headAfterCalls } from '../../src/contracts/places.js';
+import {
+  afterStep,
+  decide,
+  lastStep,
+  NO_PROGRESS,
+  type TurnProgress,
+} from '../../src/contracts/turn-decision.js';
 import { currentExecution, keepAlive } from '../execution.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
-import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
+import { ModelStep, type ModelStepDeps } from './model-step.js';
 
 export interface CallModelDeps
   extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
@@ -28,6 +35,7 @@ export async function callModel(
   try {
     const agent = deps.agents.get(input.agent);
     const earlier: CallModelResult[] = [];
+    let progress = NO_PROGRESS;
     for (let next = input; ;) {
       const [tools, inbox] = await Promise.all([
         deps.tools.toolsOf(agent, execution.key.tenant),
@@ -38,9 +46,11 @@ export async function callModel(
       const unavailable = deps.tools.unavailable(agent);
       const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
-      const { result } = end;
-      const made = [...earlier, result];
-      if (execution.signal.aborted || !goesOn(end, made, input, Date.now() - startedAt)) {
+      const { result, halted } = end;
+      const last = lastStep(result, ({ done }) => done !== undefined);
+      const workedMs = Date.now() - startedAt - progress.workedMs;
+      progress = afterStep(progress, last, { workedMs, costMicros: result.usage.costMicros });
+      if (execution.signal.aborted || !goesOn(progress, input, halted)) {
         return earlier.length > 0 ? { earlier, ...result } : result;
       }
       earlier.push(result);
@@ -51,24 +61,17 @@ export async function callModel(
   }
 }
 
-/** Whether the next step needs nothing of the workflow. */
-function goesOn(
-  { result, halted }: StepEnd,
-  made: readonly CallModelResult[],
-  { onward }: CallModelInput,
-  elapsedMs: number,
-): boolean {
-  const { outcome, calls = [] } = result;
-  if (!onward || halted || outcome !== 'tools') return false;
-  if (calls.some(({ done }) => done === undefined)) return false;
-  // A step in which nothing was right counts against the repairs, which the workflow counts.
-  if (calls.every(({ invalid }) => invalid)) return false;
-  const cost = made.reduce((sum, { usage }) => sum + usage.costMicros, 0);
-  return (
-    made.length < onward.steps &&
-    elapsedMs < onward.ms &&
-    (onward.costMicros === undefined || cost < onward.costMicros)
-  );
+/** Whether the next step needs nothing of the workflow, which counts repairs and sets the limits. */
+function goesOn(progress: TurnProgress, { onward }: CallModelInput, halted: boolean): boolean {
+  if (!onward) return false;
+  const { steps, ms, costMicros } = onward;
+  const limits = {
+    maxSteps: steps,
+    maxTurnMs: ms,
+    maxRepairs: 0,
+    ...(costMicros === undefined ? {} : { maxCostMicros: costMicros }),
+  };
+  return decide(progress, limits, { paused: halted, full: false }).do === 'model';
 }
 
 /** What the workflow would have asked for next. */

@@ -87,6 +87,31 @@ export function turnLimits({
   };
 }
 
+/** A tool call as the result of a step lists it. */
+interface CallOfStep {
+  /** Set when it has run. */
+  readonly done?: string;
+  readonly invalid?: true;
+}
+
+/** How a step ended, by its result. `settled` says which of its calls have their results in place. */
+export function lastStep(
+  result: {
+    readonly outcome: FinishReason | 'compact' | 'duplicate';
+    readonly calls?: readonly CallOfStep[];
+  },
+  settled: (call: CallOfStep) => boolean,
+): LastStep {
+  const { outcome, calls = [] } = result;
+  if (outcome !== 'tools') return { outcome };
+  // An answer that calls nothing ends the turn, whatever its reason says.
+  if (calls.length === 0) return { outcome: 'stop' };
+  return {
+    outcome,
+    calls: calls.map((call) => ({ settled: settled(call), invalid: call.invalid ?? false })),
+  };
+}
+
 /** The progress after a step. */
 export function afterStep(
   progress: TurnProgress,

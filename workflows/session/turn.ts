@@ -18,6 +18,7 @@ import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
 import {
   afterStep,
   decide,
+  lastStep,
   NO_PROGRESS,
   remaining,
   turnLimits,
@@ -231,7 +232,8 @@ export class Turn {
     this.inbox = undefined;
     this.#result = result;
     this.#planned = result.calls ?? [];
-    this.#settle(lastStepOf(result));
+    // Also calls that have run within the step: their places are not reserved yet.
+    this.#settle(lastStep(result, () => false));
     if (result.duplicates) onRepeated(result.duplicates);
     onStep(result);
   }
@@ -397,14 +399,3 @@ export class Turn {
 }
 
 const UNSETTLED = { settled: false, invalid: false } as const;
-
-function lastStepOf({ outcome, calls }: CallModelResult): LastStep {
-  if (outcome !== 'tools') return { outcome };
-  // An answer that calls nothing ends the turn, whatever its reason says.
-  if (calls === undefined || calls.length === 0) return { outcome: 'stop' };
-  return {
-    outcome,
-    // Also those that have run within the step: their places are not reserved yet.
-    calls: calls.map(({ invalid = false }) => ({ settled: false, invalid })),
-  };
-}
