@@ -1,6 +1,6 @@
 /**
  * The Java of this project, as text: how Temporal's test server is started. Its own main class
- * would do, but for two things.
+ * would do, but for four things.
  *
  * It listens on every interface, and a test server lets everyone in: this one takes the same
  * arguments and listens on 127.0.0.1. It also prints the port, so that 0 can be asked for.
@@ -15,6 +15,10 @@
  * work breaks the execution for good: the server applies half of the task and then throws. A
  * production server takes such a task. `LateCancels` fails it before the server sees it, with the
  * cause for commands that came too late; the worker replays, and meets the end first.
+ *
+ * And it places an update before signals that its history has earlier, where both come in one task.
+ * A replay cannot know that, and fails. `UpdatesLast` gives updates the place that a production
+ * server gives them: behind all events of their task.
  */
 
 export const LAUNCHER_CLASS = 'PerduraTestServer';
@@ -25,6 +29,7 @@ export const LISTENING = /listening on 127\.0\.0\.1:(\d+)/;
 /** Arguments: `<port> [--enable-time-skipping]`. Compiles with Java 11. */
 export const LAUNCHER_SOURCE = `\
 import com.google.protobuf.ByteString;
+import io.grpc.ForwardingServerCall.SimpleForwardingServerCall;
 import io.grpc.ForwardingServerCallListener.SimpleForwardingServerCallListener;
 import io.grpc.ManagedChannel;
 import io.grpc.Metadata;
@@ -65,6 +70,7 @@ public final class ${LAUNCHER_CLASS} {
     StickyRescue rescue = new StickyRescue();
     builder.intercept(rescue);
     builder.intercept(new LateCancels(services.getWorkflowService()));
+    builder.intercept(new UpdatesLast());
     // Temporal's clients ping every 30 s; gRPC's default would cut them off for that.
     builder.permitKeepAliveTime(5, TimeUnit.SECONDS).permitKeepAliveWithoutCalls(true);
     Server server = builder.build();
@@ -78,6 +84,35 @@ public final class ${LAUNCHER_CLASS} {
     rescue.start(server.getPort());
     System.out.println("listening on 127.0.0.1:" + server.getPort());
     server.awaitTermination();
+  }
+
+  /** Gives updates their place behind the other events of their task; see above. */
+  static final class UpdatesLast implements ServerInterceptor {
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      return next.startCall(
+          new SimpleForwardingServerCall<Q, R>(call) {
+            @Override
+            @SuppressWarnings("unchecked")
+            public void sendMessage(R message) {
+              super.sendMessage(
+                  message instanceof PollWorkflowTaskQueueResponse
+                      ? (R) placed((PollWorkflowTaskQueueResponse) message)
+                      : message);
+            }
+          },
+          headers);
+    }
+
+    static PollWorkflowTaskQueueResponse placed(PollWorkflowTaskQueueResponse task) {
+      if (task.getMessagesCount() == 0) return task;
+      PollWorkflowTaskQueueResponse.Builder placed = task.toBuilder();
+      for (int i = 0; i < task.getMessagesCount(); i++) {
+        placed.getMessagesBuilder(i).setEventId(task.getStartedEventId() - 1);
+      }
+      return placed.build();
+    }
   }
 
   /** Fails workflow tasks that cancel what has ended meanwhile; see above. */

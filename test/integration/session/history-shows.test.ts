@@ -180,6 +180,7 @@ describe('what a history shows', () => {
       'ask',
       'interrupt',
       'send',
+      'status',
     ]);
     expect(names(definition.signalDefinitions)).toEqual(
       expect.arrayContaining(['message', 'pause', 'resume', 'terminate', 'wakeUpAfter']),
