@@ -7,6 +7,7 @@ import { ApplicationFailure, setHandler } from '@temporalio/workflow';
 import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
 import type { FailureType } from '../src/contracts/failures.js';
 import { wellFormed, wellFormedValue } from '../src/contracts/text.js';
+import { isUnreadable } from './payload-converter.js';
 
 /** A failure that says why. */
 export type Refusal = ApplicationFailure;
@@ -37,9 +38,12 @@ export function onUpdate<Result, Args extends unknown[]>(
 ): void {
   const { validator, description } = options;
   setHandler(update, (...args: Args) => handler(...wellFormedValue(args)), {
-    ...(validator === undefined
-      ? {}
-      : { validator: (...args: Args) => validator(...wellFormedValue(args)) }),
+    validator: (...args: Args) => {
+      const unreadable = args.find(isUnreadable);
+      if (unreadable)
+        throw refusal('Request.Invalid', `Nobody can read this: ${unreadable.unreadable}`);
+      validator?.(...wellFormedValue(args));
+    },
     ...(description === undefined ? {} : { description }),
   });
 }

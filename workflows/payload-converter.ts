@@ -11,6 +11,11 @@ export interface Unreadable {
   readonly unreadable: string;
 }
 
+/** Whether a value stands for a payload that cannot be read. */
+export function isUnreadable(value: unknown): value is Unreadable {
+  return typeof value === 'object' && value !== null && Object.keys(value).join() === 'unreadable';
+}
+
 export const payloadConverter: PayloadConverter = {
   toPayload: (value) => defaultPayloadConverter.toPayload(value),
   fromPayload<T>(payload: Payload): T {

@@ -48,6 +48,8 @@ export interface Timeline {
   readonly turns: TimelineTurn[];
   /** Pauses, resumptions and the end. */
   readonly states: { at: string; state: AgentState; reason?: string }[];
+  /** Signals that were refused. */
+  readonly refused: { at: string; reason: string; id?: string }[];
   readonly costMicros: number;
 }
 
@@ -58,6 +60,7 @@ export function buildTimeline(
 ): Timeline {
   const turns = new Map<number, TimelineTurn>();
   const states: Timeline['states'] = [];
+  const refused: Timeline['refused'] = [];
   const turnOf = (turn: number): TimelineTurn => {
     const known = turns.get(turn) ?? {
       turn,
@@ -81,11 +84,11 @@ export function buildTimeline(
     stepOf(attempt.turn, attempt.step).attempts.push(attempt);
     turnOf(attempt.turn).costMicros += attempt.costMicros;
   }
-  for (const event of events) place(event, { turnOf, stepOf, states });
+  for (const event of events) place(event, { turnOf, stepOf, states, refused });
   const ordered = [...turns.values()].sort((a, b) => a.turn - b.turn);
   for (const turn of ordered) turn.steps.sort((a, b) => a.step - b.step);
   const costMicros = ordered.reduce((sum, turn) => sum + turn.costMicros, 0);
-  return { session, turns: ordered, states, costMicros };
+  return { session, turns: ordered, states, refused, costMicros };
 }
 
 function place(
@@ -94,6 +97,7 @@ function place(
     turnOf: (turn: number) => TimelineTurn;
     stepOf: (turn: number, step: number) => TimelineStep;
     states: Timeline['states'];
+    refused: Timeline['refused'];
   },
 ): void {
   if (isTurnEnd(event)) {
@@ -112,6 +116,11 @@ function place(
     case 'message.accepted': {
       const { id, text, from, at } = event;
       to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}) });
+      return;
+    }
+    case 'message.refused': {
+      const { at, reason, id } = event;
+      to.refused.push({ at, reason, ...(id === undefined ? {} : { id }) });
       return;
     }
     case 'turn.started':

@@ -21,7 +21,7 @@ export interface TimelineOptions {
 
 export function timelineText(
   record: SessionRecord,
-  { turns, states }: Timeline,
+  { turns, states, refused }: Timeline,
   options: TimelineOptions,
 ): string {
   const { style } = options;
@@ -38,6 +38,11 @@ export function timelineText(
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
     lines.push(style.dim(`${at}  ${changeText(state)}${reason ? `: ${oneLine(reason)}` : ''}`));
+  }
+  if (refused.length > 0) lines.push('');
+  for (const { at, reason, id } of refused) {
+    const which = id === undefined ? '' : ` (${oneLine(id, 40)})`;
+    lines.push(style.yellow(`${at}  refused${which}: ${oneLine(reason, 300)}`));
   }
   return `${lines.join('\n')}\n`;
 }
