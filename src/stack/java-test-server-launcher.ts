@@ -106,10 +106,13 @@ public final class ${LAUNCHER_CLASS} {
     }
 
     static PollWorkflowTaskQueueResponse placed(PollWorkflowTaskQueueResponse task) {
-      if (task.getMessagesCount() == 0) return task;
+      int events = task.getHistory().getEventsCount();
+      if (task.getMessagesCount() == 0 || events == 0) return task;
+      // The last event is the start of the task. What the server calls its number is another one.
+      long started = task.getHistory().getEvents(events - 1).getEventId();
       PollWorkflowTaskQueueResponse.Builder placed = task.toBuilder();
       for (int i = 0; i < task.getMessagesCount(); i++) {
-        placed.getMessagesBuilder(i).setEventId(task.getStartedEventId() - 1);
+        placed.getMessagesBuilder(i).setEventId(started - 1);
       }
       return placed.build();
     }
