@@ -14,7 +14,9 @@
  * And a workflow task that cancels an activity or a timer which has ended while the task was at
  * work breaks the execution for good: the server applies half of the task and then throws. A
  * production server takes such a task. `LateCancels` fails it before the server sees it, with the
- * cause for commands that came too late; the worker replays, and meets the end first.
+ * cause for commands that came too late; the worker replays, and meets the end first. Nor does the
+ * server miss the heartbeats of an activity that is to be cancelled: of one whose worker is gone,
+ * `LateCancels` reports the cancellation.
  *
  * And it places an update before signals that its history has earlier, where both come in one task.
  * A replay cannot know that, and fails. `UpdatesLast` gives updates the place that a production
@@ -43,8 +45,10 @@ import io.grpc.netty.shaded.io.grpc.netty.NettyServerBuilder;
 import io.temporal.api.enums.v1.QueryResultType;
 import io.temporal.api.enums.v1.TaskQueueKind;
 import io.temporal.api.enums.v1.WorkflowTaskFailedCause;
+import io.temporal.api.history.v1.ActivityTaskScheduledEventAttributes;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueRequest;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueResponse;
+import io.temporal.api.workflowservice.v1.RespondActivityTaskCanceledRequest;
 import io.temporal.api.workflowservice.v1.RespondQueryTaskCompletedRequest;
 import io.temporal.api.workflowservice.v1.RespondWorkflowTaskCompletedRequest;
 import io.temporal.api.workflowservice.v1.RespondWorkflowTaskFailedRequest;
@@ -56,6 +60,7 @@ import java.lang.reflect.Method;
 import java.net.InetSocketAddress;
 import java.util.Map;
 import java.util.concurrent.ConcurrentHashMap;
+import java.util.concurrent.ConcurrentLinkedQueue;
 import java.util.concurrent.TimeUnit;
 import java.util.concurrent.locks.Lock;
 
@@ -121,9 +126,17 @@ public final class ${LAUNCHER_CLASS} {
   /** Fails workflow tasks that cancel what has ended meanwhile; see above. */
   static final class LateCancels implements ServerInterceptor {
     final Object service;
+    final ConcurrentLinkedQueue<Cancelled> cancelled = new ConcurrentLinkedQueue<>();
 
     LateCancels(Object service) {
       this.service = service;
+      StickyRescue.daemon(
+          () -> {
+            while (true) {
+              Thread.sleep(500);
+              cancelled.removeIf(Cancelled::over);
+            }
+          });
     }
 
     @Override
@@ -163,6 +176,7 @@ public final class ${LAUNCHER_CLASS} {
           try {
             if (!tooLate(execution)) {
               super.onHalfClose();
+              watch(execution);
               return;
             }
             fail(execution);
@@ -209,6 +223,20 @@ public final class ${LAUNCHER_CLASS} {
                                   command.getCancelTimerCommandAttributes().getTimerId()));
         }
 
+        /** Nobody may be left who could hear of it. */
+        void watch(Object execution) {
+          request.getCommandsList().stream()
+              .filter(command -> command.hasRequestCancelActivityTaskCommandAttributes())
+              .forEach(
+                  command ->
+                      cancelled.add(
+                          new Cancelled(
+                              execution,
+                              command
+                                  .getRequestCancelActivityTaskCommandAttributes()
+                                  .getScheduledEventId())));
+        }
+
         void fail(Object execution) {
           try {
             Method fail =
@@ -233,6 +261,53 @@ public final class ${LAUNCHER_CLASS} {
     }
 
     static final String PACKAGE = "io.temporal.internal.testservice.";
+
+    /** An activity whose cancellation was requested. */
+    static final class Cancelled {
+      final Object execution;
+      final long scheduledEventId;
+
+      Cancelled(Object execution, long scheduledEventId) {
+        this.execution = execution;
+        this.scheduledEventId = scheduledEventId;
+      }
+
+      /** Whether it needs no more watching. */
+      boolean over() {
+        Lock lock = (Lock) field(execution, "lock");
+        lock.lock();
+        try {
+          Object activity = ((Map<?, ?>) field(execution, "activities")).get(scheduledEventId);
+          if (activity == null) return true;
+          Object data = field(activity, "data");
+          ActivityTaskScheduledEventAttributes scheduled =
+              (ActivityTaskScheduledEventAttributes) field(data, "scheduledEvent");
+          long timeout = scheduled.getHeartbeatTimeout().getSeconds() * 1000;
+          long silent = System.currentTimeMillis() - (Long) field(data, "lastHeartbeatTime");
+          if (timeout == 0 || silent < timeout) return timeout == 0;
+          Method cancel =
+              execution
+                  .getClass()
+                  .getMethod(
+                      "cancelActivityTask",
+                      long.class,
+                      RespondActivityTaskCanceledRequest.class);
+          cancel.setAccessible(true);
+          cancel.invoke(
+              execution,
+              scheduledEventId,
+              RespondActivityTaskCanceledRequest.newBuilder()
+                  .setIdentity("perdura-late-cancels")
+                  .build());
+          return true;
+        } catch (ReflectiveOperationException | RuntimeException ended) {
+          // It ended by itself at this moment.
+          return true;
+        } finally {
+          lock.unlock();
+        }
+      }
+    }
 
     static Object field(Object of, String name) {
       try {

@@ -279,8 +279,10 @@ class SessionLoop {
     } catch (error) {
       const cancelled = isCancellation(error);
       // A cancellation of the workflow itself is not the turn's to handle, but the turn ends.
-      const failure = cancelled ? undefined : failureOf(error);
-      if (!cancelled && !failure) throw error;
+      // A call that timed out while it was stopped has not failed: its worker was gone.
+      const known = failureOf(error);
+      const failure = this.#control.interruption ? undefined : known;
+      if (!cancelled && !known) throw error;
       await CancellationScope.nonCancellable(() => this.#endTurnEarly(turn, failure));
       if (cancelled && !this.#control.interruption) throw error;
     } finally {
