@@ -74,6 +74,7 @@ it('spill: the activity that ends the session is retried after it deleted the ba
   const end = () =>
     environment.run(() =>
       recordState(deps, {
+        run: { tenant: 'default', id: stored.id },
         key: 'end',
         state: 'terminated',
         turn: 0,
