@@ -157,9 +157,11 @@ class SessionLoop {
   async close(reason: string | undefined): Promise<SessionResult> {
     this.#run.ending ??= reason === undefined ? {} : { reason };
     const state = this.#state;
+    // First: the journal writes the state of the moment, and the end is written below, with all
+    // that waits.
+    if (!this.#run.legacy) await this.#run.journal.written();
     if (state.machine.can('terminate')) state.machine.apply('terminate');
     state.open = undefined;
-    if (!this.#run.legacy) await this.#run.journal.written();
     do {
       // What waits goes along with the last write, and may be more than a payload takes.
       if (!this.#run.legacy) await this.#spill();

@@ -215,6 +215,20 @@ describe('a running worker', () => {
     expect(userTexts(await session.transcript())).toEqual(['warm', 'waits']);
   });
 
+  it('F25 database: down while a session is paused and ended at once → its end is noted once, with the reason and what waits', async () => {
+    const session = await warm();
+    gate.down();
+    await session.pause();
+    await session.send(message('waits'));
+    await missed();
+    await session.end('enough');
+    gate.up();
+    const ended = [];
+    for await (const item of session.events()) if (item.type === 'session.ended') ended.push(item);
+    expect(ended).toMatchObject([{ reason: 'enough' }]);
+    expect(userTexts(await session.transcript())).toEqual(['warm', 'waits']);
+  });
+
   it('F25 database: down → a new session is refused by the SDK, and one that is started by hand waits', async () => {
     const session = await warm();
     gate.down();
