@@ -195,7 +195,7 @@ export async function recordState(
         : (input.said ?? [state]).map(
             (said, i) =>
               ({
-                key: i === 0 ? input.key : `${input.key}.${i}`,
+                key: eventKeys.stateChanged(input.key, i),
                 body: { type: 'session.state', state: said, ...why },
               }) as const,
           )),

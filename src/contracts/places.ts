@@ -70,8 +70,10 @@ export function summaryKey({ stage }: { stage: number }): string {
 export const eventKeys = {
   sessionStarted: () => 'session',
   sessionEnded: () => 'ended',
-  messageAccepted: messageKey,
   /** `write` names the write that notes several. */
+  stateChanged: (write: string, index: number) => (index === 0 ? write : `${write}.${index}`),
+  messageAccepted: messageKey,
+  /** As for `stateChanged`. */
   messageRefused: (write: string, index: number) => `${write}.${index}`,
   turnStarted: (turn: number) => `t${turn}`,
   turnEnded: (turn: number) => `t${turn}.end`,

@@ -83,12 +83,14 @@ describe('control', () => {
     release();
     await eventually(async () => (await session.transcript()).at(-1)?.message.role === 'tool');
     expect(await session.status()).toMatchObject({ state: 'paused', turn: 1, step: 1 });
-    expect((await session.record())!.state).toBe('paused');
+    // Noted beside the turn: a sender does not wait for it.
+    await eventually(async () => (await session.record())!.state === 'paused');
     expect(h.model.requests.length).toBe(requests);
     await session.resume();
     expect((await asked).text).toBe('done');
+    await eventually(async () => (await states(session)).length === 2);
     expect(await states(session)).toEqual(['paused', 'running']);
-    expect((await session.record())!.state).toBe('idle');
+    await eventually(async () => (await session.record())!.state === 'idle');
   });
 
   it('pause and resume: many at once → the catalogue shows the last, in order, and nothing breaks', async () => {
