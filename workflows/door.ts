@@ -3,7 +3,13 @@
  * that no text passes which Temporal's worker would die of. ESLint keeps `setHandler` and
  * `ApplicationFailure` out of every other file.
  */
-import { ApplicationFailure, setHandler } from '@temporalio/workflow';
+import {
+  ApplicationFailure,
+  log,
+  patched,
+  setDefaultSignalHandler,
+  setHandler,
+} from '@temporalio/workflow';
 import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
 import type { FailureType } from '../src/contracts/failures.js';
 import { wellFormed, wellFormedValue } from '../src/contracts/text.js';
@@ -13,6 +19,64 @@ import { isUnreadable } from './payload-converter.js';
 export type Refusal = ApplicationFailure;
 
 type Handler<Args extends unknown[], Result> = (...args: Args) => Result;
+
+/** In the history of a run whose first task brought signals in another order than that of their kinds. */
+const SIGNAL_ORDER = 'perdura-signal-order';
+
+/** A signal, what it does, and what the Temporal UI says of it. The handler must not throw. */
+export interface SignalDoor {
+  readonly name: string;
+  readonly handler: (args: unknown[]) => void | Promise<void>;
+  readonly description?: string;
+}
+
+/** Pairs a signal with its handler, of which the types fit. */
+export function signalDoor<Args extends unknown[]>(
+  signal: SignalDefinition<Args>,
+  handler: Handler<NoInfer<Args>, void | Promise<void>>,
+  description?: string,
+): SignalDoor {
+  return {
+    name: signal.name,
+    handler: (args) => handler(...(args as Args)),
+    ...(description === undefined ? {} : { description }),
+  };
+}
+
+/**
+ * Registers the signals of a workflow and hands out what came before its first task, in the order
+ * in which the server took it. The SDK alone hands out all signals of the first kind that is
+ * registered, then all of the second: "pause, resume, pause" would end with "resume".
+ */
+export function onSignals(doors: readonly SignalDoor[]): void {
+  const kinds = new Map(doors.map((door, kind) => [door.name, { door, kind }]));
+  const early: { name: string; args: unknown[]; done: (end: void | Promise<void>) => void }[] = [];
+  let collecting = true;
+  const receive = (name: string, args: unknown[]) => {
+    const handler = kinds.get(name)?.door.handler;
+    if (handler) return handler(wellFormedValue(args));
+    log.warn('Nobody listens to this signal: it is left out.', { signal: wellFormed(name) });
+  };
+  setDefaultSignalHandler(async (name, ...args) => {
+    // Under way until its handler is done: a run does not end before.
+    if (collecting) await new Promise<void>((done) => early.push({ name, args, done }));
+    else await receive(name, args);
+  });
+  for (const { name, description } of doors) {
+    setHandler(
+      { type: 'signal', name } as SignalDefinition,
+      (...args: unknown[]) => receive(name, args),
+      description === undefined ? {} : { description },
+    );
+  }
+  collecting = false;
+  const kindOf = ({ name }: { readonly name: string }) => kinds.get(name)?.kind ?? doors.length;
+  const byKind = [...early].sort((a, b) => kindOf(a) - kindOf(b));
+  // Asked only where it matters: the answer costs two events.
+  const mixed = byKind.some((signal, i) => signal !== early[i]);
+  for (const { name, args, done } of mixed && patched(SIGNAL_ORDER) ? early : byKind)
+    done(receive(name, args));
+}
 
 /** Registers the handler of a signal. It gets well-formed text, and must not throw. */
 export function onSignal<Args extends unknown[]>(

@@ -1,7 +1,7 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
 import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
-import { answerByRefusal, onQuery, onSignal, onUpdate, refusal } from '../door.js';
+import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -15,30 +15,31 @@ export function listen(
   control: Control,
   calls: OpenCallDesk,
 ): void {
-  // Signals first. What a run finds in its first task is handed out as handlers are set, and there
-  // every signal was accepted before every update: those that wait are in the history, updates come
-  // beside it.
-  onSignal(
-    handlers.messageSignal,
-    (message) => reception.signal(message),
-    'Takes a message: text, or { "text": "…" }.',
-  );
-  onSignal(handlers.pauseSignal, () => control.pause('pause'));
-  onSignal(handlers.resumeSignal, () => control.pause('resume'));
-  onSignal(handlers.interruptSignal, (options?: unknown) =>
-    control.interruptSignalled(readReason(options) ?? undefined),
-  );
-  onSignal(handlers.terminateSignal, (reason?: unknown) => control.terminate(reason));
-  onSignal(
-    handlers.wakeUpAfterSignal,
-    (ms: unknown) => {
-      run.signals += 1;
-      const problem = wakeUpProblem(ms);
-      if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
-      else run.refuse(problem);
-    },
-    `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
-  );
+  // Signals first: what a run finds in its first task is handed out as handlers are set, and there
+  // every signal was accepted before every update. Those are in the history, updates come beside it.
+  onSignals([
+    signalDoor(
+      handlers.messageSignal,
+      (message) => reception.signal(message),
+      'Takes a message: text, or { "text": "…" }.',
+    ),
+    signalDoor(handlers.pauseSignal, () => control.pause('pause')),
+    signalDoor(handlers.resumeSignal, () => control.pause('resume')),
+    signalDoor(handlers.interruptSignal, (options?: unknown) =>
+      control.interruptSignalled(readReason(options) ?? undefined),
+    ),
+    signalDoor(handlers.terminateSignal, (reason?: unknown) => control.terminate(reason)),
+    signalDoor(
+      handlers.wakeUpAfterSignal,
+      (ms: unknown) => {
+        run.signals += 1;
+        const problem = wakeUpProblem(ms);
+        if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
+        else run.refuse(problem);
+      },
+      `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
+    ),
+  ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
     validator: (message) => void reception.check(message),
     description: 'Takes a message; answers when it is accepted.',

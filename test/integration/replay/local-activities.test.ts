@@ -11,7 +11,13 @@
 import { randomUUID } from 'node:crypto';
 import { fileURLToPath } from 'node:url';
 import { Connection, Client, WithStartWorkflowOperation } from '@temporalio/client';
-import { bundleWorkflowCode, NativeConnection, Worker } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  NativeConnection,
+  Worker,
+  type InjectedSinks,
+} from '@temporalio/worker';
+import type { Gates } from '../../fixtures/local-activity-workflows.js';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 
 const taskQueue = `local-${randomUUID()}`;
@@ -25,6 +31,36 @@ let worker: Worker;
 let running: Promise<void>;
 let workflowBundle: { code: string };
 
+interface Gate {
+  /** Whether the activity runs. */
+  readonly waiting: Promise<void>;
+  readonly reached: () => void;
+  readonly opened: Promise<void>;
+  readonly open: () => void;
+}
+const gates = new Map<string, Gate>();
+function gateOf(name: string): Gate {
+  let gate = gates.get(name);
+  if (!gate) {
+    let reached!: () => void;
+    let open!: () => void;
+    const waiting = new Promise<void>((resolve) => (reached = resolve));
+    const opened = new Promise<void>((resolve) => (open = resolve));
+    gates.set(name, (gate = { waiting, reached, opened, open }));
+  }
+  return gate;
+}
+// A sink is called before the SDK's core hears what the workflow did; the activity ends after that.
+const REPORTED_MS = 300;
+const sinks: InjectedSinks<Gates> = {
+  gates: {
+    open: {
+      fn: (_info, gate) => void setTimeout(gateOf(gate).open, REPORTED_MS),
+      callDuringReplay: false,
+    },
+  },
+};
+
 beforeAll(async () => {
   const address = inject('temporalAddress');
   native = await NativeConnection.connect({ address });
@@ -34,7 +70,14 @@ beforeAll(async () => {
     connection: native,
     taskQueue,
     workflowBundle,
-    activities: { wait: (ms: number) => new Promise((resolve) => setTimeout(resolve, ms)) },
+    activities: {
+      wait: async (gate?: string) => {
+        if (gate === undefined) return;
+        gateOf(gate).reached();
+        await gateOf(gate).opened;
+      },
+    },
+    sinks,
   });
   running = worker.run();
 });
@@ -48,7 +91,7 @@ afterAll(async () => {
 /** Runs the workflow, presses the button, and replays what has happened. */
 async function replayed(workflow: string, pressAtStart: boolean): Promise<string> {
   const workflowId = `${workflow}-${randomUUID()}`;
-  const start = { workflowId, taskQueue, args: [], workflowTaskTimeout: 1_000 } as const;
+  const start = { workflowId, taskQueue, args: [workflowId], workflowTaskTimeout: 1_000 } as const;
   if (pressAtStart) {
     await client.workflow.executeUpdateWithStart('press', {
       startWorkflowOperation: new WithStartWorkflowOperation(workflow, {
@@ -58,11 +101,16 @@ async function replayed(workflow: string, pressAtStart: boolean): Promise<string
     });
   } else {
     const handle = await client.workflow.start(workflow, start);
+    await gateOf(workflowId).waiting;
     await handle.executeUpdate('press');
   }
   const handle = client.workflow.getHandle(workflowId);
   await handle.result();
-  return Worker.runReplayHistory({ workflowBundle }, await handle.fetchHistory(), workflowId).then(
+  return Worker.runReplayHistory(
+    { workflowBundle, sinks },
+    await handle.fetchHistory(),
+    workflowId,
+  ).then(
     () => 'replays',
     (error: unknown) => (error as Error).message,
   );

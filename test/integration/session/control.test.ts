@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { HANDLERS } from '../../../src/contracts/session.js';
+import { replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, saidTexts, userTexts } from '../../support/observe.js';
 
@@ -106,6 +107,31 @@ describe('control', () => {
     expect((await session.record())!.state).toBe('paused');
     await session.resume();
     expect((await session.ask('x')).text).toBe('done');
+  });
+
+  it('signals: many before the first task → taken in the order in which they came', async () => {
+    await h.stopWorker();
+    h.model.enqueue('first', 'second');
+    const { workflow } = h.runtime.temporal;
+    const session = h.runtime.session('early-signals');
+    const handle = await workflow.signalWithStart('agentSession', {
+      workflowId: session.workflowId,
+      taskQueue: h.taskQueue,
+      args: [{ agent: 'assistant' }],
+      signal: HANDLERS.pause,
+    });
+    await handle.signal(HANDLERS.resume);
+    await handle.signal(HANDLERS.message, 'one');
+    await handle.signal('unheard', 'of');
+    await handle.signal(HANDLERS.pause);
+    await h.startWorker();
+    await eventually(async () => (await states(session)).length === 3);
+    expect(await states(session)).toEqual(['paused', 'idle', 'paused']);
+    expect((await session.status()).state).toBe('paused');
+    await session.resume();
+    await eventually(async () => saidTexts(await session.transcript()).includes('first'));
+    expect((await session.ask('two')).text).toBe('second');
+    await replayHistory(await handle.fetchHistory());
   });
 
   it('pause: while a turn is at work on every step → the session lives, whatever the moment', async () => {
