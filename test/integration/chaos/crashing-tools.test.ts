@@ -88,7 +88,10 @@ describe('a tool that kills its worker', () => {
       expect(beside).toEqual(failures.slice(0, -1).slice(0, beside.length));
       expect(told).toHaveLength(failures.length);
       expect(worker.restarts - before).toBe(deaths);
-      expect(ran.filter((label) => label === 'fine')).toHaveLength(failures.length - 1);
+      // Cut off before its effect or after it: never twice, and once where the model has its result.
+      const effects = ran.filter((label) => label === 'fine').length;
+      expect(effects).toBeGreaterThanOrEqual(beside.length);
+      expect(effects).toBeLessThanOrEqual(failures.length - 1);
     },
     120_000,
   );
