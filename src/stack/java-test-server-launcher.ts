@@ -1,6 +1,6 @@
 /**
  * The Java of this project, as text: how Temporal's test server is started. Its own main class
- * would do, but for four things.
+ * would do, but for five things.
  *
  * It listens on every interface, and a test server lets everyone in: this one takes the same
  * arguments and listens on 127.0.0.1. It also prints the port, so that 0 can be asked for.
@@ -17,6 +17,10 @@
  * cause for commands that came too late; the worker replays, and meets the end first. Nor does the
  * server miss the heartbeats of an activity that is to be cancelled: of one whose worker is gone,
  * `LateCancels` reports the cancellation.
+ *
+ * And it forgets an activity that is to be cancelled and fails in a way that would be retried: there
+ * is no event, and the workflow waits for ever. `CancelledFailures` marks such a failure as one that
+ * is not retried, which is what a production server makes of it.
  *
  * And it places an update before signals that its history has earlier, where both come in one task.
  * A replay cannot know that, and fails. `UpdatesLast` gives updates the place that a production
@@ -49,6 +53,7 @@ import io.temporal.api.history.v1.ActivityTaskScheduledEventAttributes;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueRequest;
 import io.temporal.api.workflowservice.v1.PollWorkflowTaskQueueResponse;
 import io.temporal.api.workflowservice.v1.RespondActivityTaskCanceledRequest;
+import io.temporal.api.workflowservice.v1.RespondActivityTaskFailedRequest;
 import io.temporal.api.workflowservice.v1.RespondQueryTaskCompletedRequest;
 import io.temporal.api.workflowservice.v1.RespondWorkflowTaskCompletedRequest;
 import io.temporal.api.workflowservice.v1.RespondWorkflowTaskFailedRequest;
@@ -75,6 +80,7 @@ public final class ${LAUNCHER_CLASS} {
     StickyRescue rescue = new StickyRescue();
     builder.intercept(rescue);
     builder.intercept(new LateCancels(services.getWorkflowService()));
+    builder.intercept(new CancelledFailures(services.getWorkflowService()));
     builder.intercept(new UpdatesLast());
     // Temporal's clients ping every 30 s; gRPC's default would cut them off for that.
     builder.permitKeepAliveTime(5, TimeUnit.SECONDS).permitKeepAliveWithoutCalls(true);
@@ -171,7 +177,7 @@ public final class ${LAUNCHER_CLASS} {
             return;
           }
           // The server takes this lock for each change: between the look and the task none comes.
-          Lock lock = (Lock) field(execution, "lock");
+          Lock lock = (Lock) Inside.field(execution, "lock");
           lock.lock();
           try {
             if (!tooLate(execution)) {
@@ -189,27 +195,13 @@ public final class ${LAUNCHER_CLASS} {
         }
 
         Object execution() {
-          try {
-            Class<?> token = Class.forName(PACKAGE + "WorkflowTaskToken");
-            Method fromBytes = token.getDeclaredMethod("fromBytes", ByteString.class);
-            fromBytes.setAccessible(true);
-            Method id = token.getDeclaredMethod("getExecutionId");
-            id.setAccessible(true);
-            Method state =
-                service
-                    .getClass()
-                    .getDeclaredMethod("getMutableState", Class.forName(PACKAGE + "ExecutionId"));
-            state.setAccessible(true);
-            return state.invoke(service, id.invoke(fromBytes.invoke(null, request.getTaskToken())));
-          } catch (ReflectiveOperationException unknown) {
-            // An execution that is gone: the server says so itself.
-            return null;
-          }
+          Object token = Inside.token("WorkflowTaskToken", request.getTaskToken());
+          return token == null ? null : Inside.execution(service, token);
         }
 
         boolean tooLate(Object execution) {
-          Map<?, ?> activities = (Map<?, ?>) field(execution, "activities");
-          Map<?, ?> timers = (Map<?, ?>) field(execution, "timers");
+          Map<?, ?> activities = (Map<?, ?>) Inside.field(execution, "activities");
+          Map<?, ?> timers = (Map<?, ?>) Inside.field(execution, "timers");
           return request.getCommandsList().stream()
               .anyMatch(
                   command ->
@@ -260,8 +252,6 @@ public final class ${LAUNCHER_CLASS} {
       };
     }
 
-    static final String PACKAGE = "io.temporal.internal.testservice.";
-
     /** An activity whose cancellation was requested. */
     static final class Cancelled {
       final Object execution;
@@ -274,16 +264,16 @@ public final class ${LAUNCHER_CLASS} {
 
       /** Whether it needs no more watching. */
       boolean over() {
-        Lock lock = (Lock) field(execution, "lock");
+        Lock lock = (Lock) Inside.field(execution, "lock");
         lock.lock();
         try {
-          Object activity = ((Map<?, ?>) field(execution, "activities")).get(scheduledEventId);
+          Object activity = ((Map<?, ?>) Inside.field(execution, "activities")).get(scheduledEventId);
           if (activity == null) return true;
-          Object data = field(activity, "data");
+          Object data = Inside.field(activity, "data");
           ActivityTaskScheduledEventAttributes scheduled =
-              (ActivityTaskScheduledEventAttributes) field(data, "scheduledEvent");
+              (ActivityTaskScheduledEventAttributes) Inside.field(data, "scheduledEvent");
           long timeout = scheduled.getHeartbeatTimeout().getSeconds() * 1000;
-          long silent = System.currentTimeMillis() - (Long) field(data, "lastHeartbeatTime");
+          long silent = System.currentTimeMillis() - (Long) Inside.field(data, "lastHeartbeatTime");
           if (timeout == 0 || silent < timeout) return timeout == 0;
           Method cancel =
               execution
@@ -306,6 +296,102 @@ public final class ${LAUNCHER_CLASS} {
         } finally {
           lock.unlock();
         }
+      }
+    }
+  }
+
+  /** Marks failures of activities that are to be cancelled as final; see above. */
+  static final class CancelledFailures implements ServerInterceptor {
+    final Object service;
+
+    CancelledFailures(Object service) {
+      this.service = service;
+    }
+
+    @Override
+    public <Q, R> ServerCall.Listener<Q> interceptCall(
+        ServerCall<Q, R> call, Metadata headers, ServerCallHandler<Q, R> next) {
+      ServerCall.Listener<Q> listener = next.startCall(call, headers);
+      if (!call.getMethodDescriptor().getFullMethodName().endsWith("/RespondActivityTaskFailed")) {
+        return listener;
+      }
+      return new SimpleForwardingServerCallListener<Q>(listener) {
+        Q request;
+
+        @Override
+        public void onMessage(Q message) {
+          request = message;
+        }
+
+        @Override
+        public void onHalfClose() {
+          RespondActivityTaskFailedRequest failed = (RespondActivityTaskFailedRequest) request;
+          Object token = Inside.token("ActivityTaskToken", failed.getTaskToken());
+          Object execution = token == null ? null : Inside.execution(service, token);
+          if (execution == null) {
+            pass(request);
+            return;
+          }
+          Lock lock = (Lock) Inside.field(execution, "lock");
+          lock.lock();
+          try {
+            pass(isCancelled(execution, token) ? finalOne(failed) : request);
+          } finally {
+            lock.unlock();
+          }
+        }
+
+        void pass(Q message) {
+          super.onMessage(message);
+          super.onHalfClose();
+        }
+
+        boolean isCancelled(Object execution, Object token) {
+          Object id = Inside.field(token, "scheduledEventId");
+          Object activity = ((Map<?, ?>) Inside.field(execution, "activities")).get(id);
+          return activity != null
+              && Inside.field(activity, "state").toString().equals("CANCELLATION_REQUESTED");
+        }
+
+        @SuppressWarnings("unchecked")
+        Q finalOne(RespondActivityTaskFailedRequest failed) {
+          RespondActivityTaskFailedRequest.Builder builder = failed.toBuilder();
+          builder.getFailureBuilder().getApplicationFailureInfoBuilder().setNonRetryable(true);
+          return (Q) builder.build();
+        }
+      };
+    }
+  }
+
+  /** What the server keeps to itself. */
+  static final class Inside {
+    static final String PACKAGE = "io.temporal.internal.testservice.";
+
+    static Object token(String name, ByteString bytes) {
+      try {
+        Method fromBytes =
+            Class.forName(PACKAGE + name).getDeclaredMethod("fromBytes", ByteString.class);
+        fromBytes.setAccessible(true);
+        return fromBytes.invoke(null, bytes);
+      } catch (ReflectiveOperationException foreign) {
+        // The server says itself what is wrong with it.
+        return null;
+      }
+    }
+
+    /** Of a token; null when it is gone, which the server says itself. */
+    static Object execution(Object service, Object token) {
+      try {
+        Method id = token.getClass().getDeclaredMethod("getExecutionId");
+        id.setAccessible(true);
+        Method state =
+            service
+                .getClass()
+                .getDeclaredMethod("getMutableState", Class.forName(PACKAGE + "ExecutionId"));
+        state.setAccessible(true);
+        return state.invoke(service, id.invoke(token));
+      } catch (ReflectiveOperationException unknown) {
+        return null;
       }
     }
 
