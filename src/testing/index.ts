@@ -12,5 +12,10 @@ export {
 export { startOfflineModel, type OfflineModel, type OfflineModelOptions } from './offline-model.js';
 export { startTestServers, type TestServers, type TestServersOptions } from './test-servers.js';
 export { startTestStack, type TestStack, type TestStackOptions } from './test-stack.js';
-export { replayHistory, type ReplayOptions } from './replay.js';
+export {
+  replayHistories,
+  replayHistory,
+  type ReplayedHistory,
+  type ReplayOptions,
+} from './replay.js';
 export { Ledger, recordEffect, type LedgerEntry, type LedgerRequest } from './ledger.js';

@@ -9,7 +9,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.js';
 import type { WorkflowHandle } from '@temporalio/client';
-import { Worker, type WorkflowBundleOption } from '@temporalio/worker';
+import type { WorkflowBundleOption } from '@temporalio/worker';
 import { inject } from 'vitest';
 import { AgentRuntime } from '../../src/client/agent-runtime.js';
 import type { Session } from '../../src/client/session.js';
@@ -17,6 +17,7 @@ import { HANDLERS } from '../../src/contracts/session.js';
 import { compiledModule } from '../../src/stack/compiled.js';
 import { supervise, type SupervisedProcess } from '../../src/stack/process-supervisor.js';
 import { migrate } from '../../src/store/migrate.js';
+import { replayHistories } from '../../src/testing/replay.js';
 import { ScriptedModel, type SeenRequest } from '../../src/testing/scripted-model.js';
 import { eventually } from './observe.js';
 import { workerProcessEnvironment } from './worker-process.js';
@@ -118,19 +119,26 @@ export class Storm {
     workflowBundle: WorkflowBundleOption,
   ): Promise<{ histories: number; failures: string[] }> {
     const failures: string[] = [];
-    let histories = 0;
+    const histories = new Map<string, History>();
     for (const { session } of this.sessions) {
       for (const { runId, history } of await runsOf(this.runtime, session.workflowId)) {
-        histories += 1;
-        await Worker.runReplayHistory({ workflowBundle }, history, session.workflowId).catch(
-          async (error: unknown) => {
-            const file = await keep(runId, history);
-            failures.push(`${session.workflowId}, ${file}: ${(error as Error).message}`);
-          },
-        );
+        // Servers before 1.24 do not write it.
+        history.events![0]!.workflowExecutionStartedEventAttributes!.workflowId =
+          session.workflowId;
+        histories.set(runId, history);
       }
     }
-    return { histories, failures };
+    let replayed = 0;
+    for await (const { workflowId, runId, error } of replayHistories(histories.values(), {
+      workflowBundle,
+    })) {
+      replayed += 1;
+      if (!error) continue;
+      failures.push(`${workflowId}, ${await keep(runId, histories.get(runId)!)}: ${error.message}`);
+    }
+    if (replayed !== histories.size)
+      failures.push(`${replayed} of ${histories.size} were replayed`);
+    return { histories: replayed, failures };
   }
 }
 
@@ -307,13 +315,14 @@ export class StormSession {
 
   /** As a foreign client does: the update `ask`, again when the run has ended. */
   async #ask(message: SentMessage, args: [unknown]): Promise<void> {
+    let last = '';
     for (let tries = 0; tries < 200; tries++) {
       try {
         await this.#handle.executeUpdate<unknown, [unknown]>(HANDLERS.ask, { args });
         message.accepted = true;
         return;
       } catch (error) {
-        const type = typeOf(error);
+        const type = (last = typeOf(error));
         if (/\b(Turn|Model|Tool)\.[A-Z]/.test(type)) {
           message.accepted = true;
           return;
@@ -327,7 +336,7 @@ export class StormSession {
         await new Promise((resolve) => setTimeout(resolve, 100));
       }
     }
-    this.surprises.push('ask: 200 tries');
+    this.surprises.push(`ask: 200 tries, the last: ${last}`);
   }
 
   async #expecting(types: readonly string[], action: () => Promise<unknown>): Promise<void> {
@@ -353,7 +362,7 @@ function typeOf(error: unknown): string {
 /** Writes a history where it can be replayed from. Answers with the file. */
 async function keep(runId: string, history: History): Promise<string> {
   const file = join(tmpdir(), `perdura-storm-${runId}.json`);
-  await writeFile(file, JSON.stringify(historyToJSON(history)));
+  await writeFile(file, historyToJSON(history));
   return file;
 }
 

@@ -4,7 +4,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { z } from 'zod';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { Session } from '../../../src/client/session.js';
-import { replayHistory } from '../../../src/testing/replay.js';
+import { replayHistories, replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, saidTexts, userTexts } from '../../support/observe.js';
 
@@ -64,6 +64,24 @@ describe('history', () => {
       if (scheduled) scheduled.activityType = { name: 'somethingElse' };
     }
     await expect(replayHistory(history)).rejects.toThrow(/determinis/i);
+  });
+
+  it('history: several at once → each has its own verdict, in order', async () => {
+    h = await Harness.start();
+    h.model.enqueue('one', 'two');
+    const { workflow } = h.runtime.temporal;
+    const histories = [];
+    for (const text of ['a', 'b']) {
+      const session = await h.runtime.start();
+      await session.ask(text);
+      histories.push(await workflow.getHandle(session.workflowId).fetchHistory());
+    }
+    const [good, bad] = histories;
+    const scheduled = bad!.events!.find((event) => event.activityTaskScheduledEventAttributes);
+    scheduled!.activityTaskScheduledEventAttributes!.activityType = { name: 'somethingElse' };
+    const verdicts = [];
+    for await (const { error } of replayHistories([good, bad, good])) verdicts.push(error?.message);
+    expect(verdicts).toEqual([undefined, expect.stringMatching(/determinis/i), undefined]);
   });
 
   it('F30 cache of 2 workflows: eight sessions talk at once → the same results', async () => {
