@@ -73,6 +73,18 @@ function sessionReference(workflowId: string, workflowType = 'unknown'): RunRefe
   return { tenant, id: session };
 }
 
+/** An activity that tells Temporal that it is alive: one whose worker was killed is made again soon. */
+export function beating<I, R>(run: (input: I) => Promise<R>): (input: I) => Promise<R> {
+  return async (input) => {
+    const stop = keepAlive();
+    try {
+      return await run(input);
+    } finally {
+      stop();
+    }
+  };
+}
+
 /**
  * Tells Temporal that this attempt is alive until `stop` is called. The SDK sends at most one
  * heartbeat per 80 % of the timeout, so beating more often costs nothing.

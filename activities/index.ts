@@ -7,6 +7,7 @@ import { callModel, type CallModelDeps } from './session/call-model.js';
 import { callTool, type CallToolDeps } from './session/call-tool.js';
 import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
+import { beating } from './execution.js';
 import { withFailures } from './failures.js';
 import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
@@ -32,16 +33,16 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     speakers: new Speakers(NO_BUS),
   };
   return withFailures<SessionActivities & PartActivities>({
-    openSession: (input) => writes.openSession(tool, input),
+    openSession: beating((input) => writes.openSession(tool, input)),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
     compact: (input) => compact(model, input),
-    endTurn: (input) => writes.endTurn(deps, input),
-    recordState: (input) => writes.recordState(deps, input),
-    recordRefusals: (input) => writes.recordRefusals(deps, input),
-    spill: (input) => writes.spill(deps, input),
-    readAnswer: (input) => writes.readAnswer(deps, input),
-    publishInterrupt: (input) => writes.publishInterrupt(deps, input),
+    endTurn: beating((input) => writes.endTurn(deps, input)),
+    recordState: beating((input) => writes.recordState(deps, input)),
+    recordRefusals: beating((input) => writes.recordRefusals(deps, input)),
+    spill: beating((input) => writes.spill(deps, input)),
+    readAnswer: beating((input) => writes.readAnswer(deps, input)),
+    publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
     ...partActivities({
       deps,
       model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },

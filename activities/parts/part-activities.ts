@@ -22,7 +22,7 @@ import {
 import { clip } from '../../src/contracts/text.js';
 import type { StoredMessage } from '../../src/contracts/message.js';
 import type { ActivityDeps } from '../deps.js';
-import { currentExecution, keepAlive } from '../execution.js';
+import { beating, currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact } from '../session/compact.js';
@@ -52,8 +52,8 @@ export function partActivities(parts: PartDeps): PartActivities {
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),
     runTool: (input) => runTool(parts, input),
     compactTranscript: (input) => compact(model, input),
-    closeTurn: (input) => closeTurn(parts, input),
-    readTranscript: (input) => readTranscript(parts, input),
+    closeTurn: beating((input) => closeTurn(parts, input)),
+    readTranscript: beating((input) => readTranscript(parts, input)),
   };
 }
 

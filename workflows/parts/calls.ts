@@ -8,7 +8,7 @@ import type { PartActivities, RunModelInput } from '../../src/contracts/parts.js
 import type { RunReference } from '../../src/contracts/run-reference.js';
 import {
   modelOptions,
-  PATIENT,
+  SHORT_CALL,
   toolCallOptions,
   type CallSettings,
   type TurnCalls,
@@ -19,8 +19,7 @@ type ShortPartCalls = Pick<
   'closeTurn' | 'readAgent' | 'readTranscript' | 'runToolCall'
 >;
 
-const short = (summary: string) =>
-  proxyActivities<ShortPartCalls>({ startToCloseTimeout: 30_000, retry: PATIENT, summary });
+const short = (summary: string) => proxyActivities<ShortPartCalls>({ ...SHORT_CALL, summary });
 
 /** Reads what a workflow must know of an agent. */
 export const readAgent: PartActivities['readAgent'] = (input) =>

@@ -59,12 +59,17 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   publishInterrupt: 'stop the call',
 };
 
+/** Of short writes. Their heartbeats tell of a worker that is gone: a stop must not wait for it. */
+export const SHORT_CALL = {
+  startToCloseTimeout: 30_000,
+  heartbeatTimeout: DEFAULT_HEARTBEAT_MS,
+  retry: PATIENT,
+} as const;
+
 const regularCalls = Object.fromEntries(
   Object.entries(SUMMARIES).map(([name, summary]) => [
     name,
-    proxyActivities<SessionActivities>({ startToCloseTimeout: 30_000, retry: PATIENT, summary })[
-      name as keyof ShortCalls
-    ],
+    proxyActivities<SessionActivities>({ ...SHORT_CALL, summary })[name as keyof ShortCalls],
   ]),
 ) as unknown as ShortCalls;
 

@@ -285,9 +285,13 @@ begin
     end;
   end if;
 
-  -- SESSION.
+  -- SESSION. A probe that finds its answer does not open again what that answer has closed.
   declare
-    u jsonb := case when v_repeated then null else p->'updates' end;
+    u jsonb := case
+      when v_repeated then null
+      when p->'probe' is not null and v_existing @> jsonb_build_array(
+        jsonb_build_object('seq', (p->'probe'->>'seq')::int)) then null
+      else p->'updates' end;
   begin
     if v_n > v_start or u is not null or a is not null then
       update perdura.sessions set

@@ -260,4 +260,36 @@ describe('append', () => {
     });
     expect(await spent()).toBe(185);
   });
+
+  it('F1 state: an attempt that finds the answer of a killed one → the session stays idle', async () => {
+    const key = await open();
+    const writer: Writer = { ...key, run: 'run0', stage: 1, head: 0 };
+    const place = { turn: 1, step: 1, attempt: 1 };
+    const taken = { seq: 1, key: 'u1', ...place, messageId: 'u1', body: user('u1') };
+    const body: TranscriptMessage = { role: 'user', id: 'said', text: 'as an answer' };
+    const taking = {
+      channel: 'none',
+      messages: [taken],
+      updates: { state: 'running', turn: 1 },
+      onlyIfNew: true,
+    } as const;
+    const state = async () => {
+      const { rows } = await database.pool.query<{ state: string }>(
+        'select state from perdura.sessions where session = $1',
+        [key.session],
+      );
+      return rows[0]!.state;
+    };
+    const probe = { seq: 2, key: 'a1' };
+    await store.append(writer, { ...taking, probe });
+    expect(await state()).toBe('running');
+    await store.append(writer, {
+      channel: 'none',
+      messages: [{ seq: 2, key: 'a1', ...place, body }],
+      updates: { state: 'idle', head: 2 },
+    });
+    const { existing } = await store.append(writer, { ...taking, probe });
+    expect(existing.map(({ seq }) => seq)).toContain(2);
+    expect(await state()).toBe('idle');
+  });
 });
