@@ -109,6 +109,11 @@ export const configSchema = closed({
       error: ({ input }) => `must be a path or a list of paths, not ${kindOf(input)}.`,
     })
     .optional(),
+  skills: z
+    .union([z.string(), z.array(z.string())], {
+      error: ({ input }) => `must be a path or a list of paths, not ${kindOf(input)}.`,
+    })
+    .optional(),
   tools: list(madeTool, 'tools').optional(),
   mcp: serverNames.optional(),
   providers: byName('providers', provider).optional(),

@@ -5,6 +5,7 @@
 import type { AgentLimits } from '../contracts/agent.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
+import type { MemoryDeclaration } from '../contracts/memory.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
@@ -36,6 +37,15 @@ export interface AgentDeclaration {
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
   /** What the agent may do; see `RuntimePolicy` for the defaults. */
   readonly policy?: PolicyDeclaration | undefined;
+  /**
+   * Memory over sessions: the tools `remember`, `recall` and `forget`. `true`: about the user of the
+   * session, nothing shown before the model asks. Default none.
+   */
+  readonly memory?: MemoryDeclaration | undefined;
+  /** Skills that the model is offered: `name`, or `name@version`; `*` for all. Default none. */
+  readonly skills?: readonly string[] | undefined;
+  /** Parts of the session's context that the model is shown, such as `user.name`. Default none. */
+  readonly showContext?: readonly string[] | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -74,6 +84,11 @@ export interface PerduraConfig {
    * `agents` beside it, where there is one.
    */
   readonly agentFiles?: string | readonly string[] | undefined;
+  /**
+   * Folders of skills, or of one skill, relative to this file; `npm:<package>` for those of a
+   * package. Default the folder `skills` beside it, where there is one.
+   */
+  readonly skills?: string | readonly string[] | undefined;
   /** Made by `tool(…)`. */
   readonly tools?: readonly Tool[] | undefined;
   /** MCP servers by name. A relative `cwd` is relative to this file. */

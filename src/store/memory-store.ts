@@ -1,0 +1,192 @@
+/**
+ * Memory over sessions in PostgreSQL: entries by owner and key, found by their words, and by what
+ * they mean where there are embeddings. The owner (tenant, user, agent) stands in every statement.
+ */
+import { createHash } from 'node:crypto';
+import { sql, type RawBuilder } from 'kysely';
+import {
+  DEFAULT_RECALLED,
+  MOST_MEMORY_QUERY_UNITS,
+  MOST_RECALLED,
+  type MemoryEntry,
+  type MemoryKind,
+  type MemoryOwner,
+  type MemoryWritten,
+} from '../contracts/memory.js';
+import { clip, wellFormed } from '../contracts/text.js';
+import type { Database } from './database.js';
+import { toJson } from './json.js';
+import type { Memories, MemoryWrite } from './stores.js';
+
+/**
+ * Entries that are ranked, at most, for words that any of them may have. More are never looked at: a
+ * query of common words must not read all that a user has.
+ */
+const MOST_RANKED = 2_000;
+
+interface Row {
+  readonly key: string;
+  readonly kind: string;
+  readonly text: string;
+  readonly version: string;
+  readonly session: string | null;
+  readonly created_at: Date;
+  readonly updated_at: Date;
+  readonly score?: number;
+}
+
+export class MemoryStore implements Memories {
+  readonly #database: Database;
+
+  constructor(database: Database) {
+    this.#database = database;
+  }
+
+  /** See `functions/remember.sql`. */
+  async write(owner: MemoryOwner, write: MemoryWrite): Promise<MemoryWritten> {
+    const { kind = 'fact', ...rest } = write;
+    return this.#remember<MemoryWritten>(owner, { ...rest, kind });
+  }
+
+  /** Answers with whether there was such an entry, of that version where one is named. */
+  async forget(
+    owner: MemoryOwner,
+    entry: { readonly key: string; readonly version?: number; readonly call?: string },
+  ): Promise<boolean> {
+    const { outcome } = await this.#remember<{ outcome: string }>(owner, {
+      ...entry,
+      forget: true,
+    });
+    return outcome === 'forgotten';
+  }
+
+  async get(owner: MemoryOwner, key: string): Promise<MemoryEntry | undefined> {
+    const { rows } = await sql<Row>`
+      select ${COLUMNS} from perdura.memories m where ${of(owner)} and m.key = ${key}`.execute(
+      this.#database.db,
+    );
+    return rows[0] && entryOf(rows[0]);
+  }
+
+  /** The newest first. */
+  async list(
+    owner: MemoryOwner,
+    options: { limit?: number; kind?: MemoryKind } = {},
+  ): Promise<MemoryEntry[]> {
+    const { kind, limit = DEFAULT_RECALLED } = options;
+    const { rows } = await sql<Row>`
+      select ${COLUMNS} from perdura.memories m
+        where ${of(owner)} and ${kind === undefined ? sql`true` : sql`m.kind = ${kind}`}
+        order by m.updated_at desc, m.key limit ${Math.max(1, Math.floor(limit))}`.execute(
+      this.#database.db,
+    );
+    return rows.map(entryOf);
+  }
+
+  /**
+   * The entries that fit `query` best: those with more of its words, then those in whose text it
+   * stands as it is (for languages that are written without spaces). None for a query without words.
+   */
+  async recall(
+    owner: MemoryOwner,
+    query: string,
+    limit = DEFAULT_RECALLED,
+  ): Promise<MemoryEntry[]> {
+    const asked = wellFormed(clip(query, MOST_MEMORY_QUERY_UNITS)).trim();
+    const most = Math.min(MOST_RECALLED, Math.max(1, Math.floor(limit)));
+    if (asked === '') return [];
+    const found = await this.#byWords(owner, asked, most);
+    return found.length > 0 ? found : this.#byText(owner, asked, most);
+  }
+
+  /** All that is remembered of a user, by any agent, and what was derived of it. */
+  async eraseUser(tenant: string, user: string): Promise<number> {
+    const { numAffectedRows } = await sql`
+      delete from perdura.memories where tenant = ${tenant} and user_id = ${user}`.execute(
+      this.#database.db,
+    );
+    return Number(numAffectedRows);
+  }
+
+  async eraseOwner(owner: MemoryOwner): Promise<number> {
+    const { numAffectedRows } = await sql`
+      delete from perdura.memories m where ${of(owner)}`.execute(this.#database.db);
+    return Number(numAffectedRows);
+  }
+
+  async #remember<R>(
+    owner: MemoryOwner,
+    { call, ...rest }: Readonly<Record<string, unknown>> & { readonly call?: string },
+  ): Promise<R> {
+    const p = {
+      ...owner,
+      ...rest,
+      ...(call === undefined ? {} : { write: writeId(owner, call) }),
+    };
+    const { rows } = await sql<{ r: R }>`
+      select perdura.remember(${toJson(p)}::jsonb) as r`.execute(this.#database.db);
+    return rows[0]!.r;
+  }
+
+  async #byWords(owner: MemoryOwner, asked: string, limit: number): Promise<MemoryEntry[]> {
+    const every = sql`plainto_tsquery('pg_catalog.english', ${asked})`;
+    const { rows } = await sql<Row>`
+      with asked as materialized (
+        select ${every} as every,
+          replace(${every}::text, ' & ', ' | ')::tsquery as any,
+          ${ownerWord(owner)}::tsquery as owner
+      ), found as (
+        (select m.key from perdura.memories m, asked
+          where ${of(owner)} and numnode(asked.every) > 0
+            and m.search @@ (asked.owner && asked.every) limit ${MOST_RANKED})
+        union
+        (select m.key from perdura.memories m, asked
+          where ${of(owner)} and numnode(asked.every) > 0
+            and m.search @@ (asked.owner && asked.any) limit ${MOST_RANKED})
+      )
+      select ${COLUMNS}, ts_rank(m.search, asked.any) as score
+        from found join perdura.memories m on ${of(owner)} and m.key = found.key, asked
+        order by score desc, m.updated_at desc, m.key limit ${limit}`.execute(this.#database.db);
+    return rows.map(entryOf);
+  }
+
+  async #byText(owner: MemoryOwner, asked: string, limit: number): Promise<MemoryEntry[]> {
+    const pattern = `%${asked.replace(/[\\%_]/g, '\\$&')}%`;
+    const { rows } = await sql<Row>`
+      select ${COLUMNS}, 0::real as score from perdura.memories m
+        where ${of(owner)} and (m.text ilike ${pattern} or m.key ilike ${pattern})
+        limit ${limit}`.execute(this.#database.db);
+    return rows.map(entryOf);
+  }
+}
+
+const COLUMNS = sql`m.key, m.kind, m.text, m.version, m.session, m.created_at, m.updated_at`;
+
+function of({ tenant, user, agent }: MemoryOwner): RawBuilder<boolean> {
+  return sql<boolean>`(m.tenant = ${tenant} and m.user_id = ${user} and m.agent = ${agent})`;
+}
+
+/** The lexeme of the owner, as the migration makes it. */
+function ownerWord({ tenant, user, agent }: MemoryOwner): string {
+  const digest = createHash('md5').update([tenant, user, agent].join('\u0001')).digest('hex');
+  return `'owner ${digest}'`;
+}
+
+/** Names a call among all of the tenant; says nothing of its owner. */
+function writeId({ tenant, user, agent }: MemoryOwner, call: string): string {
+  const parts = [tenant, user, agent, call].join('\0');
+  return createHash('sha256').update(parts).digest('hex').slice(0, 40);
+}
+
+function entryOf(row: Row): MemoryEntry {
+  return {
+    key: row.key,
+    kind: row.kind as MemoryKind,
+    text: row.text,
+    version: Number(row.version),
+    ...(row.session === null ? {} : { session: row.session }),
+    createdAt: row.created_at.toISOString(),
+    updatedAt: row.updated_at.toISOString(),
+    ...(row.score === undefined ? {} : { score: row.score }),
+  };
+}
