@@ -6,6 +6,7 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
+import { schemaTables, schemaTablesHolding } from '../../support/canary.js';
 import { Harness } from '../../support/harness.js';
 
 /** Tables that hold what a user has said, or what was made of it. */
@@ -67,30 +68,10 @@ afterAll(async () => {
   await h?.stop();
 });
 
-async function tables(): Promise<string[]> {
-  const { rows } = await database.query<{ name: string }>(
-    `select table_name as name from information_schema.tables
-      where table_schema = 'perdura' order by 1`,
-  );
-  return rows.map(({ name }) => name);
-}
-
-/** Tables with a row that holds the text, as text or as bytes. */
-async function holding(canary: string): Promise<string[]> {
-  const found: string[] = [];
-  const hex = Buffer.from(canary).toString('hex');
-  for (const table of await tables()) {
-    const { rows } = await database.query(
-      `select 1 from perdura.${table} t where t::text ilike $1 or t::text ilike $2 limit 1`,
-      [`%${canary}%`, `%${hex}%`],
-    );
-    if (rows.length > 0) found.push(table);
-  }
-  return found;
-}
+const holding = (canary: string) => schemaTablesHolding(database, canary);
 
 it('erasure: tables of the schema → each is known to hold content or none', async () => {
-  expect([...ERASED, ...WITHOUT_CONTENT].sort()).toEqual(await tables());
+  expect([...ERASED, ...WITHOUT_CONTENT].sort()).toEqual(await schemaTables(database));
 });
 
 it('erasure: a user → its words are in no table; other users keep theirs, and the session goes on', async () => {
