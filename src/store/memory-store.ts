@@ -18,11 +18,10 @@ import type { Database } from './database.js';
 import { toJson } from './json.js';
 import type { Memories, MemoryWrite } from './stores.js';
 
-/**
- * Entries that are ranked, at most, for words that any of them may have. More are never looked at: a
- * query of common words must not read all that a user has.
- */
-const MOST_RANKED = 2_000;
+/** Words of a query that are looked for. */
+const MOST_WORDS = 32;
+/** Entries that are looked at for one word: a query of common words must not read all that a user has. */
+const MOST_OF_A_WORD = 200;
 
 interface Row {
   readonly key: string;
@@ -84,19 +83,19 @@ export class MemoryStore implements Memories {
   }
 
   /**
-   * The entries that fit `query` best: those with more of its words, then those in whose text it
-   * stands as it is (for languages that are written without spaces). None for a query without words.
+   * The entries that fit `query` best: by its words, as English has them (other languages are found
+   * by whole words), or by its characters where it is written without spaces.
    */
   async recall(
     owner: MemoryOwner,
     query: string,
     limit = DEFAULT_RECALLED,
   ): Promise<MemoryEntry[]> {
-    const asked = wellFormed(clip(query, MOST_MEMORY_QUERY_UNITS)).trim();
+    const asked = wellFormed(clip(query, MOST_MEMORY_QUERY_UNITS)).replaceAll('\ufffd', ' ').trim();
     const most = Math.min(MOST_RECALLED, Math.max(1, Math.floor(limit)));
     if (asked === '') return [];
-    const found = await this.#byWords(owner, asked, most);
-    return found.length > 0 ? found : this.#byText(owner, asked, most);
+    const pairs = pairsOf(asked);
+    return pairs.length > 0 ? this.#byPairs(owner, pairs, most) : this.#byWords(owner, asked, most);
   }
 
   /** All that is remembered of a user, by any agent, and what was derived of it. */
@@ -128,36 +127,61 @@ export class MemoryStore implements Memories {
     return rows[0]!.r;
   }
 
+  /**
+   * Each word of the query finds its entries, and a rare word counts more than a common one: it says
+   * more about what is meant. Of a common word only some entries are looked at.
+   */
   async #byWords(owner: MemoryOwner, asked: string, limit: number): Promise<MemoryEntry[]> {
-    const every = sql`plainto_tsquery('pg_catalog.english', ${asked})`;
     const { rows } = await sql<Row>`
-      with asked as materialized (
-        select ${every} as every,
-          replace(${every}::text, ' & ', ' | ')::tsquery as any,
-          ${ownerWord(owner)}::tsquery as owner
-      ), found as (
-        (select m.key from perdura.memories m, asked
-          where ${of(owner)} and numnode(asked.every) > 0
-            and m.search @@ (asked.owner && asked.every) limit ${MOST_RANKED})
-        union
-        (select m.key from perdura.memories m, asked
-          where ${of(owner)} and numnode(asked.every) > 0
-            and m.search @@ (asked.owner && asked.any) limit ${MOST_RANKED})
+      with words as materialized (
+        select ('''' || replace(replace(w.word, chr(92), chr(92) || chr(92)), '''', '''''')
+            || '''')::tsquery as query
+          from unnest(tsvector_to_array(to_tsvector('pg_catalog.english', ${asked}))) w (word)
+          limit ${MOST_WORDS}
+      ), hits as materialized (
+        select words.query, m.key from words cross join lateral (
+          select m.key from perdura.memories m
+            where ${of(owner)} and m.search @@ (${ownerWord(owner)}::tsquery && words.query)
+            limit ${MOST_OF_A_WORD}) m
+      ), weights as materialized (
+        select query, (1 / (1 + ln(count(*))))::real as weight from hits group by query
+      ), found as materialized (
+        select distinct key from hits
       )
-      select ${COLUMNS}, ts_rank(m.search, asked.any) as score
-        from found join perdura.memories m on ${of(owner)} and m.key = found.key, asked
+      select ${COLUMNS},
+          (select sum(weight) from weights where m.search @@ weights.query) as score
+        from found join perdura.memories m on ${of(owner)} and m.key = found.key
         order by score desc, m.updated_at desc, m.key limit ${limit}`.execute(this.#database.db);
     return rows.map(entryOf);
   }
 
-  async #byText(owner: MemoryOwner, asked: string, limit: number): Promise<MemoryEntry[]> {
-    const pattern = `%${asked.replace(/[\\%_]/g, '\\$&')}%`;
+  /** By pairs of characters, for scripts without spaces. Reads all that the owner has. */
+  async #byPairs(owner: MemoryOwner, pairs: string[], limit: number): Promise<MemoryEntry[]> {
     const { rows } = await sql<Row>`
-      select ${COLUMNS}, 0::real as score from perdura.memories m
-        where ${of(owner)} and (m.text ilike ${pattern} or m.key ilike ${pattern})
-        limit ${limit}`.execute(this.#database.db);
+      select ${COLUMNS}, pairs.score from perdura.memories m cross join lateral (
+          select count(*)::real as score from unnest(${pairs}::text[]) pair
+            where strpos(m.key || ' ' || m.text, pair) > 0) pairs
+        where ${of(owner)} and pairs.score > 0
+        order by pairs.score desc, m.updated_at desc, m.key limit ${limit}`.execute(
+      this.#database.db,
+    );
     return rows.map(entryOf);
   }
+}
+
+/** Scripts that are written without spaces: PostgreSQL takes a whole sentence for one word. */
+const UNSPACED =
+  /[\p{Script=Han}\p{Script=Hiragana}\p{Script=Katakana}\p{Script=Thai}\p{Script=Lao}\p{Script=Khmer}\p{Script=Myanmar}]+/gu;
+
+/** Neighbouring characters of such text; a character that stands alone by itself. */
+function pairsOf(text: string): string[] {
+  const pairs = new Set<string>();
+  for (const [run] of text.matchAll(UNSPACED)) {
+    const characters = [...run];
+    if (characters.length === 1) pairs.add(run);
+    for (let i = 1; i < characters.length; i++) pairs.add(characters[i - 1]! + characters[i]!);
+  }
+  return [...pairs].slice(0, MOST_WORDS);
 }
 
 const COLUMNS = sql`m.key, m.kind, m.text, m.version, m.session, m.created_at, m.updated_at`;

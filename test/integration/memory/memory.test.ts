@@ -146,3 +146,47 @@ describe('memory', () => {
     expect(JSON.stringify(await session.transcript())).not.toContain('named Fjord');
   });
 });
+
+describe('recall', () => {
+  it.each([
+    ['a rare word among common ones', 'Where is the camera, number n7?', 'n7'],
+    ['another form of a word', 'leaving cameras', 'n1'],
+    ['Chinese, which has no spaces', '我喜欢的颜色是什么', 'zh'],
+    ['quotes, backslashes and operators', `'\\' & | ! <-> :* camera "n3`, 'n3'],
+    ['half a surrogate pair', 'n5\ud83d', 'n5'],
+  ])('recall: %s → found first', async (_, query, key) => {
+    const user = 'searcher';
+    for (let i = 1; i <= 9; i++) {
+      const text = `The camera number n${i} was left somewhere.`;
+      await h.runtime.memory.remember({ user, key: `n${i}`, text });
+    }
+    await h.runtime.memory.remember({ user, key: 'zh', text: '用户喜欢的颜色是绿色。' });
+    const found = await h.runtime.memory.recall({ user, query, limit: 50 });
+    // The same words: the newest first, so any will do.
+    if (key === 'n1') expect(found).toHaveLength(9);
+    else expect(found[0]?.key).toBe(key);
+  });
+
+  it.each(['', ' ', 'the', '???', '%', '_', '\u0000', 'x'.repeat(5_000)])(
+    'recall: %j → nothing, and no error',
+    async (query) => expect(await h.runtime.memory.recall({ user: 'searcher', query })).toEqual([]),
+  );
+
+  it.each([NaN, 0, -1, 1e20, 51, 1.5])('recall: a limit of %d → refused', async (limit) => {
+    const asked = h.runtime.memory.recall({ user: 'searcher', query: 'camera', limit });
+    await expect(asked).rejects.toMatchObject({ type: 'Memory.Invalid' });
+  });
+
+  it.each([
+    ['an empty user', { user: '', key: 'k', text: 't' }],
+    ['half a surrogate pair as a user', { user: 'a\ud800', key: 'k', text: 't' }],
+    ['what such a half becomes', { user: 'a\ufffd', key: 'k', text: 't' }],
+    ['a key that is too long', { user: 'u', key: 'k'.repeat(129), text: 't' }],
+    ['an empty text', { user: 'u', key: 'k', text: ' ' }],
+    ['a text that is too long', { user: 'u', key: 'k', text: 'x'.repeat(8_193) }],
+    ['a version that is none', { user: 'u', key: 'k', text: 't', version: 1e20 }],
+  ])('remember: %s → refused', async (_, write) => {
+    const written = h.runtime.memory.remember(write);
+    await expect(written).rejects.toMatchObject({ type: 'Memory.Invalid' });
+  });
+});
