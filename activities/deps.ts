@@ -2,6 +2,7 @@
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
+import type { SkillReference } from '../src/contracts/runtime-context.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
 import type { Stores } from '../src/store/stores.js';
@@ -18,6 +19,8 @@ export interface ToolSource {
   toolsOf(agent: Agent, tenant: string): Promise<ReadonlyMap<string, Tool>>;
   /** MCP servers of the agent whose tools were not there when they were last asked for. */
   unavailable(agent: Agent): readonly UnavailableServer[];
+  /** Skills that the agent may load. */
+  skillsOf(agent: Agent): readonly SkillReference[];
   /**
    * A tool that the agent may call and that is not offered now: held back because it changed,
    * or of a server that cannot be reached. Running it says which.

@@ -18,6 +18,8 @@ export interface Execution {
   /** From 1. */
   readonly attempt: number;
   readonly channel: string;
+  /** Whether the store has a context of the session. */
+  readonly hasContext: boolean;
   /** Aborted on cancellation, timeout and shutdown of the worker. */
   readonly signal: AbortSignal;
   /**
@@ -50,6 +52,7 @@ export function currentExecution(reference?: RunReference): Execution {
     run: runId,
     attempt: info.attempt,
     channel: channelOf(key),
+    hasContext: ofRun.context === true,
     signal: cancellationSignal,
     elapsedMs: () => before + (performance.now() - begun),
     writer: (place) => ({

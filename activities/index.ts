@@ -12,6 +12,8 @@ import { withFailures } from './failures.js';
 import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
+import { Recollections } from './session/recollections.js';
+import { RuntimeContexts } from './session/runtime-contexts.js';
 import { Speakers } from './session/speaker.js';
 import { ToolRunner } from '../src/tools/tool-runner.js';
 import { TranscriptCache } from './session/transcript-cache.js';
@@ -24,8 +26,10 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
   const runner = new ToolRunner(deps.log);
   const modelTools = new ModelTools();
   const speakers = new Speakers(deps.bus);
-  const tool = { ...deps, cache, runner, speakers };
-  const model = { ...tool, modelTools, inlineTools: inlineTools(tool) };
+  const runtimes = new RuntimeContexts(deps.contexts, deps.tools);
+  const tool = { ...deps, cache, runner, speakers, runtimes };
+  const recollections = new Recollections(deps.memory);
+  const model = { ...tool, modelTools, recollections, inlineTools: inlineTools(tool) };
   const quiet = {
     ...tool,
     transcripts: withoutEvents(deps.transcripts),
@@ -45,7 +49,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
     ...partActivities({
       deps,
-      model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },
+      model: { ...quiet, modelTools, recollections, inlineTools: inlineTools(quiet) },
       tool: quiet,
       end: quiet,
     }),

@@ -3,6 +3,7 @@ import type { Environment } from './environment.js';
 import { measureFirstToken } from './first-token.js';
 import { bytesAround, eventsPerTurn, meanBytes, readGrowth } from './history.js';
 import { measureConcurrent, measureIdleMemory } from './many-sessions.js';
+import { measureRecall } from './recall.js';
 import { measureRecovery } from './recovery.js';
 import type { Results } from './report.js';
 import { splitOf } from './split.js';
@@ -26,7 +27,7 @@ export async function measureStore(
   { databaseUrl, runtime }: Environment,
   { quick }: Pick<Plan, 'quick'>,
   progress: (text: string) => void,
-): Promise<Pick<Results, 'store' | 'readers'>> {
+): Promise<Pick<Results, 'store' | 'readers' | 'recall'>> {
   const { tenant } = runtime;
   progress('appends');
   const store = await measureAppends(
@@ -39,7 +40,12 @@ export async function measureStore(
     readers: 1_000,
     seconds: quick ? 4 : 10,
   });
-  return { store, readers: { idle1000 } };
+  progress('recall');
+  const [at100, at100000] = await measureRecall(databaseUrl, tenant, {
+    sizes: [100, 100_000],
+    calls: quick ? 20 : 200,
+  });
+  return { store, readers: { idle1000 }, recall: { at100: at100!, at100000: at100000! } };
 }
 
 export async function measureAll(

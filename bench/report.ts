@@ -1,6 +1,7 @@
 /** The numbers of a run: their shape in the JSON file, their goals, the table. */
 import type { Concurrent, IdleMemory } from './many-sessions.js';
 import type { FirstToken } from './first-token.js';
+import type { RecallResults } from './recall.js';
 import type { TurnSplit } from './split.js';
 import type { IdleReaders, StoreResults } from './store.js';
 
@@ -48,6 +49,7 @@ export interface Results {
   readonly bundle: { kB: number };
   readonly store: StoreResults;
   readonly readers: { readonly idle1000: IdleReaders };
+  readonly recall: { readonly at100: RecallResults; readonly at100000: RecallResults };
 }
 
 interface Goal<R> {
@@ -116,7 +118,7 @@ const GOALS: readonly Goal<Results>[] = [
   { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
 ];
 
-export type StorePart = Pick<Results, 'store' | 'readers'>;
+export type StorePart = Pick<Results, 'store' | 'readers' | 'recall'>;
 
 const STORE_GOALS: readonly Goal<StorePart>[] = [
   {
@@ -147,6 +149,15 @@ const STORE_GOALS: readonly Goal<StorePart>[] = [
     most: 0.01,
   },
   { name: '  memory of one', measured: (r) => r.readers.idle1000.perReaderKB, unit: 'KB' },
+  { name: 'recall among 100 facts', measured: (r) => r.recall.at100.ms, unit: 'ms' },
+  { name: '  among 100,000', measured: (r) => r.recall.at100000.ms, unit: 'ms', most: 50 },
+  { name: '  99th percentile', measured: (r) => r.recall.at100000.p99Ms, unit: 'ms' },
+  { name: '  nothing to be found', measured: (r) => r.recall.at100000.missMs, unit: 'ms' },
+  {
+    name: 'remember, beside 100,000 facts',
+    measured: (r) => r.recall.at100000.rememberMs,
+    unit: 'ms',
+  },
 ];
 
 export interface Report {

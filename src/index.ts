@@ -13,6 +13,16 @@ export {
 } from './client/agent-runtime.js';
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage } from './client/outgoing-message.js';
+export {
+  Memory,
+  type Erased,
+  type EraseOptions,
+  type ForgetOptions,
+  type ListMemoryOptions,
+  type MemoryOf,
+  type RecallOptions,
+  type RememberOptions,
+} from './client/memory.js';
 export { Session } from './client/session.js';
 export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
@@ -78,6 +88,23 @@ export {
   type ProviderDeclaration,
 } from './config/define-config.js';
 export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
+export type {
+  MemoryDeclaration,
+  MemoryEntry,
+  MemoryKind,
+  MemoryOptions,
+  MemoryScope,
+  MemoryWritten,
+} from './contracts/memory.js';
+export type {
+  ContextInput,
+  ContextMetadata,
+  ContextParty,
+  RuntimeSessionContext,
+  SkillReference,
+} from './contracts/runtime-context.js';
+export type { Skill, SkillFile, SkillSource } from './contracts/skill.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,

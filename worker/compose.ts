@@ -5,8 +5,11 @@
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
+import { createMemoryTools } from '../src/tools/memory-tools.js';
+import { Skills } from '../src/tools/skill-tools.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
@@ -72,11 +75,14 @@ export async function composeActivities(
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
+  const skills = new Skills(config.skills);
+  const memoryTools = createMemoryTools(stores.memory);
+  const given = [memoryTools, (agent: Agent) => skills.tools(agent)];
   const activities = createActivities({
     ...stores,
     bus,
     agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
+    tools: createToolSource({ registry, mcp, always: [readArtifact], given, skills, log }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -1,8 +1,12 @@
-/** The tools of an agent: the application's, those of its MCP servers, and `read_artifact`. */
+/**
+ * The tools of an agent: those that the runtime gives it, the application's, and those of its MCP
+ * servers.
+ */
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { ToolSource } from '../activities/deps.js';
+import type { Skills } from '../src/tools/skill-tools.js';
 import { combineTools, type ToolRegistry } from '../src/tools/tool-registry.js';
 
 /** What a tool source asks of the MCP servers. */
@@ -34,9 +38,12 @@ export function createToolSource(parts: {
   registry: ToolRegistry;
   mcp: McpTools | undefined;
   always: readonly Tool[];
+  /** Tools of the runtime that an agent asks for by its declaration (`memory: true`). */
+  given?: readonly ((agent: Agent) => readonly Tool[])[];
+  skills?: Pick<Skills, 'of'>;
   log: ToolLogger;
 }): ToolSource {
-  const { registry, mcp, always, log } = parts;
+  const { registry, mcp, always, given = [], skills, log } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -46,11 +53,15 @@ export function createToolSource(parts: {
       const kept = (made.get(agent) ?? []).filter((each) => each.version === version);
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
-      const list = combineTools([always, registry.select(agent.tools), remote], log);
+      const list = combineTools(
+        [always, given.flatMap((of) => of(agent)), registry.select(agent.tools), remote],
+        log,
+      );
       const tools = new Map(list.map((tool) => [tool.name, tool]));
       made.set(agent, [{ version, remote, tools }, ...kept].slice(0, MAX_KEPT));
       return tools;
     },
+    skillsOf: (agent) => skills?.of(agent) ?? [],
     unavailable: (agent) => mcp?.unavailable(agent.mcp) ?? [],
     async withheld(agent, name, tenant) {
       const [server = ''] = name.split('__');

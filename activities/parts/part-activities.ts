@@ -84,7 +84,7 @@ async function runTool(
   { deps, tool }: PartDeps,
   { run, agent: name, key, name: toolName, arguments: args }: RunToolInput,
 ): Promise<RunToolResult> {
-  const { key: owner, attempt, signal } = currentExecution(run);
+  const { key: owner, attempt, signal, hasContext } = currentExecution(run);
   const stop = keepAlive();
   try {
     const agent = deps.agents.get(name);
@@ -107,6 +107,7 @@ async function runTool(
         key,
         call: { id: key, name: toolName, arguments: args },
         agent: name,
+        runtime: await tool.runtimes.of({ key: owner, hasContext }, agent, offered.keys()),
         tools: withheld ? new Map([...offered, [toolName, withheld]]) : offered,
         limits: agent.limits,
         attempt,

@@ -6,6 +6,7 @@ import { createHash } from 'node:crypto';
 import type { AgentLimits } from '../../src/contracts/agent.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { ToolCall } from '../../src/contracts/message.js';
+import type { RuntimeSessionContext } from '../../src/contracts/runtime-context.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import type { Stores, ToolRuns } from '../../src/store/stores.js';
 import type { ToolRunTry } from '../../src/store/tool-runs.js';
@@ -26,6 +27,7 @@ export interface StandaloneCall extends RaceOptions {
   readonly call: ToolCall;
   /** The agent that the call is made for, and what it may call. */
   readonly agent: string;
+  readonly runtime?: RuntimeSessionContext;
   readonly tools: ReadonlyMap<string, Tool>;
   readonly limits: Pick<AgentLimits, 'maxToolOutputBytes' | 'maxArtifactBytes'>;
   /** Of the activity, from 1. */
@@ -43,7 +45,7 @@ export async function runToolStandalone(
   { toolRuns, artifacts, runner }: RunToolDeps,
   request: StandaloneCall,
 ): Promise<ToolResult> {
-  const { tenant, owner, agent, call, tools, attempt, key, ...rest } = request;
+  const { tenant, owner, agent, runtime, call, tools, attempt, key, ...rest } = request;
   const tool = tools.get(call.name);
   const session = { tenant, session: owner };
   const counted = tool?.effect !== 'read' || attempt > 1;
@@ -54,7 +56,7 @@ export async function runToolStandalone(
     key: idempotencyKey(tenant, owner, key),
     names: [...tools.keys()],
     counted,
-    context: { ...session, agent, turn: 0, step: 0, attempt },
+    context: { ...session, agent, turn: 0, step: 0, attempt, ...(runtime ? { runtime } : {}) },
     artifacts: {
       put: (mediaType: string, content: Buffer) => artifacts.put(session, mediaType, content),
     },

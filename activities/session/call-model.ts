@@ -18,10 +18,13 @@ import { currentExecution, keepAlive } from '../execution.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
+import type { RuntimeContexts } from './runtime-contexts.js';
 import { ModelStep, type ModelStepDeps } from './model-step.js';
 
 export interface CallModelDeps
-  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
+  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
+  readonly runtimes: RuntimeContexts;
+}
 
 export async function callModel(
   deps: CallModelDeps,
@@ -44,7 +47,9 @@ export async function callModel(
       ]);
       const seq = answerPlace(next.head, inbox.length);
       const unavailable = deps.tools.unavailable(agent);
-      const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
+      const runtime = await deps.runtimes.of(execution, agent, tools.keys());
+      const place = { input: next, execution, inbox, seq, stop };
+      const step = { ...place, agent, runtime, tools, unavailable };
       const end = await new ModelStep(deps, step).run();
       const { result, halted } = end;
       const last = lastStep(result, ({ done }) => done !== undefined);

@@ -17,6 +17,7 @@ import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js'
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
+import type { RuntimeContexts } from './runtime-contexts.js';
 import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -30,6 +31,7 @@ export interface CallToolDeps
   extends ToolRecordDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
   readonly runner: ToolRunner;
   readonly speakers: Speakers;
+  readonly runtimes: RuntimeContexts;
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
@@ -114,9 +116,12 @@ export class ToolCallRun {
     const tool =
       tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name, tenant));
     const record = this.#recordOf(call);
+    const runtime = await this.#deps.runtimes.of(this.#execution, agent, tools.keys());
+    const request = this.#request(call, key);
     const prepared = await this.#deps.runner.prepare(
       {
-        ...this.#request(call, key),
+        ...request,
+        context: { ...request.context, runtime },
         tool,
         names: [...tools.keys()],
         counted: this.#counts(tool),

@@ -34,6 +34,8 @@ export async function openSession(
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
   const agent = deps.agents.get(input.agent);
+  // Before the session is there: whoever sees it sees for whom it runs.
+  if (input.context) await deps.contexts.put(key, input.context);
   const opened = { ...key, transcript, run, workflowId, agent: agent.name };
   const { head, turn } = await deps.transcripts.openSession({
     ...opened,

@@ -1,6 +1,7 @@
 /** What a step shows to its model: the context, and the request that carries it. */
 import type { ModelRequest } from '../../src/contracts/llm.js';
-import type { Usage } from '../../src/contracts/message.js';
+import type { TranscriptMessage, Usage, UserMessage } from '../../src/contracts/message.js';
+import { shownContext } from '../../src/contracts/runtime-context.js';
 import type { ModelContext } from '../../src/context/context-builder.js';
 import { ContextManager } from '../../src/context/context-manager.js';
 import { estimateUsage } from '../../src/llm/model-call.js';
@@ -8,11 +9,14 @@ import type { AttemptFailure } from '../../src/store/transcript-store.js';
 import type { ModelTools } from '../../src/tools/model-tools.js';
 import type { ActivityDeps } from '../deps.js';
 import { loadImages } from './images.js';
+import type { Recollections } from './recollections.js';
+import type { CachedMessage } from '../../src/context/entries.js';
 import type { StepRecord } from './step-record.js';
 import type { StepAttempt } from './step-writes.js';
 
 export interface StepPromptDeps extends Pick<ActivityDeps, 'artifacts' | 'provider'> {
   readonly modelTools: ModelTools;
+  readonly recollections: Recollections;
 }
 
 export class StepPrompt {
@@ -29,8 +33,19 @@ export class StepPrompt {
   /** `last` is an answer against its schema: the model is shown it, and what was wrong. */
   async context(last?: AttemptFailure): Promise<ModelContext> {
     const { agent, tools } = this.#step;
-    const manager = new ContextManager({ ...agent, tools: this.#deps.modelTools.of(tools) });
-    const context = manager.build(await this.#record.read());
+    const transcript = await this.#record.read();
+    const memory = await this.#recall(transcript);
+    const manager = new ContextManager({
+      ...agent,
+      // What is remembered takes room in each call too.
+      instructions: this.#instructions + (memory?.text ?? ''),
+      tools: this.#deps.modelTools.of(tools),
+    });
+    const built = manager.build(transcript);
+    const messages = memory
+      ? withMemory(built.messages, memory, this.#begins(transcript))
+      : built.messages;
+    const context = { ...built, messages };
     if (last?.text === undefined) return context;
     return {
       ...context,
@@ -48,12 +63,34 @@ export class StepPrompt {
     return estimateUsage(this.#deps.provider(agent.provider).client, agent.model, tokens);
   }
 
+  /** The message with which the turn began. */
+  #begins(transcript: readonly CachedMessage[]): TranscriptMessage | undefined {
+    const { turn } = this.#step.input;
+    return transcript.find((entry) => entry.turn === turn && entry.message.role === 'user')
+      ?.message;
+  }
+
+  #recall(transcript: readonly CachedMessage[]): Promise<UserMessage | undefined> {
+    const { agent, runtime, input } = this.#step;
+    const { turn } = input;
+    const asked = transcript.flatMap(({ turn: of, message }) =>
+      of === turn && message.role === 'user' ? [message.text] : [],
+    );
+    return this.#deps.recollections.of({ agent, runtime, turn, asked });
+  }
+
+  /** Those of the agent, with what it shows of the context. */
+  get #instructions(): string {
+    const { agent, runtime } = this.#step;
+    return agent.instructions + shownContext(agent.showContext ?? [], runtime);
+  }
+
   async request(context: ModelContext): Promise<ModelRequest> {
     const { agent, tools, execution } = this.#step;
     const images = await loadImages(this.#deps.artifacts, execution.key, context.messages);
     return {
       model: agent.model,
-      instructions: agent.instructions,
+      instructions: this.#instructions,
       messages: context.messages,
       tools: this.#deps.modelTools.of(tools),
       toolChoice: 'auto',
@@ -63,4 +100,15 @@ export class StepPrompt {
       ...(images ? { images } : {}),
     };
   }
+}
+
+/** What is remembered, before the message that begins the turn; or first, where that is summarised. */
+function withMemory(
+  messages: readonly TranscriptMessage[],
+  memory: UserMessage,
+  begins: TranscriptMessage | undefined,
+): readonly TranscriptMessage[] {
+  const place = begins === undefined ? -1 : messages.indexOf(begins);
+  const at = place >= 0 ? place : messages[0]?.role === 'summary' ? 1 : 0;
+  return [...messages.slice(0, at), memory, ...messages.slice(at)];
 }

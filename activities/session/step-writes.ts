@@ -16,6 +16,7 @@ import {
   type Usage,
 } from '../../src/contracts/message.js';
 import { answerKey, callKey, eventKeys } from '../../src/contracts/places.js';
+import type { RuntimeSessionContext } from '../../src/contracts/runtime-context.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import type {
   Append,
@@ -35,6 +36,8 @@ export interface StepAttempt {
   readonly input: CallModelInput;
   readonly execution: Execution;
   readonly agent: Agent;
+  /** For whom and with what it runs. */
+  readonly runtime: RuntimeSessionContext;
   readonly tools: ReadonlyMap<string, Tool>;
   /** Servers whose tools are not among them. */
   readonly unavailable: readonly UnavailableServer[];

@@ -20,12 +20,14 @@ import {
   sessionOf,
   type SessionKey,
 } from '../contracts/ids.js';
+import { readContext, type ContextInput, type GivenContext } from '../contracts/runtime-context.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import { checkAnswers } from '../store/readiness.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
+import { Memory } from './memory.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
 import { reconcile } from './reconcile.js';
 import { Session } from './session.js';
@@ -42,6 +44,11 @@ export interface StartOptions {
   /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
   readonly session?: string;
   readonly title?: string;
+  /**
+   * For whom the session runs: `{ user: 'alice', organisation: 'acme', metadata: { … } }`. Tools see
+   * it as `context.runtime`; a memory is that of its user. It counts for the life of the session.
+   */
+  readonly context?: ContextInput;
   /** A first message; it is accepted when `start` resolves. */
   readonly message?: OutgoingMessage;
 }
@@ -65,6 +72,8 @@ interface View {
 export class AgentRuntime implements AsyncDisposable {
   readonly tenant: string;
   readonly taskQueue: string;
+  /** What agents remember of users over sessions. */
+  readonly memory: Memory;
   readonly #connections: Connections;
   readonly #owner: boolean;
   readonly #closing = new AbortController();
@@ -75,6 +84,7 @@ export class AgentRuntime implements AsyncDisposable {
     if (!isTenant(tenant)) throw new PerduraError('Config.Invalid', invalidTenant(tenant));
     this.tenant = tenant;
     this.taskQueue = taskQueue;
+    this.memory = new Memory(connections.stores, tenant);
     this.#connections = connections;
     this.#owner = owner;
     this.#closed = AbortSignal.any([this.#closing.signal, connections.closed]);
@@ -113,20 +123,25 @@ export class AgentRuntime implements AsyncDisposable {
    * in one call to Temporal (update-with-start), so that no caller meets an empty session.
    * Rejects with `Session.Closed` when a session of that name has ended, with `Agent.Unknown` when
    * a worker does not know the agent (without a message, the first call to the session says so),
-   * with `Config.Invalid` for an invalid name, and with `Store.Unavailable` while the database is
+   * with `Config.Invalid` for an invalid name, with `Request.Invalid` for a context that is not valid
+   * or that names another user than the session has, and with `Store.Unavailable` while the database is
    * down, since no worker could open the session.
    */
   async start(options: StartOptions = {}): Promise<Session> {
     const { agent, title } = options;
     const key = this.#key(options.session ?? newSessionName());
+    const context = contextOf(options.context);
     await checkAnswers(this.#connections.database);
     // Temporal forgets a workflow some time after its end; the catalogue does not.
-    if (options.session !== undefined && (await this.#record(key))?.state === 'terminated') {
+    const record = options.session === undefined ? undefined : await this.#record(key);
+    if (record?.state === 'terminated') {
       throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`);
     }
+    if (record && context?.user) await this.#checkUser(key, context.user.id);
     const input: SessionInput = {
       ...(agent === undefined ? {} : { agent }),
       ...(title === undefined ? {} : { title }),
+      ...(context ? { context } : {}),
     };
     const message = options.message === undefined ? undefined : withId(options.message);
     const session = this.#session(key);
@@ -196,6 +211,16 @@ export class AgentRuntime implements AsyncDisposable {
     return this.#connections.stores.sessions.get(tenant, session);
   }
 
+  /** What one user has said is not continued in the name of another. */
+  async #checkUser(key: SessionKey, user: string): Promise<void> {
+    const known = await this.#connections.stores.contexts.get(key);
+    if (known?.user?.id === user) return;
+    throw new PerduraError(
+      'Request.Invalid',
+      `Session ${key.session} ${known?.user ? 'belongs to another user than the context names' : 'was started without a user'}. Start another session for this user.`,
+    );
+  }
+
   #session(key: SessionKey, workflowId?: string): Session {
     return new Session(
       {
@@ -207,6 +232,13 @@ export class AgentRuntime implements AsyncDisposable {
       workflowId,
     );
   }
+}
+
+/** Throws `Request.Invalid` with all that is wrong. */
+function contextOf(given: ContextInput | undefined): GivenContext | undefined {
+  const { context, problems } = readContext(given);
+  if (problems.length > 0) throw new PerduraError('Request.Invalid', problems.join(' '));
+  return context;
 }
 
 /** `s-` and 80 random bits: not to be guessed, short enough to be typed. */

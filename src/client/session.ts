@@ -12,6 +12,7 @@ import {
   type CallAnswer,
   type InterruptReceipt,
   type SendReceipt,
+  type SessionInput,
   type SessionStatus,
 } from '../contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
@@ -79,9 +80,9 @@ export class Session {
         handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, { args: [body], updateId }),
       );
     } catch (error) {
-      const agent = await this.#agentToRevive(error);
-      if (agent === undefined) throw error;
-      return (await startSession(this.#workflow, this.#parts.taskQueue, { agent }, body))!;
+      const input = await this.#inputToRevive(error);
+      if (input === undefined) throw error;
+      return (await startSession(this.#workflow, this.#parts.taskQueue, input, body))!;
     }
   }
 
@@ -273,11 +274,15 @@ export class Session {
     return new PerduraError('Session.Closed', `Session ${this.id} ended before it answered${why}.`);
   }
 
-  /** The agent of a session that another message may start again; not one started by hand. */
-  async #agentToRevive(error: unknown): Promise<string | undefined> {
+  /** The input of a session that another message may start again; not one started by hand. */
+  async #inputToRevive(error: unknown): Promise<SessionInput | undefined> {
     if (!(error instanceof PerduraError) || error.type !== 'Session.NoWorkflow') return undefined;
     if (this.workflowId !== workflowIdOf(this.#parts.key)) return undefined;
-    return (await this.record())?.agent;
+    const record = await this.record();
+    if (!record) return undefined;
+    const { connections, key } = this.#parts;
+    const context = await connections.stores.contexts.get(key);
+    return { agent: record.agent, ...(context ? { context } : {}) };
   }
 }
 

@@ -6,7 +6,11 @@ import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { memoryOptions, MOST_RECALLED, type MemoryDeclaration } from '../contracts/memory.js';
+import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
+import { showContextProblem } from '../contracts/runtime-context.js';
 import type { AgentDeclaration } from './define-config.js';
+import { policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const KiB = 1024;
@@ -49,6 +53,32 @@ const responseFormat = closed({
     }),
 });
 
+const memoryFields = closed({
+  scope: oneOf(['user', 'agent']).optional(),
+  recallAtStart: whole(0, MOST_RECALLED, 'entries').optional(),
+});
+
+const memory = z.unknown().superRefine((value, context) => {
+  if (typeof value === 'boolean') return;
+  const isObject = typeof value === 'object' && value !== null && !Array.isArray(value);
+  if (!isObject) {
+    const message = `must be true, false, or an object with scope and recallAtStart, not ${shown(value)}.`;
+    context.addIssue({ code: 'custom', message });
+    return;
+  }
+  for (const { path, message } of memoryFields.safeParse(value).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+}) as z.ZodType<MemoryDeclaration>;
+
+const showContext = list(
+  z.string({ error: 'must be a path such as user.name.' }).superRefine((path, context) => {
+    const problem = showContextProblem(path);
+    if (problem !== undefined) context.addIssue({ code: 'custom', message: problem });
+  }),
+  'paths such as user.name',
+);
+
 /** An agent's declaration. */
 export const agentSchema = closed({
   name: name('what the agent is called'),
@@ -64,6 +94,10 @@ export const agentSchema = closed({
   mcp: list(serverName, 'names of MCP servers').optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
+  policy: policySchema.optional(),
+  memory: memory.optional(),
+  skills: list(z.string({ error: 'must be the name of a skill.' }), 'names of skills').optional(),
+  showContext: showContext.optional(),
   metadata: texts('text').optional(),
 }).superRefine((agent, context) => {
   const fits = (path: string[], ok: boolean, message: string) => {
@@ -86,10 +120,19 @@ export const agentSchema = closed({
 const DEFAULT_MAX_TOKENS = 4096;
 const DEFAULT_TEMPERATURE = 0.7;
 
-/** The declaration with all defaults; `model` is the default one. */
-export function completeAgent(declared: AgentDeclaration, defaults: { model: string }): Agent {
+/**
+ * The declaration with all defaults; `model` and `policy` are those of the configuration. A policy
+ * is not completed here: one that nobody states is absent, and a new rule changes no definition.
+ */
+export function completeAgent(
+  declared: AgentDeclaration,
+  defaults: { model: string; policy?: PolicyDeclaration | undefined },
+): Agent {
   const { description, contextWindow, responseFormat, metadata } = declared;
+  const { skills, showContext } = declared;
+  const memory = memoryOptions(declared.memory);
   const model = declared.model ?? defaults.model;
+  const policy = mergePolicies(defaults.policy, declared.policy);
   return {
     name: declared.name,
     ...(description === undefined ? {} : { description }),
@@ -105,6 +148,10 @@ export function completeAgent(declared: AgentDeclaration, defaults: { model: str
     mcp: declared.mcp ?? [],
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
+    ...(policy === undefined ? {} : { policy }),
+    ...(memory === undefined ? {} : { memory }),
+    ...(skills === undefined || skills.length === 0 ? {} : { skills }),
+    ...(showContext === undefined || showContext.length === 0 ? {} : { showContext }),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

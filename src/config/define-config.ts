@@ -3,7 +3,9 @@
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
 import type { AgentLimits } from '../contracts/agent.js';
+import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
+import type { MemoryDeclaration } from '../contracts/memory.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
@@ -33,6 +35,17 @@ export interface AgentDeclaration {
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
+  /** What the agent may do; see `RuntimePolicy` for the defaults. */
+  readonly policy?: PolicyDeclaration | undefined;
+  /**
+   * Memory over sessions: the tools `remember`, `recall` and `forget`. `true`: about the user of the
+   * session, nothing shown before the model asks. Default none.
+   */
+  readonly memory?: MemoryDeclaration | undefined;
+  /** Skills that the model is offered: `name`, or `name@version`; `*` for all. Default none. */
+  readonly skills?: readonly string[] | undefined;
+  /** Parts of the session's context that the model is shown, such as `user.name`. Default none. */
+  readonly showContext?: readonly string[] | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -71,12 +84,19 @@ export interface PerduraConfig {
    * `agents` beside it, where there is one.
    */
   readonly agentFiles?: string | readonly string[] | undefined;
+  /**
+   * Folders of skills, or of one skill, relative to this file; `npm:<package>` for those of a
+   * package. Default the folder `skills` beside it, where there is one.
+   */
+  readonly skills?: string | readonly string[] | undefined;
   /** Made by `tool(…)`. */
   readonly tools?: readonly Tool[] | undefined;
   /** MCP servers by name. A relative `cwd` is relative to this file. */
   readonly mcp?: Readonly<Record<string, McpServer>> | undefined;
   /** By name; `default` goes over OPENAI_API_KEY and OPENAI_BASE_URL. */
   readonly providers?: Readonly<Record<string, ProviderDeclaration>> | undefined;
+  /** Of all agents; what an agent's own `policy` states counts for that agent. */
+  readonly policy?: PolicyDeclaration | undefined;
 }
 
 /** Gives a configuration its type: `export default defineConfig({ … })`. */

@@ -16,6 +16,7 @@ import { readSettings, type Settings } from './environment.js';
 import { pathText, throwProblems, type Path } from './problems.js';
 import { isOffline, resolveProviders } from './providers.js';
 import { agentProblems, toolProblems } from './references.js';
+import { readSkills } from './skill-files.js';
 
 /**
  * Reads the configuration of `settings`. Throws `Config.Invalid` or `Agent.Invalid` that names
@@ -34,7 +35,7 @@ export function resolveConfig(
   config: PerduraConfig,
   settings: Settings = readSettings(),
 ): Promise<ResolvedConfig> {
-  return complete({ agentFiles: [], ...config }, settings, undefined, settings.cwd);
+  return complete({ agentFiles: [], skills: [], ...config }, settings, undefined, settings.cwd);
 }
 
 async function complete(
@@ -46,6 +47,7 @@ async function complete(
   const tools = config.tools ?? [];
   const mcp = serversOf(config.mcp ?? {}, folder);
   const servers = Object.keys(mcp);
+  const skills = await readSkills(folder, config.skills, settings.cwd);
 
   const inCode = (config.agents ?? []).map((declaration, i): DeclaredAgent => ({
     declaration,
@@ -63,11 +65,12 @@ async function complete(
     tools: tools.map(({ name }) => name),
     servers,
     providers: Object.keys(resolved.providers),
+    skills,
   };
   throwProblems('Agent.Invalid', agentProblems(declared, known));
   throwProblems('Config.Invalid', resolved.problems);
 
-  const defaults = { model: settings.openai.model ?? DEFAULT_MODEL };
+  const defaults = { model: settings.openai.model ?? DEFAULT_MODEL, policy: config.policy };
   const agents = declared.map(({ declaration }) => {
     const { provider = 'default' } = declaration;
     const offline = isOffline(provider, config.providers?.[provider], settings);
@@ -79,6 +82,7 @@ async function complete(
   return {
     agents,
     tools,
+    ...(skills.length > 0 ? { skills } : {}),
     mcp,
     providers: resolved.providers,
     ...(file === undefined ? {} : { file }),

@@ -2,6 +2,7 @@
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
 import { didYouMean } from '../contracts/near-names.js';
+import { chooseSkill, type Skill } from '../contracts/skill.js';
 import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
@@ -12,6 +13,7 @@ export interface KnownNames {
   readonly tools: readonly string[];
   readonly servers: readonly string[];
   readonly providers: readonly string[];
+  readonly skills: readonly Skill[];
 }
 
 /** Duplicate agents, and references to what is not declared. */
@@ -20,7 +22,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
   const first = new Map<string, DeclaredAgent>();
   for (const agent of agents) {
     const { declaration, where } = agent;
-    const { name, tools = [], mcp = [], provider = 'default' } = declaration;
+    const { name, tools = [], mcp = [], skills = [], provider = 'default' } = declaration;
     const other = first.get(name);
     if (other) {
       const text = `there is already an agent "${name}" at ${other.where(['name'])}. Rename one.`;
@@ -40,6 +42,16 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
         'mcp',
       );
       problems.push({ where: where(['mcp', i]), text });
+    });
+    skills.forEach((skill, i) => {
+      if (skill === '*' || chooseSkill(known.skills, skill)) return;
+      const names = known.skills.map((each) => each.name);
+      const versions = known.skills.filter((each) => each.name === skill.split('@')[0]);
+      const text =
+        versions.length > 0
+          ? `Agent "${name}" refers to the skill "${skill.slice(0, 80)}". Known versions: ${versions.map(({ version }) => version).join(', ')}.`
+          : unknown(`Agent "${name}" refers to the unknown skill`, skill, names, 'skills');
+      problems.push({ where: where(['skills', i]), text });
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(

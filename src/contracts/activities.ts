@@ -9,6 +9,7 @@ import type { AgentLimits } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
 import type { RunReference } from './run-reference.js';
+import type { GivenContext } from './runtime-context.js';
 import type { AgentState } from './state.js';
 import type { Answer } from './session.js';
 import type { ToolEffect, ToolRun } from './tool-kinds.js';
@@ -44,6 +45,8 @@ export interface OpenSessionInput extends OfRun {
    * runs of earlier versions, which delete none.
    */
   readonly spills?: readonly string[];
+  /** Of a session that begins. */
+  readonly context?: GivenContext;
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */

@@ -1,4 +1,6 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
+import type { PolicyDeclaration } from './policy.js';
+import type { MemoryOptions } from './memory.js';
 import type { JsonSchema } from './tool-kinds.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
@@ -59,5 +61,13 @@ export interface Agent {
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;
+  /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
+  readonly policy?: PolicyDeclaration;
+  /** Memory over sessions; absent for none. */
+  readonly memory?: MemoryOptions;
+  /** Skills that the model is offered: `name`, or `name@version`; absent for none. */
+  readonly skills?: readonly string[];
+  /** Parts of the context that the model is shown, such as `user.name`; absent for none. */
+  readonly showContext?: readonly string[];
   readonly metadata?: Readonly<Record<string, string>>;
 }

@@ -2,11 +2,14 @@
 import type { Agent } from './agent.js';
 import type { Provider } from './llm.js';
 import type { McpServer } from './mcp.js';
+import type { Skill } from './skill.js';
 import type { Tool } from './tool.js';
 
 export interface ResolvedConfig {
   readonly agents: readonly Agent[];
   readonly tools: readonly Tool[];
+  /** Absent for none. */
+  readonly skills?: readonly Skill[];
   readonly mcp: Readonly<Record<string, McpServer>>;
   /** `default` is always there. */
   readonly providers: Readonly<Record<string, Provider>>;

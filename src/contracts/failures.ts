@@ -181,6 +181,22 @@ export const FAILURES = {
     remedy:
       'The server changed the tool after it was accepted. Review it, then run `perdura mcp accept <server>`.',
   },
+  'Memory.NoUser': {
+    retry: false,
+    remedy: 'Start the session with `context: { user }`, or declare `memory: { scope: "agent" }`.',
+  },
+  'Memory.Conflict': {
+    retry: false,
+    remedy: 'Look at the entry as it is now, and write again with its version.',
+  },
+  'Memory.Invalid': {
+    retry: false,
+    remedy: 'Correct the key or the text that the message names.',
+  },
+  'Skill.NotFound': {
+    retry: false,
+    remedy: 'The model sees this error. `perdura skills list` shows the skills and their files.',
+  },
   'Artifact.NotFound': {
     retry: false,
     remedy: 'Check the artifact id. It may belong to another session.',

@@ -23,6 +23,8 @@ export interface RunReference {
   readonly parent?: string;
   /** The run at the top of the tree. Absent where that is the parent, or the run itself. */
   readonly root?: string;
+  /** The store has a context of this session: see `GivenContext`. Absent: it was given none. */
+  readonly context?: true;
 }
 
 /** Longest part of a workflow id that a key has as it is; a longer one ends in a hash. */

@@ -4,6 +4,7 @@
  * for ever.
  */
 import type { InboxItem } from './message.js';
+import { readContext, type GivenContext } from './runtime-context.js';
 import type { CarriedState, SessionInput } from './session.js';
 import { AGENT_STATES } from './state.js';
 import { clip, wellFormedValue } from './text.js';
@@ -22,6 +23,7 @@ const FIELDS: readonly string[] = [
   'title',
   'parent',
   'root',
+  'context',
   'carried',
 ] satisfies (keyof SessionInput)[];
 
@@ -33,6 +35,7 @@ export interface CheckedInput {
   readonly title?: string;
   readonly parent?: string;
   readonly root?: string;
+  readonly context?: GivenContext;
   /** First messages; each is checked as any other message is. */
   readonly messages: readonly unknown[];
   readonly carried?: CarriedState;
@@ -72,6 +75,8 @@ export function readSessionInput(given: unknown): {
       problems.push(`The input's "${name}" is ${shown(run)}: use text, or leave it out.`);
     }
   }
+  const { context, problems: wrong } = readContext(fields['context']);
+  problems.push(...wrong);
   const known = carried === undefined ? undefined : readCarried(carried);
   if (carried !== undefined && !known) {
     problems.push('The "carried" of the input does not come from another run. Leave it out.');
@@ -84,6 +89,7 @@ export function readSessionInput(given: unknown): {
       ...(title === undefined ? {} : { title: clip(textOf(title), TITLE_UNITS) }),
       ...(typeof parent === 'string' ? { parent: clip(parent, RUN_UNITS) } : {}),
       ...(typeof root === 'string' ? { root: clip(root, RUN_UNITS) } : {}),
+      ...(context ? { context } : {}),
       messages: [...(message === undefined ? [] : [message]), ...more],
       ...(known ? { carried: known } : {}),
     },

@@ -5,6 +5,7 @@
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
+import type { ContextInput } from './runtime-context.js';
 
 /**
  * Input of `agentSession`. Every field is optional, so that a session can be started by hand:
@@ -23,6 +24,8 @@ export interface SessionInput {
   readonly parent?: string;
   /** The run at the top of the tree, where that is another one than the parent. */
   readonly root?: string;
+  /** For whom the session runs. It counts for its whole life: the first one stands. */
+  readonly context?: ContextInput;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }

@@ -4,6 +4,7 @@
  */
 import type { z } from 'zod';
 import type { ContentPart } from './message.js';
+import type { RuntimeSessionContext } from './runtime-context.js';
 import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
 export type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
@@ -40,6 +41,8 @@ export interface ToolContext {
   readonly idempotencyKey: string;
   /** Aborted when the turn is interrupted, the deadline passes, or the worker shuts down. */
   readonly signal: AbortSignal;
+  /** For whom and with what the session runs: organisation, user, agent, policy, metadata. */
+  readonly runtime: RuntimeSessionContext;
   readonly log: ToolLogger;
   /** Shows progress to live readers; lost when there are none. */
   progress(message: string, fraction?: number): void;

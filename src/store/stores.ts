@@ -6,6 +6,8 @@
 import type { SessionEvent } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { McpPins } from '../contracts/mcp.js';
+import type { MemoryEntry, MemoryKind, MemoryOwner, MemoryWritten } from '../contracts/memory.js';
+import type { GivenContext } from '../contracts/runtime-context.js';
 import type {
   InboxMessage,
   StoredMessage,
@@ -25,6 +27,8 @@ import { ArtifactStore, SpillStore, type Artifact } from './blob-stores.js';
 import type { Database } from './database.js';
 import { EventLog } from './event-log.js';
 import { McpPinStore } from './mcp-pins.js';
+import { MemoryStore } from './memory-store.js';
+import { SessionContextStore } from './session-contexts.js';
 import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import { TranscriptStore } from './transcript-store.js';
@@ -99,6 +103,47 @@ export interface Spills {
   keepOnly(owner: SessionKey, spills: readonly string[]): Promise<void>;
 }
 
+/** For whom sessions run. */
+export interface SessionContexts {
+  put(key: SessionKey, context: GivenContext): Promise<void>;
+  get(key: SessionKey): Promise<GivenContext | undefined>;
+  sessionsOf(
+    tenant: string,
+    user: string,
+    range?: { after?: string; limit?: number },
+  ): Promise<string[]>;
+  erase(key: SessionKey): Promise<number>;
+}
+
+/** A write of an entry; see `functions/remember.sql`. */
+export interface MemoryWrite {
+  readonly key: string;
+  /** Default `fact`. */
+  readonly kind?: MemoryKind;
+  readonly text: string;
+  readonly session?: string;
+  /** The version that is replaced. Absent: there must be no entry, or one with this text. */
+  readonly version?: number;
+  /** Whatever is there: for an entry with one writer. */
+  readonly put?: true;
+  /** The same for each attempt at the same write, which is then made once. */
+  readonly call?: string;
+}
+
+/** What is remembered over sessions. */
+export interface Memories {
+  write(owner: MemoryOwner, write: MemoryWrite): Promise<MemoryWritten>;
+  get(owner: MemoryOwner, key: string): Promise<MemoryEntry | undefined>;
+  list(owner: MemoryOwner, options?: { limit?: number; kind?: MemoryKind }): Promise<MemoryEntry[]>;
+  recall(owner: MemoryOwner, query: string, limit?: number): Promise<MemoryEntry[]>;
+  forget(
+    owner: MemoryOwner,
+    entry: { readonly key: string; readonly version?: number; readonly call?: string },
+  ): Promise<boolean>;
+  eraseUser(tenant: string, user: string): Promise<number>;
+  eraseOwner(owner: MemoryOwner): Promise<number>;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -108,6 +153,8 @@ export interface Stores {
   readonly artifacts: Artifacts;
   readonly spills: Spills;
   readonly pins: McpPins;
+  readonly contexts: SessionContexts;
+  readonly memory: Memories;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -124,5 +171,7 @@ export function openStores(
     artifacts: new ArtifactStore(database),
     spills: new SpillStore(database),
     pins: new McpPinStore(database),
+    contexts: new SessionContextStore(database),
+    memory: new MemoryStore(database),
   };
 }

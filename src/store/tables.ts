@@ -39,6 +39,7 @@ interface MessagesTable {
   usage: unknown;
   at: Timestamp;
   superseded_at: Date | null;
+  pinned: Generated<boolean>;
 }
 
 interface EventsTable {
@@ -127,6 +128,15 @@ interface McpPinsTable {
   accepted_at: Timestamp;
 }
 
+interface SessionContextsTable {
+  tenant: string;
+  session: string;
+  user_id: string | null;
+  organisation: string | null;
+  context: unknown;
+  created_at: Timestamp;
+}
+
 /** The tables by their names. */
 export interface Tables {
   'perdura.sessions': SessionsTable;
@@ -138,4 +148,5 @@ export interface Tables {
   'perdura.artifacts': ArtifactsTable;
   'perdura.spills': SpillsTable;
   'perdura.mcp_pins': McpPinsTable;
+  'perdura.session_contexts': SessionContextsTable;
 }

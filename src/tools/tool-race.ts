@@ -4,10 +4,17 @@
  */
 import type { Tool, ToolContext } from '../contracts/tool.js';
 import { wellFormed } from '../contracts/message.js';
+import { bareContext, type RuntimeSessionContext } from '../contracts/runtime-context.js';
 import { clipText } from './text.js';
 
 /** What the caller knows of the place of the call; the rest of the context is made here. */
-export type ToolContextParts = Omit<ToolContext, 'callId' | 'signal' | 'progress'>;
+export interface ToolContextParts extends Omit<
+  ToolContext,
+  'callId' | 'signal' | 'progress' | 'runtime'
+> {
+  /** Default: what the rest of the parts says. */
+  readonly runtime?: RuntimeSessionContext;
+}
 
 export interface RaceOptions {
   /** Aborted when the turn is interrupted. */
@@ -62,6 +69,7 @@ export async function raceTool(
   try {
     const context: ToolContext = {
       ...parts,
+      runtime: parts.runtime ?? bareContext(parts),
       signal: control.signal,
       progress(message, fraction) {
         // Late progress would be shown below a result that says something else.

@@ -124,7 +124,7 @@ class SessionLoop {
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
-    const { title } = this.#run;
+    const { title, context } = this.#run;
     const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
@@ -133,6 +133,7 @@ class SessionLoop {
           agent: this.#run.agent,
           ...(title === undefined ? {} : { title }),
           ...(carried ? {} : { fresh: true }),
+          ...(carried || !context ? {} : { context }),
           head,
           stage,
           turn,
@@ -323,7 +324,7 @@ class SessionLoop {
 
   async #continue(): Promise<void> {
     const state = this.#state;
-    const { title } = this.#run;
+    const { title, context } = this.#run;
     const { parent, root } = this.#run.reference;
     this.#run.leaving = true;
     try {
@@ -344,6 +345,7 @@ class SessionLoop {
       ...(title === undefined ? {} : { title }),
       ...(parent === undefined ? {} : { parent }),
       ...(root === undefined ? {} : { root }),
+      ...(context ? { context } : {}),
       carried: state.carry(),
     });
   }

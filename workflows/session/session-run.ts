@@ -17,6 +17,7 @@ import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/act
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import type { GivenContext } from '../../src/contracts/runtime-context.js';
 import { wellFormed } from '../../src/contracts/text.js';
 import type { Refusal } from '../door.js';
 import { sessionCalls, type SessionCalls, type ShortCalls } from './calls.js';
@@ -35,6 +36,8 @@ export class SessionRun {
   readonly key = sessionOf(workflowInfo().workflowId);
   readonly agent: string;
   readonly title: string | undefined;
+  /** What the session was given. The store has it too, for the activities. */
+  readonly context: GivenContext | undefined;
   readonly state: SessionState;
   readonly details: Details;
   /** The run was begun with local activities, and is replayed with them. */
@@ -66,11 +69,18 @@ export class SessionRun {
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent, title, parent, root, carried }: CheckedInput) {
+  constructor({ agent, title, parent, root, context, carried }: CheckedInput) {
     this.agent = agent;
     this.title = title;
+    this.context = context;
     const { tenant, session: id } = this.key;
-    this.reference = { tenant, id, ...(parent ? { parent } : {}), ...(root ? { root } : {}) };
+    this.reference = {
+      tenant,
+      id,
+      ...(parent ? { parent } : {}),
+      ...(root ? { root } : {}),
+      ...(context ? { context: true } : {}),
+    };
     this.regular = sessionCalls(this.reference);
     this.calls = this.legacy ? localCalls : this.regular.short;
     this.state = new SessionState(carried);

@@ -64,6 +64,7 @@ describe('a call that is given up', () => {
         transcript: session.id,
         run,
         attempt: 1,
+        hasContext: false,
         elapsedMs: () => 0,
         channel: channelOf(key),
         signal,

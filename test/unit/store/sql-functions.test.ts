@@ -15,6 +15,14 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
     revision: 1,
     checksum: 'f1e241cce34fa3ff01014349472c8b25281b5395449bb9496d49c3956f9f50dc',
   },
+  remember: {
+    revision: 1,
+    checksum: 'a5c2417a5b315b21704184e1d486774baf6998015e2d38b5df2cf15b031cbc10',
+  },
+  erase_session: {
+    revision: 1,
+    checksum: '856de31f2a3652b922970963da242450c2ab545fefed89c03d0e732a622b4144',
+  },
 };
 
 it('SQL functions: a text changed → its revision is raised with it', () => {
