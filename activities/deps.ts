@@ -62,6 +62,7 @@ export interface SessionSignals {
     name: string,
     ...args: unknown[]
   ): Promise<boolean>;
+  isRunning(key: SignalledSession): Promise<boolean>;
   /** Signals a workflow of Perdura that is no session, and starts it where it does not run. */
   wake(type: string, workflowId: string, name: string, input: unknown): Promise<void>;
 }

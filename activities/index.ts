@@ -1,6 +1,9 @@
 /** The activities of sessions and of `perdura/workflow`, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
+import type { MailActivities } from '../src/contracts/mail.js';
 import type { PartActivities } from '../src/contracts/parts.js';
+import { deliverMail } from './mail/deliver-mail.js';
+import { endGroupTurn } from './mail/end-group-turn.js';
 import { partActivities } from './parts/part-activities.js';
 import { NO_BUS, withoutEvents } from './parts/quiet-store.js';
 import { callModel, type CallModelDeps } from './session/call-model.js';
@@ -18,7 +21,9 @@ import { TranscriptCache } from './session/transcript-cache.js';
 export type { ActivityDeps, ActivitySettings } from './deps.js';
 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
-export function createActivities(deps: ActivityDeps): SessionActivities & PartActivities {
+export function createActivities(
+  deps: ActivityDeps,
+): SessionActivities & PartActivities & MailActivities {
   const cache = new TranscriptCache(deps.transcripts);
   const runner = new ToolRunner(deps.log);
   const modelTools = new ModelTools();
@@ -31,7 +36,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     bus: NO_BUS,
     speakers: new Speakers(NO_BUS),
   };
-  return withFailures<SessionActivities & PartActivities>({
+  return withFailures<SessionActivities & PartActivities & MailActivities>({
     openSession: (input) => writes.openSession(tool, input),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
@@ -42,6 +47,8 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     spill: (input) => writes.spill(deps, input),
     readAnswer: (input) => writes.readAnswer(deps, input),
     publishInterrupt: (input) => writes.publishInterrupt(deps, input),
+    endGroupTurn: (input) => endGroupTurn(deps, input),
+    deliverMail: (input) => deliverMail(deps, input),
     ...partActivities({
       deps,
       model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },

@@ -3,9 +3,11 @@
  * Perdura makes (`create-worker.ts`) and for those of an application (`plugin.ts`).
  */
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import { courierWaker } from '../activities/mail/wake.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
+import { createMailTools } from '../src/mail/mail-tools.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
@@ -75,12 +77,20 @@ export async function composeActivities(
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
+  const agents = agentDirectory(config);
+  const signals = sessionSignals({ connection, namespace, taskQueue });
+  const messages = createMailTools({
+    stores,
+    agent: (name) => agents.get(name),
+    wake: (tenant, shard) => courierWaker({ signals }, tenant)(shard),
+    isRunning: (key) => signals.isRunning(key),
+  });
   const activities = createActivities({
     ...stores,
     bus,
-    agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
-    signals: sessionSignals({ connection, namespace, taskQueue }),
+    agents,
+    tools: createToolSource({ registry, mcp, always: [readArtifact], messages, log }),
+    signals,
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -59,6 +59,10 @@ export function sessionSignals(of: {
       const status = await statusOf(client, workflowId);
       return status === 'FAILED' ? start('ALLOW_DUPLICATE_FAILED_ONLY') : false;
     },
+    async isRunning(key) {
+      const { workflowId = workflowIdOf(key) } = key;
+      return (await statusOf(client, workflowId)) === 'RUNNING';
+    },
     async wake(type, workflowId, name, input) {
       await sent(() =>
         withStart(type, workflowId, {

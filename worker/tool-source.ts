@@ -34,9 +34,11 @@ export function createToolSource(parts: {
   registry: ToolRegistry;
   mcp: McpTools | undefined;
   always: readonly Tool[];
+  /** For agents that may write to others, and for each what it asks for. */
+  messages?: readonly Tool[];
   log: ToolLogger;
 }): ToolSource {
-  const { registry, mcp, always, log } = parts;
+  const { registry, mcp, always, messages = [], log } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -46,7 +48,10 @@ export function createToolSource(parts: {
       const kept = (made.get(agent) ?? []).filter((each) => each.version === version);
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
-      const list = combineTools([always, registry.select(agent.tools), remote], log);
+      const list = combineTools(
+        [always, asked(messages, agent.messages), registry.select(agent.tools), remote],
+        log,
+      );
       const tools = new Map(list.map((tool) => [tool.name, tool]));
       made.set(agent, [{ version, remote, tools }, ...kept].slice(0, MAX_KEPT));
       return tools;
@@ -61,6 +66,11 @@ export function createToolSource(parts: {
 }
 
 const NONE: readonly Tool[] = [];
+
+function asked(tools: readonly Tool[], names: Agent['messages'] = false): readonly Tool[] {
+  if (typeof names === 'boolean') return names ? tools : NONE;
+  return tools.filter(({ name }) => (names as readonly string[]).includes(name));
+}
 
 function same(a: readonly Tool[], b: readonly Tool[]): boolean {
   return a === b || (a.length === b.length && a.every((tool, i) => tool === b[i]));

@@ -22,6 +22,7 @@ import {
 } from '../contracts/ids.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
+import { GroupService, MessageService, type MailParts } from '../mail/index.js';
 import { checkAnswers } from '../store/readiness.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
@@ -31,6 +32,7 @@ import { reconcile } from './reconcile.js';
 import { Session } from './session.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
+import { isRunning, wakeCourier } from './wake-courier.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
 export interface ConnectOptions extends EndpointOptions, GivenConnections {}
@@ -106,6 +108,16 @@ export class AgentRuntime implements AsyncDisposable {
   /** Temporal's own client, for what is not covered here. */
   get temporal(): Client {
     return this.#connections.client;
+  }
+
+  /** Messages between agents and people, of this tenant. */
+  get messages(): MessageService {
+    return new MessageService(this.#mailParts());
+  }
+
+  /** Groups of agents and people, of this tenant. */
+  get groups(): GroupService {
+    return new GroupService(this.#mailParts());
   }
 
   /**
@@ -185,6 +197,17 @@ export class AgentRuntime implements AsyncDisposable {
   /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #mailParts(): MailParts {
+    const { tenant, taskQueue } = this;
+    const { client, stores } = this.#connections;
+    return {
+      tenant,
+      stores,
+      wake: (shard) => wakeCourier(client, taskQueue, { tenant, shard }),
+      isRunning: (session) => isRunning(client, { tenant, session }),
+    };
   }
 
   #key(session: string): SessionKey {

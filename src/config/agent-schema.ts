@@ -6,6 +6,7 @@ import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import type { AgentDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
@@ -51,6 +52,15 @@ const responseFormat = closed({
     }),
 });
 
+const messages = z.unknown().superRefine((value, context) => {
+  const ok =
+    typeof value === 'boolean' ||
+    (Array.isArray(value) && value.every((name) => MESSAGE_TOOLS.includes(name as MessageTool)));
+  if (ok) return;
+  const message = `must be true, false, or a list of ${MESSAGE_TOOLS.join(', ')}, not ${shown(value)}.`;
+  context.addIssue({ code: 'custom', message });
+}) as z.ZodType<boolean | readonly MessageTool[]>;
+
 /** An agent's declaration. */
 export const agentSchema = closed({
   name: name('what the agent is called'),
@@ -64,6 +74,7 @@ export const agentSchema = closed({
   responseFormat: responseFormat.optional(),
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
+  messages: messages.optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
@@ -113,6 +124,7 @@ export function completeAgent(
     ...(responseFormat === undefined ? {} : { responseFormat }),
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
+    ...(declared.messages === undefined ? {} : { messages: declared.messages }),
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),

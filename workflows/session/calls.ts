@@ -57,6 +57,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   spill: 'move waiting messages to the store',
   readAnswer: 'read an answer',
   publishInterrupt: 'stop the call',
+  endGroupTurn: 'hand the answer to the group',
 };
 
 const regularCalls = Object.fromEntries(
