@@ -1,6 +1,9 @@
 /** The activities of sessions and of `perdura/workflow`, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
+import type { MailActivities } from '../src/contracts/mail.js';
 import type { PartActivities } from '../src/contracts/parts.js';
+import { deliverMail } from './mail/deliver-mail.js';
+import { endGroupTurn } from './mail/end-group-turn.js';
 import { partActivities } from './parts/part-activities.js';
 import { NO_BUS, withoutEvents } from './parts/quiet-store.js';
 import { callModel, type CallModelDeps } from './session/call-model.js';
@@ -21,7 +24,9 @@ import { TranscriptCache } from './session/transcript-cache.js';
 export type { ActivityDeps, ActivitySettings } from './deps.js';
 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
-export function createActivities(deps: ActivityDeps): SessionActivities & PartActivities {
+export function createActivities(
+  deps: ActivityDeps,
+): SessionActivities & PartActivities & MailActivities {
   const cache = new TranscriptCache(deps.transcripts);
   const runner = new ToolRunner(deps.log);
   const modelTools = new ModelTools();
@@ -36,7 +41,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     bus: NO_BUS,
     speakers: new Speakers(NO_BUS),
   };
-  return withFailures<SessionActivities & PartActivities>({
+  return withFailures<SessionActivities & PartActivities & MailActivities>({
     openSession: beating((input) => writes.openSession(tool, input)),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
@@ -47,6 +52,8 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     spill: beating((input) => writes.spill(deps, input)),
     readAnswer: beating((input) => writes.readAnswer(deps, input)),
     publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
+    endGroupTurn: beating((input) => endGroupTurn(deps, input)),
+    deliverMail: (input) => deliverMail(deps, input),
     ...partActivities({
       deps,
       model: { ...quiet, modelTools, recollections, inlineTools: inlineTools(quiet) },

@@ -45,6 +45,32 @@ export {
   type SessionKey,
 } from './contracts/ids.js';
 
+// Messages between them, and groups
+export {
+  GroupService,
+  MessageService,
+  type BroadcastMail,
+  type DeliveryReport,
+  type DirectMail,
+  type GroupDeclaration,
+  type MailReceipt,
+  type MemberDeclaration,
+  type OutgoingMail,
+  type UnreadMail,
+} from './mail/index.js';
+export {
+  isNoReply,
+  NO_REPLY,
+  type DeliveryState,
+  type GroupRole,
+  type GroupState,
+  type MailKind,
+  type Priority,
+  type SpeakMode,
+} from './contracts/mail.js';
+export type { Addressee, Delivery, MailRecord } from './store/mail-store.js';
+export type { GroupMember, GroupRecord } from './store/group-store.js';
+
 // What happens in them
 export { AgentStateMachine, type AgentMove, type AgentState } from './contracts/state.js';
 export type {

@@ -3,11 +3,13 @@
  * Perdura makes (`create-worker.ts`) and for those of an application (`plugin.ts`).
  */
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import { courierWaker } from '../activities/mail/wake.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { createMemoryTools } from '../src/tools/memory-tools.js';
 import { Skills } from '../src/tools/skill-tools.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
+import { createMailTools } from '../src/mail/mail-tools.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
@@ -20,7 +22,8 @@ import { checkReady } from '../src/store/readiness.js';
 import { openStores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
-import { createToolSource } from './tool-source.js';
+import { sessionSignals } from './session-signals.js';
+import { askedTools, createToolSource } from './tool-source.js';
 
 export interface CompositionOptions {
   readonly config: ResolvedConfig;
@@ -59,9 +62,11 @@ export async function composeActivities(
   options: CompositionOptions & {
     readonly connection: NativeConnection;
     readonly namespace: string;
+    /** Where sessions that a message starts will run. */
+    readonly taskQueue: string;
   },
 ) {
-  const { config, connection, namespace, log = SILENT } = options;
+  const { config, connection, namespace, taskQueue, log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
   await checkReady(database).catch(async (error: unknown) => {
     await database.close();
@@ -75,14 +80,27 @@ export async function composeActivities(
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
+  const agents = agentDirectory(config);
+  const signals = sessionSignals({ connection, namespace, taskQueue });
+  const messageTools = createMailTools({
+    stores,
+    agent: (name) => agents.get(name),
+    wake: (tenant, shard) => courierWaker({ signals }, tenant)(shard),
+    isRunning: (key) => signals.isRunning(key),
+  });
   const skills = new Skills(config.skills);
   const memoryTools = createMemoryTools(stores.memory);
-  const given = [memoryTools, (agent: Agent) => skills.tools(agent)];
+  const given = [
+    memoryTools,
+    (agent: Agent) => skills.tools(agent),
+    (agent: Agent) => askedTools(messageTools, agent.messages),
+  ];
   const activities = createActivities({
     ...stores,
     bus,
-    agents: agentDirectory(config),
+    agents,
     tools: createToolSource({ registry, mcp, always: [readArtifact], given, skills, log }),
+    signals,
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -49,7 +49,7 @@ export function createToolSource(parts: {
   const made = new WeakMap<Agent, readonly Combined[]>();
   return {
     async toolsOf(agent: Agent, tenant: string) {
-      const remote = agent.mcp.length > 0 && mcp ? await mcp.tools(agent.mcp, tenant) : NONE;
+      const remote = agent.mcp.length > 0 && mcp ? await mcp.tools(agent.mcp, tenant) : [];
       const kept = (made.get(agent) ?? []).filter((each) => each.version === version);
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
@@ -71,7 +71,14 @@ export function createToolSource(parts: {
   };
 }
 
-const NONE: readonly Tool[] = [];
+/** Those of the tools that an agent asks for: all, none, or by name. */
+export function askedTools(
+  tools: readonly Tool[],
+  names: boolean | readonly string[] = false,
+): readonly Tool[] {
+  if (typeof names === 'boolean') return names ? tools : [];
+  return tools.filter(({ name }) => names.includes(name));
+}
 
 function same(a: readonly Tool[], b: readonly Tool[]): boolean {
   return a === b || (a.length === b.length && a.every((tool, i) => tool === b[i]));

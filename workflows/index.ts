@@ -3,6 +3,7 @@
  * What the worker bundles. Sandbox only: nothing in this folder may import an activity.
  */
 export { agentSession } from './session/agent-session.js';
+export { mailCourier } from './mail/courier.js';
 export * from './session/handlers.js';
 export { createAgentLoop, type AgentLoop, type AgentLoopOptions } from './parts/agent-loop.js';
 export type {

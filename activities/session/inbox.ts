@@ -36,7 +36,12 @@ export function inboxWrites(
     step: 0,
     attempt,
     messageId: message.id,
-    body: { role: 'user', ...message },
+    body: {
+      role: 'user',
+      id: message.id,
+      text: message.text,
+      ...(message.from === undefined ? {} : { from: message.from }),
+    },
   }));
   const events = inbox.map(({ id, text, from }, i): NewEvent => ({
     key: eventKeys.messageAccepted(id),

@@ -9,6 +9,9 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
+import type { Agent } from '../../src/contracts/agent.js';
+import type { SessionKey } from '../../src/contracts/ids.js';
+import { mailOf } from '../../src/contracts/mail.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import {
@@ -25,6 +28,7 @@ import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
+import { leaveFloors, passFloors } from '../mail/floors.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
@@ -33,7 +37,7 @@ export async function openSession(
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
-  const agent = deps.agents.get(input.agent);
+  const agent = await agentOf(deps, key, input.agent);
   // Before the session is there: whoever sees it sees for whom it runs.
   if (input.context) await deps.contexts.put(key, input.context);
   const opened = { ...key, transcript, run, workflowId, agent: agent.name };
@@ -72,6 +76,18 @@ export async function openSession(
     searchAttributes,
     ...(past ? { resume: past } : {}),
   };
+}
+
+/** A session of an unknown agent fails, and reads nothing of what it was sent. */
+async function agentOf(deps: ActivityDeps, key: SessionKey, name: string): Promise<Agent> {
+  try {
+    return deps.agents.get(name);
+  } catch (error) {
+    if (error instanceof PerduraError && error.type === 'Agent.Unknown') {
+      await passFloors(deps, key, await deps.mail.refusedAll(key, error.message));
+    }
+    throw error;
+  }
 }
 
 /** What ending a turn needs. */
@@ -204,7 +220,10 @@ export async function recordState(
     ],
     updates: { state, ...reached, force: true },
   });
-  if (state === 'terminated') await deps.spills.keepOnly(execution.key, []);
+  if (state === 'terminated') {
+    await deps.spills.keepOnly(execution.key, []);
+    await leaveFloors(deps, execution.key);
+  }
   return reached;
 }
 
@@ -222,6 +241,12 @@ export async function recordRefusals(
       body: { type: 'message.refused', reason, ...(id === undefined ? {} : { id }) },
     })),
   });
+  const ours = refused.flatMap(({ id = '', reason, became = 'failed' as const }) => {
+    const mailing = mailOf(id);
+    return mailing === undefined ? [] : [{ mailing, state: became, reason }];
+  });
+  if (ours.length === 0) return;
+  await passFloors(deps, execution.key, await deps.mail.refused(execution.key, ours));
 }
 
 /** Messages of a queue, those in the store included. */

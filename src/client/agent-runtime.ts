@@ -23,6 +23,7 @@ import {
 import { readContext, type ContextInput, type GivenContext } from '../contracts/runtime-context.js';
 import type { SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
+import { GroupService, MessageService, type MailParts } from '../mail/index.js';
 import { checkAnswers } from '../store/readiness.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
@@ -33,6 +34,7 @@ import { reconcile } from './reconcile.js';
 import { Session } from './session.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
+import { isRunning, wakeCourier } from './wake-courier.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
 export interface ConnectOptions extends EndpointOptions, GivenConnections {}
@@ -118,6 +120,16 @@ export class AgentRuntime implements AsyncDisposable {
     return this.#connections.client;
   }
 
+  /** Messages between agents and people, of this tenant. */
+  get messages(): MessageService {
+    return new MessageService(this.#mailParts());
+  }
+
+  /** Groups of agents and people, of this tenant. */
+  get groups(): GroupService {
+    return new GroupService(this.#mailParts());
+  }
+
   /**
    * Starts a session, or takes the one that runs under the name. With a message both happen
    * in one call to Temporal (update-with-start), so that no caller meets an empty session.
@@ -200,6 +212,17 @@ export class AgentRuntime implements AsyncDisposable {
   /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  #mailParts(): MailParts {
+    const { tenant, taskQueue } = this;
+    const { client, stores } = this.#connections;
+    return {
+      tenant,
+      stores,
+      wake: (shard) => wakeCourier(client, taskQueue, { tenant, shard }),
+      isRunning: (session) => isRunning(client, { tenant, session }),
+    };
   }
 
   #key(session: string): SessionKey {

@@ -9,6 +9,7 @@ import { schemaProblem } from '../contracts/json-schema.js';
 import { memoryOptions, MOST_RECALLED, type MemoryDeclaration } from '../contracts/memory.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import { showContextProblem } from '../contracts/runtime-context.js';
+import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
 import type { AgentDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
@@ -78,6 +79,14 @@ const showContext = list(
   }),
   'paths such as user.name',
 );
+const messages = z.unknown().superRefine((value, context) => {
+  const ok =
+    typeof value === 'boolean' ||
+    (Array.isArray(value) && value.every((name) => MESSAGE_TOOLS.includes(name as MessageTool)));
+  if (ok) return;
+  const message = `must be true, false, or a list of ${MESSAGE_TOOLS.join(', ')}, not ${shown(value)}.`;
+  context.addIssue({ code: 'custom', message });
+}) as z.ZodType<boolean | readonly MessageTool[]>;
 
 /** An agent's declaration. */
 export const agentSchema = closed({
@@ -92,6 +101,7 @@ export const agentSchema = closed({
   responseFormat: responseFormat.optional(),
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
+  messages: messages.optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
@@ -146,6 +156,7 @@ export function completeAgent(
     ...(responseFormat === undefined ? {} : { responseFormat }),
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
+    ...(declared.messages === undefined ? {} : { messages: declared.messages }),
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),

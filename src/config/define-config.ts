@@ -3,6 +3,7 @@
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
 import type { AgentLimits } from '../contracts/agent.js';
+import type { MessageTool } from '../contracts/mail.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { MemoryDeclaration } from '../contracts/memory.js';
@@ -32,6 +33,11 @@ export interface AgentDeclaration {
   readonly tools?: readonly string[] | undefined;
   /** Names of `mcp` servers, or `*` for all. Default none. */
   readonly mcp?: readonly string[] | undefined;
+  /**
+   * Lets the agent write to others: `true` for the tools `send_message`, `broadcast` and
+   * `list_agents`, or the names of some. To whom is `policy.mayWriteTo`. Default false.
+   */
+  readonly messages?: boolean | readonly MessageTool[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;

@@ -224,6 +224,8 @@ export interface RecordStateInput extends OfRun {
 /** A signal that was refused. Its sender cannot be told otherwise. */
 export interface RefusedSignal {
   readonly reason: string;
+  /** Of a message of `mail`: what has become of it. Absent: it was refused. */
+  readonly became?: 'expired' | 'cancelled';
   /** Of its message, where it had one. */
   readonly id?: string;
 }
@@ -236,6 +238,14 @@ export interface RecordRefusalsInput extends OfRun {
 
 export interface SpillInput extends OfRun {
   readonly messages: readonly InboxMessage[];
+}
+
+export interface EndGroupTurnInput extends OfRun {
+  readonly turn: number;
+  /** Id of the group whose messages the turn took. */
+  readonly group: string;
+  /** Place of the answer. Absent: the turn ended without one. */
+  readonly seq?: number;
 }
 
 /** The activities of a session. */
@@ -263,4 +273,6 @@ export interface SessionActivities {
   readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
   /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
   publishInterrupt(input: { turn: number } & OfRun): Promise<void>;
+  /** Hands on what a member of a group has answered, and lets the next one speak. */
+  endGroupTurn(input: EndGroupTurnInput): Promise<void>;
 }

@@ -1,6 +1,7 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
 import type { PolicyDeclaration } from './policy.js';
 import type { MemoryOptions } from './memory.js';
+import type { MessageTool } from './mail.js';
 import type { JsonSchema } from './tool-kinds.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
@@ -58,6 +59,8 @@ export interface Agent {
   readonly tools: readonly string[];
   /** Names of MCP servers of the configuration, or `*`. Default none. */
   readonly mcp: readonly string[];
+  /** Has the tools `send_message`, `broadcast` and `list_agents`, or those of them. Absent: none. */
+  readonly messages?: boolean | readonly MessageTool[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;

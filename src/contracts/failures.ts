@@ -128,6 +128,36 @@ export const FAILURES = {
     retry: false,
     remedy: 'Send a shorter message, or put the text in a file that a tool can read.',
   },
+  'Message.NoReceiver': {
+    retry: false,
+    remedy:
+      'Write to a session that runs, or to a member of a group. `perdura sessions` lists the sessions.',
+  },
+  'Message.NotFound': { retry: false, remedy: 'Check the id of the message and the tenant.' },
+  'Message.NotAllowed': {
+    retry: false,
+    remedy:
+      'Allow it with `policy.mayWriteTo` of the agent, or let the agent write to another one.',
+  },
+  'Message.HopLimit': {
+    retry: false,
+    remedy:
+      'Agents have written to each other too often in a row. Write to one of them as a person, or raise `policy.maxHops`.',
+  },
+  'Group.NotFound': {
+    retry: false,
+    remedy: '`perdura groups list` lists the groups of the tenant.',
+  },
+  'Group.Exists': { retry: false, remedy: 'Choose another name, or delete the group first.' },
+  'Group.Stopped': {
+    retry: false,
+    remedy: 'A stopped group stays stopped. Its history can be read; create another group.',
+  },
+  'Group.NotMember': {
+    retry: false,
+    remedy: 'Add the sender to the group, with a role that may write.',
+  },
+  'Group.Invalid': { retry: false, remedy: 'Correct what the message names.' },
   'Config.Invalid': {
     retry: false,
     remedy: 'Correct what the message names. `perdura doctor` checks the rest.',

@@ -19,6 +19,14 @@ export interface InboxMessage {
   readonly text: string;
   /** Who sent it, as the model may see it; absent for the user of the session. */
   readonly from?: string;
+  /** Id of the group that it was sent to. A turn takes messages of one group, or of none. */
+  readonly group?: string;
+  /** Begins no turn: it is read together with the next message. */
+  readonly quiet?: true;
+  /** When it expires unless a turn has taken it, ms since the epoch. */
+  readonly until?: number;
+  /** Rank of its priority: a higher one is taken first. Absent: that of `normal`. */
+  readonly rank?: number;
 }
 
 /** Another workflow that waits for the answer to a message. It gets the signal `reply`. */
@@ -38,6 +46,8 @@ export interface SpilledMessages {
   readonly count: number;
   /** How many of the batch were taken before; absent for none. */
   readonly from?: number;
+  /** Group of all of them. Absent for none. */
+  readonly group?: string;
 }
 
 /** A tool call as the model made it. */

@@ -107,7 +107,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies } = given;
+  const { failure, wakeAt, replies, stoppedGroups } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -124,20 +124,22 @@ export function readCarried(given: unknown): CarriedState | undefined {
     isUsage(usage) &&
     (failure === undefined || isFailure(failure)) &&
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
-    (replies === undefined || (Array.isArray(replies) && replies.every(isReply)));
+    (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
+    (stoppedGroups === undefined || (Array.isArray(stoppedGroups) && stoppedGroups.every(isText)));
   return right ? (given as unknown as CarriedState) : undefined;
 }
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, usage, calls } = value;
+  const { step, repairs, startedAt, waitedMs, usage, calls, group } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
     isNumber(startedAt) &&
     (waitedMs === undefined || isNumber(waitedMs)) &&
     isUsage(usage) &&
-    (calls === undefined || isOpenCalls(calls))
+    (calls === undefined || isOpenCalls(calls)) &&
+    (group === undefined || isText(group))
   );
 }
 
@@ -162,11 +164,22 @@ function isOpenCalls(value: unknown): boolean {
 function isInboxItem(value: unknown): value is InboxItem {
   if (!isRecord(value)) return false;
   if ('spill' in value) {
-    const { spill, count, from } = value;
-    return isText(spill) && isCount(count) && (from === undefined || isCount(from));
+    const { spill, count, from, group } = value;
+    return (
+      isText(spill) &&
+      isCount(count) &&
+      (from === undefined || isCount(from)) &&
+      (group === undefined || isText(group))
+    );
   }
-  const { id, text, from } = value;
-  return isText(id) && isText(text) && (from === undefined || isText(from));
+  const { id, text, from, group, quiet, until, rank } = value;
+  return (
+    isText(id) &&
+    isText(text) &&
+    [from, group].every((each) => each === undefined || isText(each)) &&
+    (quiet === undefined || quiet === true) &&
+    [until, rank].every((each) => each === undefined || isNumber(each))
+  );
 }
 
 function isSeen(value: unknown): boolean {

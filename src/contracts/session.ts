@@ -4,6 +4,7 @@
  */
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
+import { MAIL_SIGNAL, STOP_GROUP_SIGNAL } from './mail.js';
 import type { InboxItem, Usage } from './message.js';
 import type { ContextInput } from './runtime-context.js';
 
@@ -54,6 +55,8 @@ export interface CarriedState {
   readonly wakeAt?: number;
   /** Workflows that wait for the answer to a message, by its id. Absent for none. */
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
+  /** Ids of groups that were stopped: what still comes of them is dropped. Absent for none. */
+  readonly stoppedGroups?: readonly string[];
 }
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
@@ -69,6 +72,8 @@ export interface OpenTurn {
   readonly usage: Usage;
   /** Calls of the last step that are not settled. */
   readonly calls?: OpenCalls;
+  /** Id of the group whose messages the turn took. Absent for none. */
+  readonly group?: string;
 }
 
 /** The calls of an assistant message whose results are not all in the transcript. */
@@ -201,6 +206,9 @@ export const HANDLERS = {
   resume: 'resume',
   terminate: 'terminate',
   wakeUpAfter: 'wakeUpAfter',
+  /** Of couriers: see `contracts/mail.ts`. */
+  mail: MAIL_SIGNAL,
+  stopGroup: STOP_GROUP_SIGNAL,
   status: 'status',
   transcriptHead: 'transcriptHead',
 } as const;

@@ -14,6 +14,7 @@ import type {
   TranscriptMessage,
   Usage,
 } from '../contracts/message.js';
+import type { DeliveryState, GroupRole } from '../contracts/mail.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import {
@@ -31,6 +32,26 @@ import { MemoryStore } from './memory-store.js';
 import { SessionContextStore } from './session-contexts.js';
 import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
+import {
+  GroupStore,
+  type EndedTurn,
+  type GroupMember,
+  type GroupRecord,
+  type NewGroup,
+  type NewMember,
+} from './group-store.js';
+import {
+  MailStore,
+  type AcceptedMail,
+  type Addressee,
+  type BroadcastFilter,
+  type Delivery,
+  type DeliveryOutcome,
+  type MailRecord,
+  type NewMail,
+  type RefusedMail,
+  type WaitingMail,
+} from './mail-store.js';
 import { TranscriptStore } from './transcript-store.js';
 
 /** Messages, and the one door through which a session is written. */
@@ -144,6 +165,79 @@ export interface Memories {
   eraseOwner(owner: MemoryOwner): Promise<number>;
 }
 
+/**
+ * Messages between agents and people, by receivers. What a write answers as `shards` are couriers that
+ * have something to deliver: who writes wakes them.
+ */
+export interface Mail {
+  /**
+   * To these. `running` are sessions that no worker has opened yet. Rejects with `Message.NoReceiver`
+   * and `Message.Conflict`.
+   */
+  accept(mail: NewMail, to: readonly string[], running?: readonly string[]): Promise<AcceptedMail>;
+  /** To all that `filter` means, without naming them. */
+  acceptBroadcast(mail: NewMail, filter?: BroadcastFilter): Promise<AcceptedMail>;
+  get(tenant: string, id: string): Promise<MailRecord | undefined>;
+  concerns(tenant: string, id: string, name: string): Promise<boolean>;
+  /** `receiver.session` is a session or a person. The most urgent first, then the oldest. */
+  unread(receiver: SessionKey, limit: number): Promise<(MailRecord & Delivery)[]>;
+  markRead(receiver: SessionKey, ids?: readonly string[]): Promise<number>;
+  receipts(
+    tenant: string,
+    id: string,
+    page: { after?: string | undefined; limit: number },
+  ): Promise<Delivery[]>;
+  /** How many receivers there are in each state. */
+  summary(tenant: string, id: string): Promise<Readonly<Partial<Record<DeliveryState, number>>>>;
+  addressees(
+    tenant: string,
+    filter: { agent?: string | undefined; group?: string | undefined; limit: number },
+  ): Promise<Addressee[]>;
+  find(tenant: string, names: readonly string[]): Promise<Addressee[]>;
+  placeOfTurn(key: SessionKey, turn: number): Promise<{ hop: number; root: string } | undefined>;
+  nextWaiting(tenant: string, shard: number): Promise<WaitingMail[]>;
+  settle(
+    tenant: string,
+    outcomes: readonly DeliveryOutcome[],
+  ): Promise<{ receiver: string; groupId: string }[]>;
+  /** Answers the groups, by id, whose messages are among them. */
+  refused(receiver: SessionKey, refusals: readonly RefusedMail[]): Promise<readonly string[]>;
+  /** A session cannot be: it reads nothing of what it has. Answers as {@link Mail.refused}. */
+  refusedAll(receiver: SessionKey, reason: string): Promise<readonly string[]>;
+}
+
+/** Groups. Rejects with `Group.NotFound`, and with `Group.Stopped` for what a stopped one refuses. */
+export interface Groups {
+  create(group: NewGroup, members: readonly NewMember[]): Promise<void>;
+  get(tenant: string, name: string): Promise<GroupRecord | undefined>;
+  list(tenant: string, page: { after?: string; limit: number }): Promise<GroupRecord[]>;
+  members(
+    tenant: string,
+    group: string,
+    page: { after?: string; limit: number },
+  ): Promise<GroupMember[]>;
+  role(tenant: string, group: string, name: string): Promise<GroupRole | undefined>;
+  add(tenant: string, name: string, members: readonly NewMember[]): Promise<void>;
+  remove(
+    tenant: string,
+    name: string,
+    member: string,
+  ): Promise<{ removed: boolean; shards: readonly number[] }>;
+  /** `asMember`: only a member may. */
+  post(name: string, mail: NewMail, asMember: boolean): Promise<AcceptedMail>;
+  endTurn(ended: EndedTurn): Promise<readonly number[]>;
+  passFloor(tenant: string, groupId: string, member: string): Promise<readonly number[]>;
+  sessionEnded(key: SessionKey): Promise<readonly number[]>;
+  pause(tenant: string, name: string, paused: boolean): Promise<readonly number[]>;
+  stop(tenant: string, name: string, reason: string): Promise<readonly number[]>;
+  delete(tenant: string, name: string): Promise<readonly number[]>;
+  history(
+    tenant: string,
+    name: string,
+    page: { before?: string | undefined; limit: number },
+  ): Promise<MailRecord[]>;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -155,6 +249,8 @@ export interface Stores {
   readonly pins: McpPins;
   readonly contexts: SessionContexts;
   readonly memory: Memories;
+  readonly mail: Mail;
+  readonly groups: Groups;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -173,5 +269,7 @@ export function openStores(
     pins: new McpPinStore(database),
     contexts: new SessionContextStore(database),
     memory: new MemoryStore(database),
+    mail: new MailStore(database),
+    groups: new GroupStore(database),
   };
 }

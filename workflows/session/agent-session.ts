@@ -67,6 +67,9 @@ class SessionLoop {
   readonly #reception: Reception;
   readonly #control: Control;
   readonly #desk: OpenCallDesk;
+  /** Group whose messages the last turn took, and the place of what it answered. */
+  #group: string | undefined;
+  #said: number | undefined;
 
   constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
@@ -97,11 +100,13 @@ class SessionLoop {
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
+      this.#reception.expire(Date.now());
       if (this.#run.ending && !this.#stopping) break;
       if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
         await this.#continue();
-      } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
+      } else if (this.#state.open || (this.#state.called && !this.#run.paused)) {
         await this.#runTurn();
+        await this.#endGroupTurn();
         if (this.#state.replies.size > 0) await this.#reception.reply();
       }
     }
@@ -203,7 +208,7 @@ class SessionLoop {
       (state.open !== undefined && this.#control.interruption !== undefined) ||
       // Calls wait also while the session is paused: their answers are written as they come.
       state.open?.calls !== undefined ||
-      ((state.queued > 0 || state.open !== undefined) && !this.#run.paused);
+      ((state.called || state.open !== undefined) && !this.#run.paused);
     if (state.wakeAt === undefined) {
       await condition(() => ready() || state.wakeAt !== undefined);
       return;
@@ -234,6 +239,8 @@ class SessionLoop {
     const { failure: before } = state;
     if (!carriedOn) state.begin(Date.now());
     const inbox = carriedOn ? undefined : state.take(settings.unread);
+    this.#group = state.open?.group;
+    this.#said = undefined;
     const turn = new Turn(
       {
         state,
@@ -268,8 +275,12 @@ class SessionLoop {
         if (this.#run.ending || this.#stopping) return await this.#endTurnEarly(turn);
         outcome = await scope.run(() => turn.run());
       }
-      if (outcome.kind === 'nothing') return state.undo(before);
-      const { preview = '', outcome: finish, whole = false } = outcome.last;
+      if (outcome.kind === 'nothing') {
+        this.#group = undefined;
+        return state.undo(before);
+      }
+      const { preview = '', outcome: finish, whole = false, seq } = outcome.last;
+      if (finish === 'stop' || finish === 'length') this.#said = seq;
       this.#reception.turnEnds({
         answer: { turn: state.turn, text: preview, finish, usage: state.open!.usage },
         whole,
@@ -294,6 +305,23 @@ class SessionLoop {
       this.#reception.turnOver();
       this.#control.turnOver();
       this.#run.show();
+    }
+  }
+
+  /** What was answered in a group goes to the others; without an answer the next one speaks. */
+  async #endGroupTurn(): Promise<void> {
+    const group = this.#group;
+    if (group === undefined || this.#state.isStopped(group)) return;
+    this.#group = undefined;
+    const { turn } = this.#state;
+    const said = this.#said === undefined ? {} : { seq: this.#said };
+    try {
+      await this.#run.regular.short.endGroupTurn({ turn, group, ...said });
+    } catch (error) {
+      // The group cannot take it. That does not end the session.
+      const failure = failureOf(error);
+      if (!failure) throw error;
+      this.#run.notice(`The answer did not reach its group: ${failure.message}`);
     }
   }
 

@@ -57,6 +57,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   spill: 'move waiting messages to the store',
   readAnswer: 'read an answer',
   publishInterrupt: 'stop the call',
+  endGroupTurn: 'hand the answer to the group',
 };
 
 /** Of short writes. Their heartbeats tell of a worker that is gone: a stop must not wait for it. */

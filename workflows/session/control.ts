@@ -59,6 +59,19 @@ export class Control {
     await this.#stopTurn();
   }
 
+  /** Drops what waits of a group, and stops a turn on its messages. A signal: must not throw. */
+  async stopGroup(group: unknown): Promise<void> {
+    this.#run.signals += 1;
+    if (typeof group !== 'string' || group === '' || group.length > 128) return;
+    if (!this.#run.settings && (await this.#run.opened)) return;
+    const { state } = this.#run;
+    const reason = 'The group was stopped.';
+    for (const { id } of state.stopGroup(group)) this.#run.refuse(reason, id, 'cancelled');
+    if (state.open?.group !== group) return;
+    this.interruption ??= { reason };
+    await this.#stopTurn();
+  }
+
   async pause(move: 'pause' | 'resume'): Promise<void> {
     this.#run.signals += 1;
     if (!this.#run.settings && (await this.#run.opened)) return;

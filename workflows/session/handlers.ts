@@ -34,6 +34,10 @@ export const resumeSignal = defineSignal<[unknown?]>(HANDLERS.resume);
 export const terminateSignal = defineSignal<[unknown?]>(HANDLERS.terminate);
 /** Wakes an idle agent once after so many ms, with a message of its own making. */
 export const wakeUpAfterSignal = defineSignal<[number]>(HANDLERS.wakeUpAfter);
+/** Takes messages of a courier, all at once. */
+export const mailSignal = defineSignal<[unknown]>(HANDLERS.mail);
+/** A group was stopped: its messages are dropped, and a turn on them is interrupted. */
+export const stopGroupSignal = defineSignal<[unknown]>(HANDLERS.stopGroup);
 /** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
 export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);

@@ -39,6 +39,12 @@ export function listen(
       },
       `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
     ),
+    signalDoor(
+      handlers.mailSignal,
+      (batch) => reception.mail(batch),
+      'Takes messages of a courier.',
+    ),
+    signalDoor(handlers.stopGroupSignal, (group) => control.stopGroup(group)),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
     validator: (message) => void reception.check(message),

@@ -4,6 +4,7 @@
  */
 import { uuid4 } from '@temporalio/workflow';
 import type { FailureInfo } from '../../src/contracts/failures.js';
+import { readMailBatch, readMailItem } from '../../src/contracts/mail.js';
 import {
   jsonBytes,
   MOST_MESSAGE_JSON_BYTES,
@@ -129,6 +130,36 @@ export class Reception {
     await this.#promise(input);
   }
 
+  /** Messages of a courier. All or none of them is in the queue when a turn takes what there is. */
+  async mail(input: unknown): Promise<void> {
+    this.#run.signals += 1;
+    const late = this.#run.ending !== undefined;
+    if (!this.#run.settings) {
+      const refused = await this.#run.opened;
+      if (refused) return this.#run.notice(refused.message);
+    }
+    for (const item of readMailBatch(input)) {
+      try {
+        const mail = readMailItem(item);
+        if (mail.group !== undefined && this.#run.state.isStopped(mail.group)) {
+          this.#run.refuse('Its group was stopped.', idOf(item), 'cancelled');
+        } else {
+          this.#accept(item, late, mail);
+        }
+      } catch (error) {
+        if (!isRefusal(error)) throw error;
+        this.#run.refuse(error.message, idOf(item));
+      }
+    }
+  }
+
+  /** Takes out what has expired, before a turn takes what there is. */
+  expire(now: number): void {
+    for (const { id } of this.#run.state.expired(now)) {
+      this.#run.refuse('It was not read in time.', id, 'expired');
+    }
+  }
+
   /** Answers the workflows whose messages have been in a turn that is over. */
   async reply(): Promise<void> {
     await this.#replies.settle();
@@ -160,9 +191,9 @@ export class Reception {
     await until(() => this.#asking === 0);
   }
 
-  #accept(input: unknown, late: boolean): SendReceipt {
+  #accept(input: unknown, late: boolean, mail: ReturnType<typeof readMailItem> = {}): SendReceipt {
     const { text, id = uuid4(), from } = this.check(input, late);
-    const message = { id, text, ...(from === undefined ? {} : { from }) };
+    const message = { id, text, ...(from === undefined ? {} : { from }), ...mail };
     if (this.#run.state.conflicts(message)) {
       throw refusal(
         'Message.Conflict',

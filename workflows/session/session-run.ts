@@ -13,7 +13,11 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
+import {
+  SEARCH_ATTRIBUTES,
+  type RefusedSignal,
+  type SessionSettings,
+} from '../../src/contracts/activities.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
@@ -158,8 +162,12 @@ export class SessionRun {
   }
 
   /** A signal was refused: the log, the details page and the durable events say why. */
-  refuse(reason: string, id?: string): void {
+  refuse(reason: string, id?: string, became?: RefusedSignal['became']): void {
     this.notice(`Refused: ${reason}`);
-    this.journal.refused({ reason, ...(id === undefined ? {} : { id }) });
+    this.journal.refused({
+      reason,
+      ...(id === undefined ? {} : { id }),
+      ...(became === undefined ? {} : { became }),
+    });
   }
 }

@@ -12,6 +12,7 @@ import {
   type Usage,
 } from '../../src/contracts/message.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
+import { rankOf } from '../../src/contracts/mail.js';
 import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
 
 /** Ids that travel through continue-as-new. Older ones are recognised by the store. */
@@ -26,6 +27,9 @@ const TURN_MESSAGES = 100;
 const TURN_BYTES = 512 * 1024;
 /** In place of a turn: the message is in the store, which knows its turn. */
 const IN_STORE = -1;
+/** Stopped groups that are remembered. What comes of an older one is refused where it would be said. */
+const STOPPED_GROUPS = 50;
+const NORMAL = rankOf('normal');
 /** A queue above this goes to the store before it is carried to the next run, bytes. */
 export const CARRIED_QUEUE_BYTES = 128 * 1024;
 
@@ -49,6 +53,8 @@ export class SessionState {
   wakeAt: number | undefined;
   /** Workflows that wait for the answer to a message, by its id. */
   readonly replies: Map<string, string>;
+  /** Groups that were stopped. */
+  readonly #stopped: Set<string>;
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
@@ -66,6 +72,7 @@ export class SessionState {
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
+    this.#stopped = new Set(carried?.stoppedGroups);
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
     this.#seen = new Map();
@@ -86,8 +93,9 @@ export class SessionState {
   /** Puts a message into the queue, unless its id was taken before. */
   accept(message: InboxMessage): SendReceipt {
     if (this.#seen.has(message.id)) return { id: message.id, duplicate: true, ahead: 0 };
-    const ahead = this.queued;
-    this.#inbox.push(message);
+    const at = this.#placeOf(message);
+    const ahead = countMessages(this.#inbox.slice(0, at));
+    this.#inbox.splice(at, 0, message);
     this.#queued += 1;
     this.#seen.set(message.id, { turn: 0, digest: digestOf(message.text) });
     if (this.#seen.size > KNOWN_IDS) {
@@ -95,6 +103,50 @@ export class SessionState {
       this.#seen.delete(oldest!);
     }
     return { id: message.id, duplicate: false, ahead };
+  }
+
+  /** Behind all that is as urgent; what is in the store stays where it is. */
+  #placeOf({ rank = NORMAL }: InboxMessage): number {
+    let at = this.#inbox.length;
+    for (; at > 0; at--) {
+      const before = this.#inbox[at - 1]!;
+      if ('spill' in before || (before.rank ?? NORMAL) >= rank) break;
+    }
+    return at;
+  }
+
+  /** Whether a message waits that begins a turn. */
+  get called(): boolean {
+    return this.#inbox.some((item) => 'spill' in item || !item.quiet);
+  }
+
+  isStopped(group: string): boolean {
+    return this.#stopped.has(group);
+  }
+
+  /** The group was stopped. Answers the messages of it that were waiting. */
+  stopGroup(group: string): InboxMessage[] {
+    this.#stopped.add(group);
+    if (this.#stopped.size > STOPPED_GROUPS) {
+      const [oldest] = this.#stopped;
+      this.#stopped.delete(oldest!);
+    }
+    return this.#drop((message) => message.group === group);
+  }
+
+  /** Takes out what has expired before a turn could take it. */
+  expired(now: number): InboxMessage[] {
+    return this.#drop(({ until }) => until !== undefined && until <= now);
+  }
+
+  #drop(which: (message: InboxMessage) => boolean): InboxMessage[] {
+    const dropped = this.#inbox.filter(
+      (item): item is InboxMessage => !('spill' in item) && which(item),
+    );
+    if (dropped.length === 0) return dropped;
+    this.#inbox = this.#inbox.filter((item) => 'spill' in item || !which(item));
+    this.#queued -= dropped.length;
+    return dropped;
   }
 
   /** Whether the id was taken before by a message with another text. */
@@ -129,9 +181,19 @@ export class SessionState {
     const most = unread === 'one' ? 1 : TURN_MESSAGES;
     const taken: InboxItem[] = [];
     let count = 0;
+    let quiet = 0;
     let bytes = 0;
     let rest: InboxItem[] = [];
     for (const item of this.#inbox) {
+      // What is answered in a group is for that group alone.
+      if (taken[0] && taken[0].group !== item.group) break;
+      // Goes along with the next one, also where a turn takes one message.
+      if (unread === 'one' && !('spill' in item) && item.quiet && quiet < TURN_MESSAGES) {
+        taken.push(item);
+        bytes += jsonBytes(item.text);
+        quiet += 1;
+        continue;
+      }
       // A batch was made as large as a turn may be.
       const size = 'spill' in item ? TURN_BYTES : jsonBytes(item.text);
       const messages = 'spill' in item ? item.count : 1;
@@ -148,8 +210,10 @@ export class SessionState {
       bytes += size;
     }
     this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
-    this.#queued -= count;
+    this.#queued -= count + quiet;
     for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
+    const group = taken[0]?.group;
+    if (this.open && group !== undefined) this.open = { ...this.open, group };
     return taken;
   }
 
@@ -200,7 +264,8 @@ export class SessionState {
     for (const message of messages) {
       const size = jsonBytes(message.text);
       const batch = batches.at(-1);
-      if (!batch || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
+      const full = batch && (batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES);
+      if (!batch || full || batch[0]!.group !== message.group) {
         batches.push([message]);
         bytes = size;
       } else {
@@ -216,7 +281,8 @@ export class SessionState {
     const ids = new Set(batch.map(({ id }) => id));
     const at = this.#inbox.findIndex((item) => !('spill' in item) && ids.has(item.id));
     const rest = this.#inbox.filter((item) => 'spill' in item || !ids.has(item.id));
-    rest.splice(at, 0, { spill, count: batch.length });
+    const { group } = batch[0]!;
+    rest.splice(at, 0, { spill, count: batch.length, ...(group === undefined ? {} : { group }) });
     this.#inbox = rest;
     // Whoever takes the batch sees no ids: the store will know the turn.
     for (const id of ids) if (this.#seen.has(id)) this.#moved(id, IN_STORE);
@@ -246,6 +312,7 @@ export class SessionState {
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
+      ...(this.#stopped.size === 0 ? {} : { stoppedGroups: [...this.#stopped] }),
     };
   }
 }
