@@ -148,9 +148,9 @@ export class InlineTools {
   }
 
   #prepare(index: number): Promise<Settled> {
-    const { id, toolCalls = [] } = this.#message;
+    const { toolCalls = [] } = this.#message;
     return this.#runs
-      [index]!.prepare(toolCalls[index]!, id, this.#tools)
+      [index]!.prepare(toolCalls[index]!, this.#message, this.#tools)
       .catch((error: unknown) => this.#leave(index, error, 'a local tool is left to a retry'));
   }
 

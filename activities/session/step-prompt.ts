@@ -28,9 +28,16 @@ export class StepPrompt {
 
   /** `last` is an answer against its schema: the model is shown it, and what was wrong. */
   async context(last?: AttemptFailure): Promise<ModelContext> {
-    const { agent, tools } = this.#step;
+    const { agent, tools, note } = this.#step;
     const manager = new ContextManager({ ...agent, tools: this.#deps.modelTools.of(tools) });
-    const context = manager.build(await this.#record.read());
+    const built = manager.build(await this.#record.read());
+    const context =
+      note === undefined
+        ? built
+        : {
+            ...built,
+            messages: [...built.messages, { role: 'user', id: 'note', text: note } as const],
+          };
     if (last?.text === undefined) return context;
     return {
       ...context,
@@ -49,14 +56,14 @@ export class StepPrompt {
   }
 
   async request(context: ModelContext): Promise<ModelRequest> {
-    const { agent, tools, execution } = this.#step;
+    const { agent, tools, execution, mustAnswer } = this.#step;
     const images = await loadImages(this.#deps.artifacts, execution.key, context.messages);
     return {
       model: agent.model,
       instructions: agent.instructions,
       messages: context.messages,
       tools: this.#deps.modelTools.of(tools),
-      toolChoice: 'auto',
+      toolChoice: mustAnswer ? 'none' : 'auto',
       temperature: agent.temperature,
       maxTokens: agent.maxTokens,
       ...(agent.responseFormat ? { responseFormat: agent.responseFormat } : {}),

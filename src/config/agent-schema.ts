@@ -8,7 +8,7 @@ import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent
 import { schemaProblem } from '../contracts/json-schema.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import type { AgentDeclaration } from './define-config.js';
-import { policySchema } from './policy-schema.js';
+import { flag, policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const KiB = 1024;
@@ -67,6 +67,7 @@ export const agentSchema = closed({
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
+  planner: flag.optional(),
   metadata: texts('text').optional(),
 }).superRefine((agent, context) => {
   const fits = (path: string[], ok: boolean, message: string) => {
@@ -116,6 +117,7 @@ export function completeAgent(
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),
+    ...(declared.planner ? { planner: true } : {}),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

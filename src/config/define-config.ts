@@ -34,6 +34,11 @@ export interface AgentDeclaration {
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
+  /**
+   * The agent makes plans: its model hands in steps with dependencies, which are carried out, and is
+   * asked again for the answer, or when a step has failed. Default false.
+   */
+  readonly planner?: boolean | undefined;
   /** What the agent may do; see `RuntimePolicy` for the defaults. */
   readonly policy?: PolicyDeclaration | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;

@@ -62,5 +62,7 @@ export interface Agent {
   readonly limits: AgentLimits;
   /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
   readonly policy?: PolicyDeclaration;
+  /** It makes a plan and lets its steps be carried out, in place of calling tools one by one. */
+  readonly planner?: true;
   readonly metadata?: Readonly<Record<string, string>>;
 }

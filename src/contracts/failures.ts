@@ -166,6 +166,10 @@ export const FAILURES = {
     remedy:
       'A person must approve this tool, which is not possible yet. To let the agent run it all the same, list it in `policy.preapprovedTools`.',
   },
+  'Plan.Invalid': {
+    retry: false,
+    remedy: 'The model sees this error and can make another plan.',
+  },
   'Tool.Timeout': { retry: false, remedy: 'Raise the `timeoutMs` of the tool, or make it faster.' },
   'Tool.OutcomeUnknown': {
     retry: false,

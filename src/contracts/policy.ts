@@ -65,6 +65,7 @@ export const DEFAULT_POLICY: RuntimePolicy = {
 
 /** Whoever has a policy: an agent, complete or not. */
 export interface WithPolicy {
+  readonly planner?: true;
   readonly policy?: PolicyDeclaration;
 }
 
@@ -85,12 +86,14 @@ export function mergePolicies(
   return Object.keys(merged).length === 0 ? undefined : merged;
 }
 
-/** What of a policy bounds the turns of an agent without a planner; for the workflow. */
+/** What of a policy bounds the turns of an agent; for the workflow. */
 export function turnBounds<L extends { readonly maxSteps: number }>(
   agent: WithPolicy & { readonly limits: L },
 ): { readonly limits: L; readonly sequential?: true } {
   const { maxIterations, parallelExecution } = agent.policy ?? {};
-  const maxSteps = Math.min(agent.limits.maxSteps, maxIterations ?? Infinity);
+  // A planner counts its rounds itself.
+  const most = agent.planner ? undefined : maxIterations;
+  const maxSteps = Math.min(agent.limits.maxSteps, most ?? Infinity);
   return {
     limits: { ...agent.limits, maxSteps },
     ...(parallelExecution === false ? { sequential: true } : {}),
