@@ -77,6 +77,8 @@ export type {
   ItemOrigin,
   LiveDelta,
   LiveToolProgress,
+  PlanEvent,
+  PlannedStep,
   SessionEvent,
   StreamItem,
   Superseded,
@@ -139,6 +141,7 @@ export {
   type RawContentPart,
   type Tool,
   type ToolContext,
+  type ToolCost,
   type ToolEffect,
   type ToolLogger,
   type ToolOutput,
@@ -155,6 +158,26 @@ export {
   type ToolOutcome,
   type ToolRegistryChange,
 } from './tools/index.js';
+export {
+  buildCapabilityGraph,
+  PlannerAgent,
+  type AcceptedPlan,
+  type AgentSource,
+  type GraphSources,
+  type PlannerAgentOptions,
+  type CapabilitySkill,
+} from './planner/index.js';
+export {
+  CapabilityGraph,
+  type Capability,
+  type CapabilityEdge,
+  type CapabilityGap,
+  type CapabilityGraphData,
+  type CapabilityKind,
+} from './contracts/capabilities.js';
+export type { Plan, PlanStep } from './contracts/plan-form.js';
+export type { PlanMove, PlanProgress, StepResult } from './contracts/plan.js';
+export { readProgress } from './contracts/plan.js';
 export { MCPClientManager, type MCPClientManagerOptions } from './mcp/index.js';
 export {
   ContextManager,

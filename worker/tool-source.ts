@@ -5,8 +5,10 @@
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
+import { policyOf } from '../src/contracts/policy.js';
 import type { ToolSource } from '../activities/deps.js';
 import type { Skills } from '../src/tools/skill-tools.js';
+import { guarded } from '../src/tools/approval-guard.js';
 import { combineTools, type ToolRegistry } from '../src/tools/tool-registry.js';
 
 /** What a tool source asks of the MCP servers. */
@@ -32,7 +34,8 @@ interface Combined {
  * Combines the lists, the application's tools first. The map of an agent stays the same object
  * while its lists do: what is made of it (schemas, token counts) is kept by identity. It is found
  * by all that it is made of, the definition of the agent and the tools that the tenant may have:
- * so neither tenants nor agents of one name can get each other's.
+ * so neither tenants nor agents of one name can get each other's. What the agent's policy holds back
+ * is held back here, where every call gets its tool.
  */
 export function createToolSource(parts: {
   registry: ToolRegistry;
@@ -57,7 +60,8 @@ export function createToolSource(parts: {
         [always, given.flatMap((of) => of(agent)), registry.select(agent.tools), remote],
         log,
       );
-      const tools = new Map(list.map((tool) => [tool.name, tool]));
+      const policy = policyOf(agent);
+      const tools = new Map(list.map((tool) => [tool.name, guarded(tool, policy)]));
       made.set(agent, [{ version, remote, tools }, ...kept].slice(0, MAX_KEPT));
       return tools;
     },
@@ -66,7 +70,8 @@ export function createToolSource(parts: {
     async withheld(agent, name, tenant) {
       const [server = ''] = name.split('__');
       const allowed = agent.mcp.includes('*') || agent.mcp.includes(server);
-      return allowed ? mcp?.resolve(name, tenant) : undefined;
+      const tool = allowed ? await mcp?.resolve(name, tenant) : undefined;
+      return tool && guarded(tool, policyOf(agent));
     },
   };
 }

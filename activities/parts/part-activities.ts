@@ -19,6 +19,7 @@ import {
   type RunToolInput,
   type RunToolResult,
 } from '../../src/contracts/parts.js';
+import { turnBounds } from '../../src/contracts/policy.js';
 import { clip } from '../../src/contracts/text.js';
 import type { StoredMessage } from '../../src/contracts/message.js';
 import type { ActivityDeps } from '../deps.js';
@@ -44,9 +45,8 @@ export function partActivities(parts: PartDeps): PartActivities {
   const { deps, model, tool } = parts;
   return {
     async readAgent({ agent }) {
-      const { limits } = deps.agents.get(agent);
       const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
-      return { limits, modelTimeoutMs, heartbeatTimeoutMs };
+      return { ...turnBounds(deps.agents.get(agent)), modelTimeoutMs, heartbeatTimeoutMs };
     },
     runModel: (input) => runModel(parts, input),
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),

@@ -19,7 +19,9 @@ import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
-import { ModelStep, type ModelStepDeps } from './model-step.js';
+import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
+import { plannerStep } from './planner-step.js';
+import type { StepAttempt } from './step-writes.js';
 
 export interface CallModelDeps
   extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
@@ -50,7 +52,7 @@ export async function callModel(
       const runtime = await deps.runtimes.of(execution, agent, tools.keys());
       const place = { input: next, execution, inbox, seq, stop };
       const step = { ...place, agent, runtime, tools, unavailable };
-      const end = await new ModelStep(deps, step).run();
+      const end = await (agent.planner ? planned(deps, step) : new ModelStep(deps, step).run());
       const { result, halted } = end;
       const last = lastStep(result, ({ done }) => done !== undefined);
       const workedMs = Date.now() - startedAt - progress.workedMs;
@@ -64,6 +66,13 @@ export async function callModel(
   } finally {
     stopBeating();
   }
+}
+
+/** A step of an agent that plans. */
+async function planned(deps: CallModelDeps, step: StepAttempt): Promise<StepEnd> {
+  const { execution, input, agent, tools } = step;
+  const { provider, ...own } = await plannerStep(deps, execution, input, agent, tools);
+  return new ModelStep({ ...deps, provider }, { ...step, ...own }).run();
 }
 
 /** Whether the next step needs nothing of the workflow, which counts repairs and sets the limits. */

@@ -6,18 +6,22 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
+import type { Agent } from '../../src/contracts/agent.js';
 import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js';
-import type { ToolCall } from '../../src/contracts/message.js';
+import type { AssistantMessage, ToolCall } from '../../src/contracts/message.js';
+import { PLANNER_MODEL } from '../../src/contracts/plan.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import { wellFormed } from '../../src/contracts/message.js';
 import { clipText, thrownMessage } from '../../src/tools/text.js';
 import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
 import { normaliseOutput } from '../../src/tools/tool-output.js';
+import type { Transcripts } from '../../src/store/stores.js';
 import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
+import { plannerTools } from './planner-step.js';
 import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -32,6 +36,7 @@ export interface CallToolDeps
   readonly runner: ToolRunner;
   readonly speakers: Speakers;
   readonly runtimes: RuntimeContexts;
+  readonly transcripts: Pick<Transcripts, 'append' | 'read'>;
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
@@ -96,26 +101,36 @@ export class ToolCallRun {
   async run(): Promise<CallToolResult> {
     const { failure, given } = this.#input;
     const agent = this.#deps.agents.get(this.#input.agent);
-    const { call, messageId } = await this.#findCall();
-    if (failure) return this.#giveUp(call, messageId, failure);
-    if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
-    const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
-    const prepared = await this.prepare(call, messageId, tools);
+    const { call, message } = await this.#findCall();
+    if (failure) return this.#giveUp(call, message, failure);
+    if (given !== undefined) return this.#conclude(call, message, normaliseOutput(given));
+    const prepared = await this.prepare(call, message, await this.#toolsFor(agent, message));
     return 'row' in prepared ? this.write(prepared) : prepared;
+  }
+
+  /** What the call may name. */
+  #toolsFor(agent: Agent, message: AssistantMessage): Promise<ReadonlyMap<string, Tool>> {
+    const { turn } = this.#input;
+    if (!agent.planner) return this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
+    const place = { turn, head: this.#input.message - 1 };
+    return plannerTools(this.#deps, this.#execution, place, agent, message);
   }
 
   /** Runs the call, unless an earlier attempt has left its result. Writes only that it begins. */
   async prepare(
     call: ToolCall,
-    messageId: string,
+    message: AssistantMessage,
     tools: ReadonlyMap<string, Tool>,
   ): Promise<PreparedResult | CallToolResult> {
     const agent = this.#deps.agents.get(this.#input.agent);
-    const key = this.#keyOf(messageId);
+    const key = this.#keyOf(message.id);
     const { tenant } = this.#execution.key;
+    const planned = plannedOf(agent, message);
     const tool =
-      tools.get(call.name) ?? (await this.#deps.tools.withheld(agent, call.name, tenant));
-    const record = this.#recordOf(call);
+      tools.get(call.name) ??
+      // A planner's model calls nothing but what it is offered.
+      (planned === false ? undefined : await this.#deps.tools.withheld(agent, call.name, tenant));
+    const record = this.#recordOf(call, planned);
     const runtime = await this.#deps.runtimes.of(this.#execution, agent, tools.keys());
     const request = this.#request(call, key);
     const prepared = await this.#deps.runner.prepare(
@@ -147,25 +162,34 @@ export class ToolCallRun {
   }
 
   /** The attempts are used up. What began and has no result may have taken effect. */
-  async #giveUp(call: ToolCall, messageId: string, failure: FailureInfo): Promise<CallToolResult> {
+  async #giveUp(
+    call: ToolCall,
+    message: AssistantMessage,
+    failure: FailureInfo,
+  ): Promise<CallToolResult> {
     const { runner, toolRuns } = this.#deps;
     const { key: session, signal } = this.#execution;
-    const key = this.#keyOf(messageId);
+    const key = this.#keyOf(message.id);
     const run = await runner.wait(signal, () => toolRuns.find({ ...session, key }));
     const open =
       run?.outcome === 'running' || (run?.outcome === 'waiting' && run.effect !== 'once');
     const outcome = givenUp(call.name, failure, open ? run.effect : undefined);
-    return this.#conclude(call, messageId, outcome);
+    return this.#conclude(call, message, outcome);
   }
 
   /** Writes what is known without running anything. */
-  async #conclude(call: ToolCall, messageId: string, outcome: Outcome): Promise<CallToolResult> {
+  async #conclude(
+    call: ToolCall,
+    message: AssistantMessage,
+    outcome: Outcome,
+  ): Promise<CallToolResult> {
     const { runner, agents } = this.#deps;
-    const key = this.#keyOf(messageId);
-    const { limits } = agents.get(this.#input.agent);
+    const key = this.#keyOf(message.id);
+    const agent = agents.get(this.#input.agent);
+    const { limits } = agent;
     const request = { ...this.#request(call, key), limits };
     const result = await runner.bound(request, { ...outcome, ms: 0 });
-    return this.write(this.#recordOf(call).prepared(key, result));
+    return this.write(this.#recordOf(call, plannedOf(agent, message)).prepared(key, result));
   }
 
   #request(call: ToolCall, key: string) {
@@ -195,7 +219,7 @@ export class ToolCallRun {
     } satisfies Partial<ToolRunRequest>;
   }
 
-  async #findCall(): Promise<{ call: ToolCall; messageId: string }> {
+  async #findCall(): Promise<{ call: ToolCall; message: AssistantMessage }> {
     const { message, index } = this.#input;
     const { key, transcript, run } = this.#execution;
     const found = await this.#deps.cache.find(key, transcript, run, message);
@@ -203,16 +227,27 @@ export class ToolCallRun {
     if (found?.role !== 'assistant' || !call) {
       throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
     }
-    return { call, messageId: found.id };
+    return { call, message: found };
   }
 
   #keyOf(messageId: string): string {
     return idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
   }
 
-  #recordOf(call: ToolCall): SessionToolRecord {
-    return (this.#record ??= new SessionToolRecord(this.#deps, this.#input, this.#execution, call));
+  #recordOf(call: ToolCall, planned: boolean | undefined): SessionToolRecord {
+    return (this.#record ??= new SessionToolRecord(
+      this.#deps,
+      this.#input,
+      this.#execution,
+      call,
+      planned,
+    ));
   }
+}
+
+/** Whether a step of a plan is behind a call; `undefined` for an agent that does not plan. */
+function plannedOf({ planner }: Agent, { model }: AssistantMessage): boolean | undefined {
+  return planner ? model === PLANNER_MODEL : undefined;
 }
 
 /**

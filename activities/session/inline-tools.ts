@@ -20,6 +20,7 @@ import {
   type StopSignals,
 } from './call-tool.js';
 import type { Execution } from '../execution.js';
+import { policyOf } from '../../src/contracts/policy.js';
 import { checkArguments } from '../../src/tools/argument-check.js';
 
 /**
@@ -35,6 +36,7 @@ export class InlineTools {
   readonly #tools: ReadonlyMap<string, Tool>;
   readonly #runs: readonly ToolCallRun[];
   readonly #careful: boolean;
+  readonly #sequential: boolean;
 
   /** `undefined` when a call needs an activity of its own. */
   static for(
@@ -50,7 +52,7 @@ export class InlineTools {
       const tool = tools.get(call.name);
       // What can only be answered with its own error needs nothing of anyone.
       if (!tool || !checkArguments(tool, call.arguments).ok) return true;
-      return tool.run === 'local' && !tool.highRisk;
+      return tool.run === 'local';
     });
     if (!inline || calls.length === 0) return undefined;
     const { agent, turn, step: number, stage } = step;
@@ -66,7 +68,11 @@ export class InlineTools {
       const input = { ...place, message: answer.seq, index, seq };
       return new ToolCallRun(deps, input, execution, stop, true);
     });
-    return new InlineTools(deps, answer.message, tools, runs, execution.attempt > 1);
+    const order = {
+      careful: execution.attempt > 1,
+      sequential: !policyOf(deps.agents.get(agent)).parallelExecution,
+    };
+    return new InlineTools(deps, answer.message, tools, runs, order);
   }
 
   private constructor(
@@ -74,13 +80,14 @@ export class InlineTools {
     message: AssistantMessage,
     tools: ReadonlyMap<string, Tool>,
     runs: readonly ToolCallRun[],
-    careful: boolean,
+    { careful, sequential }: { careful: boolean; sequential: boolean },
   ) {
     this.#deps = deps;
     this.#message = message;
     this.#tools = tools;
     this.#runs = runs;
     this.#careful = careful;
+    this.#sequential = careful || sequential;
   }
 
   /**
@@ -124,20 +131,26 @@ export class InlineTools {
       const settled = prepared.length > 0 ? prepared[index] : await this.#prepare(index);
       return this.#write(index, settled);
     };
-    if (!this.#careful) return Promise.all(calls.map((_, index) => one(index)));
-    const results: (CallToolResult | undefined)[] = [];
-    for (const index of calls.keys()) results.push(await one(index));
-    return results;
+    return this.#each(calls.length, one);
   }
 
   #prepareAll(): Promise<Settled[]> {
-    return Promise.all(this.#runs.map((_, index) => this.#prepare(index)));
+    return this.#each(this.#runs.length, (index) => this.#prepare(index));
+  }
+
+  /** All at once, or one after the other where that is asked for. */
+  async #each<T>(count: number, one: (index: number) => Promise<T>): Promise<T[]> {
+    const indexes = Array.from({ length: count }, (_, index) => index);
+    if (!this.#sequential) return Promise.all(indexes.map(one));
+    const results: T[] = [];
+    for (const index of indexes) results.push(await one(index));
+    return results;
   }
 
   #prepare(index: number): Promise<Settled> {
-    const { id, toolCalls = [] } = this.#message;
+    const { toolCalls = [] } = this.#message;
     return this.#runs
-      [index]!.prepare(toolCalls[index]!, id, this.#tools)
+      [index]!.prepare(toolCalls[index]!, this.#message, this.#tools)
       .catch((error: unknown) => this.#leave(index, error, 'a local tool is left to a retry'));
   }
 

@@ -21,6 +21,7 @@ import {
   headAfterMessages,
   resultPlace,
 } from '../../src/contracts/places.js';
+import { turnBounds } from '../../src/contracts/policy.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import { totalOf } from '../../src/store/attempts.js';
@@ -68,7 +69,7 @@ export async function openSession(
   if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
-    limits: agent.limits,
+    ...turnBounds(agent),
     unread: agent.unread,
     modelTimeoutMs,
     heartbeatTimeoutMs,

@@ -32,7 +32,7 @@ export class StepPrompt {
 
   /** `last` is an answer against its schema: the model is shown it, and what was wrong. */
   async context(last?: AttemptFailure): Promise<ModelContext> {
-    const { agent, tools } = this.#step;
+    const { agent, tools, note } = this.#step;
     const transcript = await this.#record.read();
     const memory = await this.#recall(transcript);
     const manager = new ContextManager({
@@ -45,7 +45,8 @@ export class StepPrompt {
     const messages = memory
       ? withMemory(built.messages, memory, this.#begins(transcript))
       : built.messages;
-    const context = { ...built, messages };
+    const noted = note === undefined ? [] : [{ role: 'user', id: 'note', text: note } as const];
+    const context = { ...built, messages: [...messages, ...noted] };
     if (last?.text === undefined) return context;
     return {
       ...context,
@@ -86,14 +87,14 @@ export class StepPrompt {
   }
 
   async request(context: ModelContext): Promise<ModelRequest> {
-    const { agent, tools, execution } = this.#step;
+    const { agent, tools, execution, mustAnswer } = this.#step;
     const images = await loadImages(this.#deps.artifacts, execution.key, context.messages);
     return {
       model: agent.model,
       instructions: this.#instructions,
       messages: context.messages,
       tools: this.#deps.modelTools.of(tools),
-      toolChoice: 'auto',
+      toolChoice: mustAnswer ? 'none' : 'auto',
       temperature: agent.temperature,
       maxTokens: agent.maxTokens,
       ...(agent.responseFormat ? { responseFormat: agent.responseFormat } : {}),

@@ -46,6 +46,10 @@ export interface StepAttempt {
   readonly seq: number;
   /** What stops the activity. */
   readonly stop: StopSignals;
+  /** What the model is told behind the conversation; it is not kept. */
+  readonly note?: string;
+  /** The model may call no tool: it must answer. */
+  readonly mustAnswer?: boolean;
 }
 
 /** The messages that begin the turn, where this step does. */
@@ -158,7 +162,7 @@ export function answering(
       ...(final ? [ended] : []),
       // Not where another attempt's answer is in the place: its calls are not these.
       ...waits.map((event) => ({ ...event, with: seq })),
-      ...tools.map(({ event }) => ({ ...event, with: seq })),
+      ...tools.flatMap(({ events }) => events.map((event) => ({ ...event, with: seq }))),
     ],
     updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
   };

@@ -5,6 +5,7 @@
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
 import type { ToolCall, ToolMessage } from '../../src/contracts/message.js';
 import { callKey, eventKeys } from '../../src/contracts/places.js';
+import { planEvent } from '../../src/contracts/plan-events.js';
 import { standsStill, type AgentState } from '../../src/contracts/state.js';
 import type { Append, Appended, NewEvent, NewMessage } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
@@ -27,7 +28,7 @@ export interface ToolRecordDeps extends Pick<Stores, 'toolRuns'> {
 /** A result that is ready to be written. */
 export interface PreparedResult {
   readonly row: NewMessage & { readonly body: ToolMessage };
-  readonly event: NewEvent;
+  readonly events: readonly NewEvent[];
   readonly toolRun: { readonly key: string; readonly outcome: string };
   readonly result: CallToolResult;
 }
@@ -37,13 +38,22 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
   readonly #input: CallToolInput;
   readonly #execution: Execution;
   readonly #call: ToolCall;
+  readonly #planned: boolean | undefined;
   #state: AgentState | undefined;
 
-  constructor(deps: ToolRecordDeps, input: CallToolInput, execution: Execution, call: ToolCall) {
+  /** `planned`, for an agent that plans: a step of its plan is behind the call, and not its model. */
+  constructor(
+    deps: ToolRecordDeps,
+    input: CallToolInput,
+    execution: Execution,
+    call: ToolCall,
+    planned?: boolean,
+  ) {
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
     this.#call = call;
+    this.#planned = planned;
   }
 
   /** Whether the session stood still (paused, ended) when this was last written. */
@@ -110,30 +120,40 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     return {
       row: { seq, key: callKey(message, index), turn, step, attempt, body },
       toolRun: { key, outcome: failure ? failure.type : 'done' },
-      event: {
-        key: eventKeys.callCompleted(message, index),
-        body: {
-          type: 'tool.completed',
-          turn,
-          step,
-          attempt,
-          callId,
-          name,
-          seq,
-          preview: result.preview,
-          bytes,
-          ms: Math.round(ms),
-          ...(artifact === undefined ? {} : { artifact }),
-          ...(failure ? { failure } : {}),
+      events: [
+        {
+          key: eventKeys.callCompleted(message, index),
+          body: {
+            type: 'tool.completed',
+            turn,
+            step,
+            attempt,
+            callId,
+            name,
+            seq,
+            preview: result.preview,
+            bytes,
+            ms: Math.round(ms),
+            ...(artifact === undefined ? {} : { artifact }),
+            ...(failure ? { failure } : {}),
+          },
         },
-      },
+        ...this.#planEvents(body),
+      ],
       result,
     };
   }
 
+  #planEvents(result: ToolMessage): NewEvent[] {
+    if (this.#planned === undefined) return [];
+    const { message, index } = this.#input;
+    const body = planEvent(this.#input, this.#call, result, this.#planned);
+    return body ? [{ key: eventKeys.callPlanned(message, index), body }] : [];
+  }
+
   /** Writes the result, unless its place is taken: then what is there counts. */
-  async write({ row, event, toolRun, result }: PreparedResult): Promise<CallToolResult> {
-    const { existing } = await this.#append({ messages: [row], toolRun, events: [event] });
+  async write({ row, events, toolRun, result }: PreparedResult): Promise<CallToolResult> {
+    const { existing } = await this.#append({ messages: [row], toolRun, events });
     const [earlier] = existing;
     if (earlier?.body.role === 'tool') return resultOf(row.seq, earlier.body);
     const { key: session, transcript, run } = this.#execution;

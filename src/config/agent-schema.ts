@@ -11,7 +11,7 @@ import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import { showContextProblem } from '../contracts/runtime-context.js';
 import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
 import type { AgentDeclaration } from './define-config.js';
-import { policySchema } from './policy-schema.js';
+import { flag, policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const KiB = 1024;
@@ -108,6 +108,7 @@ export const agentSchema = closed({
   memory: memory.optional(),
   skills: list(z.string({ error: 'must be the name of a skill.' }), 'names of skills').optional(),
   showContext: showContext.optional(),
+  planner: flag.optional(),
   metadata: texts('text').optional(),
 }).superRefine((agent, context) => {
   const fits = (path: string[], ok: boolean, message: string) => {
@@ -163,6 +164,7 @@ export function completeAgent(
     ...(memory === undefined ? {} : { memory }),
     ...(skills === undefined || skills.length === 0 ? {} : { skills }),
     ...(showContext === undefined || showContext.length === 0 ? {} : { showContext }),
+    ...(declared.planner ? { planner: true } : {}),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

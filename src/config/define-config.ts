@@ -52,6 +52,11 @@ export interface AgentDeclaration {
   readonly skills?: readonly string[] | undefined;
   /** Parts of the session's context that the model is shown, such as `user.name`. Default none. */
   readonly showContext?: readonly string[] | undefined;
+  /**
+   * The agent makes plans: its model hands in steps with dependencies, which are carried out, and is
+   * asked again for the answer, or when a step has failed. Default false.
+   */
+  readonly planner?: boolean | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 

@@ -3,7 +3,10 @@ import { z } from 'zod';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import { closed, kindOf, list, shown, whole } from './schema-words.js';
 
-const flag = z.boolean({ error: ({ input }) => `must be true or false, not ${shown(input)}.` });
+/** `true` or `false`. */
+export const flag = z.boolean({
+  error: ({ input }) => `must be true or false, not ${shown(input)}.`,
+});
 
 /** Names of tools or agents, or the beginning of some with a `*` behind it. */
 const names = (what: string) =>

@@ -52,6 +52,8 @@ export interface OpenSessionInput extends OfRun {
 /** What the workflow must know of the agent; recorded in history, so fixed for the run. */
 export interface SessionSettings {
   readonly limits: AgentLimits;
+  /** The tools of a step run one after the other. */
+  readonly sequential?: true;
   readonly unread: 'all' | 'one';
   /** Longest model call, ms. */
   readonly modelTimeoutMs: number;

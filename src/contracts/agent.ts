@@ -72,5 +72,7 @@ export interface Agent {
   readonly skills?: readonly string[];
   /** Parts of the context that the model is shown, such as `user.name`; absent for none. */
   readonly showContext?: readonly string[];
+  /** It makes a plan and lets its steps be carried out, in place of calling tools one by one. */
+  readonly planner?: true;
   readonly metadata?: Readonly<Record<string, string>>;
 }

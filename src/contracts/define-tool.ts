@@ -96,6 +96,8 @@ export function tool(
     },
     highRisk: declaration.highRisk ?? false,
     source: { kind: 'code' },
+    ...yieldsOf(name, declaration.yields),
+    ...(declaration.cost === undefined ? {} : { cost: declaration.cost }),
     // Called on the declaration, so that `this` is what its author expects.
     execute: (args, context) => {
       if ('execute' in declaration) return declaration.execute(args, context);
@@ -130,6 +132,21 @@ function parametersOf(
     );
   }
   return { parameters: checked(name, schema), parse: (args) => parameters.parse(args) };
+}
+
+function yieldsOf(name: string, yields: JsonSchema | z.ZodType | undefined): Pick<Tool, 'yields'> {
+  if (yields === undefined) return {};
+  if (!('_zod' in yields)) return { yields: wellFormedJson(yields) };
+  try {
+    const { $schema: _, ...rest } = z.toJSONSchema(yields as z.ZodType, { io: 'output' });
+    return { yields: wellFormedJson(rest) };
+  } catch (error) {
+    throw new PerduraError(
+      'Config.Invalid',
+      `The "yields" of the tool "${name}" cannot be converted to JSON Schema (${messageOf(error)}). Use types that JSON has.`,
+      { cause: error },
+    );
+  }
 }
 
 /** By its mark, not by `instanceof`: the application may bring its own copy of zod. */

@@ -15,6 +15,8 @@
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
+ *     │  ├─ plan.made | plan.changed   a planner's plan was accepted
+ *     │  │  └─ plan.step             a step of it has ended
  *     │  └─ context.compacted
  *     ├─ turn.completed | turn.interrupted | turn.failed
  *     ├─ session.state               paused, resumed
@@ -44,7 +46,51 @@ export interface UnavailableServer {
   readonly reason: string;
 }
 
+/** A step of a plan, as events tell of it; its arguments are in the transcript. */
+export interface PlannedStep {
+  readonly id: string;
+  /** Name of the capability. */
+  readonly use: string;
+  /** Steps that come before it. Absent for none. */
+  readonly after?: readonly string[];
+  /** At most 200 characters. */
+  readonly why?: string;
+}
+
+/** What becomes of a planner's plan. */
+export type PlanEvent =
+  | ({
+      readonly type: 'plan.made';
+      /** Always 1: the first plan of its turn. */
+      readonly revision: number;
+      readonly goal?: string;
+      readonly steps: readonly PlannedStep[];
+    } & StepPlace)
+  | ({
+      readonly type: 'plan.changed';
+      readonly revision: number;
+      /** `continued`: all steps were done, and there was more to do. */
+      readonly because: 'failed' | 'continued';
+      /** Steps whose failure led to it. */
+      readonly failed?: readonly string[];
+      readonly goal?: string;
+      /** The steps that are still to be done; those that were done stay done. */
+      readonly steps: readonly PlannedStep[];
+    } & StepPlace)
+  | ({
+      readonly type: 'plan.step';
+      /** Of the plan that it is in. */
+      readonly revision: number;
+      readonly id: string;
+      readonly use: string;
+      /** Of its call: `tool.completed` has the result. */
+      readonly callId: string;
+      readonly state: 'done' | 'failed';
+      readonly failure?: FailureInfo;
+    } & StepPlace);
+
 export type SessionEventBody =
+  | PlanEvent
   | { readonly type: 'session.started'; readonly agent: string }
   | {
       readonly type: 'session.state';

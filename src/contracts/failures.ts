@@ -72,7 +72,8 @@ export const FAILURES = {
   },
   'Turn.StepLimit': {
     retry: false,
-    remedy: 'The turn used all its steps. Raise `limits.maxSteps`, or look for a tool loop.',
+    remedy:
+      'The turn used all its steps. Raise `limits.maxSteps` (or `policy.maxIterations`), or look for a tool loop.',
   },
   'Turn.CostLimit': {
     retry: false,
@@ -189,6 +190,15 @@ export const FAILURES = {
   'Tool.Failed': {
     retry: false,
     remedy: 'The model sees this error. Look at the message of the tool.',
+  },
+  'Tool.ApprovalRequired': {
+    retry: false,
+    remedy:
+      'A person must approve this tool, which is not possible yet. To let the agent run it all the same, list it in `policy.preapprovedTools`.',
+  },
+  'Plan.Invalid': {
+    retry: false,
+    remedy: 'The model sees this error and can make another plan.',
   },
   'Tool.Timeout': { retry: false, remedy: 'Raise the `timeoutMs` of the tool, or make it faster.' },
   'Tool.OutcomeUnknown': {

@@ -27,7 +27,7 @@ interface OfPart {
 /** What a workflow must know of an agent; recorded in its history, so fixed for the run. */
 export type AgentSettings = Pick<
   SessionSettings,
-  'limits' | 'modelTimeoutMs' | 'heartbeatTimeoutMs'
+  'limits' | 'sequential' | 'modelTimeoutMs' | 'heartbeatTimeoutMs'
 >;
 
 /** Of calls that may be the first with their transcript. */

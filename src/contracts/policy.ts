@@ -9,7 +9,7 @@ export interface RuntimePolicy {
    * Iterations of one turn. An iteration is one round of thinking and acting: for a planner, the
    * steps of a plan that run together; for every other agent, a step (a model call and its
    * tools). Default 10. Of `limits.maxSteps` and this the lower one counts, but an agent without
-   * a planner has only `maxSteps` unless its policy states `maxIterations`: see {@link stepBound}.
+   * a planner has only `maxSteps` unless its policy states `maxIterations`: see {@link turnBounds}.
    */
   readonly maxIterations: number;
   /** How often a planner may replace the rest of its plan in one turn. 0: never. Default 3. */
@@ -65,6 +65,7 @@ export const DEFAULT_POLICY: RuntimePolicy = {
 
 /** Whoever has a policy: an agent, complete or not. */
 export interface WithPolicy {
+  readonly planner?: true;
   readonly policy?: PolicyDeclaration;
 }
 
@@ -85,10 +86,18 @@ export function mergePolicies(
   return Object.keys(merged).length === 0 ? undefined : merged;
 }
 
-/** Steps that a turn of an agent without a planner may make. */
-export function stepBound(agent: WithPolicy & { readonly limits: { readonly maxSteps: number } }) {
-  const { maxIterations } = agent.policy ?? {};
-  return Math.min(agent.limits.maxSteps, maxIterations ?? Infinity);
+/** What of a policy bounds the turns of an agent; for the workflow. */
+export function turnBounds<L extends { readonly maxSteps: number }>(
+  agent: WithPolicy & { readonly limits: L },
+): { readonly limits: L; readonly sequential?: true } {
+  const { maxIterations, parallelExecution } = agent.policy ?? {};
+  // A planner counts its rounds itself.
+  const most = agent.planner ? undefined : maxIterations;
+  const maxSteps = Math.min(agent.limits.maxSteps, most ?? Infinity);
+  return {
+    limits: { ...agent.limits, maxSteps },
+    ...(parallelExecution === false ? { sequential: true } : {}),
+  };
 }
 
 /** A tool, as far as its risk is looked at. */

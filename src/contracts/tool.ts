@@ -85,6 +85,10 @@ export interface Tool {
   readonly retry: Required<ToolRetry>;
   /** Wants a person's approval where the policy asks for one. */
   readonly highRisk: boolean;
+  /** JSON Schema of the output, for those who plan with it; the output is not checked. */
+  readonly yields?: JsonSchema;
+  /** What a call takes, about: US dollars, ms. */
+  readonly cost?: ToolCost;
   /** Parses with zod where the tool was declared with it (defaults, transforms). */
   readonly parse?: (args: unknown) => unknown;
   /** Where the tool came from: the code of the application, or an MCP server. */
@@ -123,4 +127,15 @@ export interface ToolOptions {
   timeoutMs?: number;
   retry?: ToolRetry;
   highRisk?: boolean;
+  /** What comes out, for those who plan with it: JSON Schema, or zod. */
+  yields?: JsonSchema | z.ZodType;
+  /** What a call takes, about; for those who plan with it. */
+  cost?: ToolCost;
+}
+
+/** What a call of a tool takes, about. */
+export interface ToolCost {
+  /** US dollars. */
+  readonly usd?: number;
+  readonly ms?: number;
 }

@@ -58,6 +58,40 @@ export function checkArguments(tool: Tool, text: string): ArgumentCheck {
   }
 }
 
+/**
+ * What is wrong with arguments of which some are not known yet, at these places (JSON Pointers);
+ * those have `null`. Parsing with zod is left for when all are known.
+ */
+export function partlyKnownProblems(
+  tool: Tool,
+  value: unknown,
+  unknown: readonly string[],
+): readonly string[] {
+  const { errors } = validatorsOf(tool).all.validate(value);
+  return errors
+    .filter(({ keyword, instanceLocation }) => {
+      const place = placeOf(instanceLocation);
+      if (unknown.some((at) => place === at || place.startsWith(`${at}/`))) return false;
+      // What is said of something around it may be so because of it.
+      return !(JUDGES.has(keyword) && unknown.some((at) => at.startsWith(`${place}/`)));
+    })
+    .flatMap(problemOf);
+}
+
+/** Keywords that judge a value by what is in it. */
+const JUDGES = new Set([
+  'anyOf',
+  'oneOf',
+  'not',
+  'contains',
+  'uniqueItems',
+  'const',
+  'enum',
+  'if',
+  'then',
+  'else',
+]);
+
 function validatorsOf(tool: Tool): Validators {
   const known = validators.get(tool);
   if (known) return known;
@@ -142,8 +176,12 @@ function listed(problems: readonly string[]): string {
 }
 
 function pathOf(location: string): string {
+  return placeOf(location) || '(top)';
+}
+
+function placeOf(location: string): string {
   try {
-    return decodeURIComponent(location.replace(/^#/, '')) || '(top)';
+    return decodeURIComponent(location.replace(/^#/, ''));
   } catch {
     return location;
   }

@@ -16,6 +16,7 @@ import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
+import { settleAll } from '../session/settle-all.js';
 import { Turn } from '../session/turn.js';
 import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
 import { nextPlace, refuse, settled, type UnderWay } from './settle.js';
@@ -157,7 +158,7 @@ export class LoopAgent {
         const at = { ...place, head: state.head, agent: this.name, message: seq, index };
         return { ...at, seq: resultPlace(seq, index) };
       };
-      const settling = calls.map(async (call, index): Promise<ToolAnswer> => {
+      const runs = calls.map((call, index) => async (): Promise<ToolAnswer> => {
         const { name, done } = call;
         if (done !== undefined) return { name, preview: done };
         const result = await (call.run === 'workflow'
@@ -167,7 +168,7 @@ export class LoopAgent {
       });
       const answers: ToolAnswer[] = [];
       // When all are done: this is written at a later stage, which fences the others.
-      for (const [index, settled] of (await Promise.allSettled(settling)).entries()) {
+      for (const [index, settled] of (await settleAll(runs, settings.sequential)).entries()) {
         if (settled.status === 'fulfilled') {
           answers.push(settled.value);
           continue;

@@ -30,13 +30,14 @@ import type { CallSettings, ShortCalls, TurnCalls } from './calls.js';
 import { failureOf, TurnFailed } from './failure-of.js';
 import { runToolLocally } from './legacy-calls.js';
 import type { GivenResult } from './open-calls.js';
+import { settleAll } from './settle-all.js';
 import type { SessionState } from './session-state.js';
 import { until } from './waiting.js';
 
 /** What a turn needs from the session around it. */
 export interface TurnSurroundings {
   readonly state: SessionState;
-  readonly settings: CallSettings & Pick<SessionSettings, 'limits'>;
+  readonly settings: CallSettings & Pick<SessionSettings, 'limits' | 'sequential'>;
   readonly agent: string;
   /** Writes the result of a call that nothing has to run. */
   readonly calls: Pick<ShortCalls, 'callTool'>;
@@ -301,20 +302,19 @@ export class Turn {
     return 'settled';
   }
 
-  /** Runs what runs, all at once. */
+  /** Runs what runs: all at once, or in order where the policy asks for that. */
   async #runPlanned(message: number, calls: readonly PlannedCall[]): Promise<void> {
     const { settings, calls: short, legacy, activities } = this.#around;
     const { head: _head, ...place } = this.place();
     const inputOf = (index: number) => this.#toolInput(place, message, index);
     this.listening = true;
-    const settled = await Promise.allSettled(
-      calls.map(async (call, index) => {
-        if (call.done !== undefined || call.run === 'workflow') return;
-        // Legacy: a local tool that could not run within its step.
-        if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
-        else await activities.runTool(call, inputOf(index), settings);
-      }),
-    );
+    const runs = calls.map((call, index) => async () => {
+      if (call.done !== undefined || call.run === 'workflow') return;
+      // Legacy: a local tool that could not run within its step.
+      if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
+      else await activities.runTool(call, inputOf(index), settings);
+    });
+    const settled = await settleAll(runs, settings.sequential);
     this.listening = false;
     // A tool's own failure is a result. A rejection is a worker that went away too often, or
     // the interruption of the turn.

@@ -6,7 +6,7 @@ import {
   mergePolicies,
   needsApproval,
   policyOf,
-  stepBound,
+  turnBounds,
 } from '../../../src/contracts/policy.js';
 
 const own = (name: string, highRisk = false) => ({ name, highRisk, source: { kind: 'code' } });
@@ -54,9 +54,15 @@ describe('policy: the rest', () => {
 
   it('maxIterations → bounds the steps only where it is stated', () => {
     const limits = { ...DEFAULT_LIMITS, maxSteps: 20 };
-    expect(stepBound({ limits })).toBe(20);
-    expect(stepBound({ limits, policy: { maxIterations: 4 } })).toBe(4);
-    expect(stepBound({ limits, policy: { maxIterations: 50 } })).toBe(20);
+    expect(turnBounds({ limits })).toEqual({ limits });
+    const steps = (maxIterations: number) =>
+      turnBounds({ limits, policy: { maxIterations } }).limits.maxSteps;
+    expect([steps(4), steps(50)]).toEqual([4, 20]);
+  });
+
+  it('parallelExecution false → the tools of a step run one after the other', () => {
+    const policy = { parallelExecution: false };
+    expect(turnBounds({ limits: DEFAULT_LIMITS, policy }).sequential).toBe(true);
   });
 
   it('delegation → to all, to none, to those named', () => {
