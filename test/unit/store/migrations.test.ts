@@ -22,8 +22,8 @@ const FROZEN: Record<string, string> = {
   '0002-functions': '893ba0f2041a74420363e6f538ae502c5bf7c232acdcd37d2af82c615b21f0e9',
   '0003-newest-summary': '9b40afd3315c4d67c8c751c1ecb5050e5027f627621b0c3eb6c079a62e8d61db',
   '0004-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
-  '0010-memory': 'c10e5fb7b83f6286cd59c6073da725042d5b326285e6f8684330f6e3137ac1a1',
   '0009-mail': '9136b6cedb00eca588cf3e67d5666ef4c3ffc9b6702c1f49b21f5d94463e1290',
+  '0010-memory': 'c10e5fb7b83f6286cd59c6073da725042d5b326285e6f8684330f6e3137ac1a1',
 };
 
 async function digestOf(name: string): Promise<string> {
