@@ -101,6 +101,7 @@ export type {
   ContextInput,
   ContextMetadata,
   ContextParty,
+  GivenContext,
   RuntimeSessionContext,
   SkillReference,
 } from './contracts/runtime-context.js';
@@ -133,9 +134,13 @@ export { MCPClientManager, type MCPClientManagerOptions } from './mcp/index.js';
 export {
   ContextManager,
   type CompactionPlan,
+  type ContextEntry,
   type ContextManagerOptions,
   type ContextRoom,
+  type ContextSource,
+  type ContextStore,
   type ContextTranscript,
+  type ContextView,
   type ModelContext,
 } from './context/index.js';
 export {

@@ -4,6 +4,7 @@
  */
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
+import type { ToolSource } from '../activities/deps.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { createMemoryTools } from '../src/tools/memory-tools.js';
 import { Skills } from '../src/tools/skill-tools.js';
@@ -17,7 +18,7 @@ import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
 import { openDatabase } from '../src/store/database.js';
 import { checkReady } from '../src/store/readiness.js';
-import { openStores } from '../src/store/stores.js';
+import { openStores, type Stores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { createToolSource } from './tool-source.js';
@@ -71,18 +72,11 @@ export async function composeActivities(
   const stores = openStores(database, (key, n) => bus.appended?.(key, n));
   const registry = options.registry ?? new ToolRegistry(config.tools);
   const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
-  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
-    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
-    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
-  });
-  const skills = new Skills(config.skills);
-  const memoryTools = createMemoryTools(stores.memory);
-  const given = [memoryTools, (agent: Agent) => skills.tools(agent)];
   const activities = createActivities({
     ...stores,
     bus,
     agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], given, skills, log }),
+    tools: toolsOfRuntime({ config, registry, mcp, stores, log }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,
@@ -97,6 +91,25 @@ export async function composeActivities(
     await database.close();
   };
   return { activities, registry, mcp, close };
+}
+
+/** The tools of agents, with those that the runtime gives them. */
+export function toolsOfRuntime(parts: {
+  readonly config: ResolvedConfig;
+  readonly registry?: ToolRegistry;
+  readonly mcp: MCPClientManager;
+  readonly stores: Pick<Stores, 'artifacts' | 'memory'>;
+  readonly log: ToolLogger;
+}): ToolSource {
+  const { config, registry = new ToolRegistry(config.tools), mcp, stores, log } = parts;
+  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
+    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
+    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
+  });
+  const skills = new Skills(config.skills);
+  const memoryTools = createMemoryTools(stores.memory);
+  const given = [memoryTools, (agent: Agent) => skills.tools(agent)];
+  return createToolSource({ registry, mcp, always: [readArtifact], given, skills, log });
 }
 
 /** Perdura's own would stand in its place, and nobody would see why it never runs. */
