@@ -22,6 +22,7 @@ import { ToolRunner } from '../src/tools/tool-runner.js';
 import { TranscriptCache } from './session/transcript-cache.js';
 
 export type { ActivityDeps, ActivitySettings } from './deps.js';
+export { previewContext, type ContextPreview } from './session/preview.js';
 
 /** Every activity throws `ApplicationFailure`s with a type of `contracts/failures.ts`. */
 export function createActivities(

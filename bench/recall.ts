@@ -84,7 +84,7 @@ const thing = (n: number) => THINGS[n % THINGS.length]!;
 
 /** In one statement each: written one by one, they would be what is measured. */
 async function fill(database: Database, tenant: string, user: string, facts: number) {
-  const list = (words: readonly string[]) => sql`${words as string[]}::text[]`;
+  const list = (words: readonly string[]) => sql`${words}::text[]`;
   await sql`
     insert into perdura.memories (tenant, user_id, agent, key, kind, text, version)
       select ${tenant}, ${user}, '', 'fact ' || n, 'fact',

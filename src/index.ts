@@ -129,6 +129,7 @@ export type {
   ContextInput,
   ContextMetadata,
   ContextParty,
+  GivenContext,
   RuntimeSessionContext,
   SkillReference,
 } from './contracts/runtime-context.js';
@@ -182,9 +183,13 @@ export { MCPClientManager, type MCPClientManagerOptions } from './mcp/index.js';
 export {
   ContextManager,
   type CompactionPlan,
+  type ContextEntry,
   type ContextManagerOptions,
   type ContextRoom,
+  type ContextSource,
+  type ContextStore,
   type ContextTranscript,
+  type ContextView,
   type ModelContext,
 } from './context/index.js';
 export {

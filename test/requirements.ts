@@ -15,6 +15,7 @@ export interface Requirement {
 
 const at = {
   context: 'test/integration/faults/context.test.ts',
+  contextUnit: 'test/unit/contracts/runtime-context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
@@ -31,6 +32,9 @@ const at = {
   lost: 'test/integration/faults/lost-attempts.test.ts',
   longLife: 'test/integration/session/thousand-turns.test.ts',
   mcp: 'test/integration/mcp/real-servers.test.ts',
+  memory: 'test/integration/memory/memory.test.ts',
+  memoryErasure: 'test/integration/memory/erasure.test.ts',
+  memoryKills: 'test/integration/chaos/memory.test.ts',
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
@@ -42,8 +46,10 @@ const at = {
   plugin: 'test/integration/parts/plugin.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
   registry: 'test/unit/tools/tool-registry.test.ts',
+  runtimeContext: 'test/integration/memory/context.test.ts',
   silentDatabase: 'test/integration/faults/silent-database.test.ts',
   sizes: 'test/integration/faults/sizes.test.ts',
+  skills: 'test/unit/config/skills.test.ts',
   spills: 'test/integration/store/spills.test.ts',
   states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
@@ -63,7 +69,16 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   H3: {
     what: 'ContextManager: the context of the model, loaded, saved, managed',
     shownBy: {
-      [at.contextManager]: ['room →', 'messages of the store', 'a full window →'],
+      [at.contextManager]: [
+        'room →',
+        'messages of the store',
+        'a full window →',
+        'pin:',
+        'trim:',
+        'compact:',
+        'load and save',
+      ],
+      [at.runtimeContext]: ['H3 context: asked beforehand', 'H3 pin:'],
       [at.context]: ['F16 context: a small window fills up'],
       [at.conversation]: ['conversation: a message → an answer, and the next message knows'],
     },
@@ -108,9 +123,43 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       [at.readers]: ['F26 reader: so slow that its buffer overflows'],
     },
   },
+  M9: {
+    what: 'memory of earlier conversations handed to the run; written by compare and set, erased',
+    shownBy: {
+      [at.memory]: [
+        'memory: what one session',
+        'memory: two sessions correct',
+        'memory: recallAtStart',
+      ],
+      [at.memoryKills]: ['M9 memory:'],
+      [at.memoryErasure]: ['erasure: a user', 'erasure: a late attempt'],
+    },
+  },
   M10: {
     what: 'state kept, resumed from where it was',
     shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.stuck]: ['F29 workflow task:'] },
+  },
+  C1: {
+    what: 'RuntimeSessionContext: organisation, user, agent, tools, policy; visible to steps and tools',
+    shownBy: {
+      [at.contextUnit]: ['context: complete', 'context: %s', 'showContext:'],
+      [at.runtimeContext]: [
+        'C1 context:',
+        'context: by hand',
+        'context: a session of another user',
+      ],
+    },
+  },
+  C3: {
+    what: 'skills: folders with instructions, schema and resources, bound to agents, loaded on demand',
+    shownBy: {
+      [at.skills]: [
+        'skill: front matter',
+        'skills: a package',
+        'load_skill:',
+        'read_skill_resource: %j',
+      ],
+    },
   },
   P1: {
     what: 'a transcript by reference: what a turn adds to the history does not grow',

@@ -5,6 +5,7 @@
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { courierWaker } from '../activities/mail/wake.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
+import type { ToolSource } from '../activities/deps.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { createMemoryTools } from '../src/tools/memory-tools.js';
 import { Skills } from '../src/tools/skill-tools.js';
@@ -14,12 +15,12 @@ import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
-import type { ToolLogger } from '../src/contracts/tool.js';
+import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
 import { openDatabase } from '../src/store/database.js';
 import { checkReady } from '../src/store/readiness.js';
-import { openStores } from '../src/store/stores.js';
+import { openStores, type Stores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
@@ -76,30 +77,19 @@ export async function composeActivities(
   const stores = openStores(database, (key, n) => bus.appended?.(key, n));
   const registry = options.registry ?? new ToolRegistry(config.tools);
   const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
-  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
-    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
-    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
-  });
   const agents = agentDirectory(config);
   const signals = sessionSignals({ connection, namespace, taskQueue });
-  const messageTools = createMailTools({
+  const messages = createMailTools({
     stores,
     agent: (name) => agents.get(name),
     wake: (tenant, shard) => courierWaker({ signals }, tenant)(shard),
     isRunning: (key) => signals.isRunning(key),
   });
-  const skills = new Skills(config.skills);
-  const memoryTools = createMemoryTools(stores.memory);
-  const given = [
-    memoryTools,
-    (agent: Agent) => skills.tools(agent),
-    (agent: Agent) => askedTools(messageTools, agent.messages),
-  ];
   const activities = createActivities({
     ...stores,
     bus,
     agents,
-    tools: createToolSource({ registry, mcp, always: [readArtifact], given, skills, log }),
+    tools: toolsOfRuntime({ config, registry, mcp, stores, messages, log }),
     signals,
     provider: providers(config),
     settings: {
@@ -115,6 +105,31 @@ export async function composeActivities(
     await database.close();
   };
   return { activities, registry, mcp, close };
+}
+
+/** The tools of agents, with those that the runtime gives them. */
+export function toolsOfRuntime(parts: {
+  readonly config: ResolvedConfig;
+  readonly registry?: ToolRegistry;
+  readonly mcp: MCPClientManager;
+  readonly stores: Pick<Stores, 'artifacts' | 'memory'>;
+  /** Tools for messages to other agents and people. */
+  readonly messages: readonly Tool[];
+  readonly log: ToolLogger;
+}): ToolSource {
+  const { config, registry = new ToolRegistry(config.tools), mcp, stores, messages, log } = parts;
+  const readArtifact = createArtifactTool(async (id, offset, length, context) => {
+    const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
+    return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
+  });
+  const skills = new Skills(config.skills);
+  const memoryTools = createMemoryTools(stores.memory);
+  const given = [
+    memoryTools,
+    (agent: Agent) => skills.tools(agent),
+    (agent: Agent) => askedTools(messages, agent.messages),
+  ];
+  return createToolSource({ registry, mcp, always: [readArtifact], given, skills, log });
 }
 
 /** Perdura's own would stand in its place, and nobody would see why it never runs. */

@@ -26,7 +26,7 @@ import type { ActivityDeps } from '../deps.js';
 import { beating, currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
-import { compact } from '../session/compact.js';
+import { compact, type CompactDeps } from '../session/compact.js';
 import { endTurn, type EndTurnDeps } from '../session/session-writes.js';
 import { runToolStandalone } from './run-tool.js';
 
@@ -36,7 +36,7 @@ export interface PartDeps {
     'agents' | 'artifacts' | 'toolRuns' | 'settings' | 'tools' | 'transcripts'
   >;
   /** What the session's activities are made of, keeping only what such a run has. */
-  readonly model: CallModelDeps;
+  readonly model: CallModelDeps & CompactDeps;
   readonly tool: CallToolDeps;
   readonly end: EndTurnDeps;
 }

@@ -12,6 +12,7 @@ export function withoutEvents(transcripts: Transcripts): Transcripts {
     openTranscript: (run) => transcripts.openTranscript(run),
     read: (...range) => transcripts.read(...range),
     readVisible: (...range) => transcripts.readVisible(...range),
+    pin: (...place) => transcripts.pin(...place),
     readStage: (...place) => transcripts.readStage(...place),
     append(writer, { events: _events, updates: _updates, messages, ...rest }, onSent) {
       const append = {

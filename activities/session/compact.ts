@@ -6,6 +6,12 @@
 import type { CompactInput, CompactResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
+import {
+  memoryOwner,
+  MOST_MEMORY_KEY_UNITS,
+  MOST_MEMORY_TEXT_UNITS,
+} from '../../src/contracts/memory.js';
+import { clip } from '../../src/contracts/text.js';
 import { eventKeys, summaryKey, summaryPlace } from '../../src/contracts/places.js';
 import { ContextManager } from '../../src/context/context-manager.js';
 import {
@@ -21,10 +27,13 @@ import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
+import type { RuntimeContexts } from './runtime-contexts.js';
 import type { StepRecordDeps } from './step-record.js';
 import { handedOver } from './step-stops.js';
 
-export interface CompactDeps extends StepRecordDeps, Pick<ActivityDeps, 'agents' | 'provider'> {
+export interface CompactDeps
+  extends StepRecordDeps, Pick<ActivityDeps, 'agents' | 'provider' | 'memory' | 'log'> {
+  readonly runtimes: RuntimeContexts;
   readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts'>;
 }
 
@@ -67,7 +76,11 @@ class Compaction {
       // Before this attempt is on record: it would be charged although it asks nobody.
       const place = this.#place();
       const { existing } = await this.#append({ probe: place });
-      if (existing[0]) return { head: place.seq, usage: await this.#total(), compacted: true };
+      const [written] = existing;
+      if (written) {
+        if (written.body.role === 'summary') await this.#remember(written.body.text);
+        return { head: place.seq, usage: await this.#total(), compacted: true };
+      }
       const { attempts, settings } = this.#deps;
       const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
       this.#earlier = (await admitAttempt(admission, this.#execution, this.#input)).usage;
@@ -149,7 +162,30 @@ class Compaction {
     } satisfies Omit<Append, 'channel'>;
     const { existing } = await waitForStore(() => this.#append(summary), this.#execution);
     const total = existing[0] ? await this.#total() : addUsage(this.#earlier, usage);
+    await this.#remember(response.text);
     return { head: place.seq, usage: total, compacted: true };
+  }
+
+  /**
+   * Keeps the summary for later conversations, where the agent has a memory. The newest of a session
+   * takes the place of the one before.
+   */
+  async #remember(text: string): Promise<void> {
+    const { agents, runtimes, memory, log } = this.#deps;
+    const agent = agents.get(this.#input.agent);
+    if (!agent.memory) return;
+    const { tenant, session } = this.#execution.key;
+    try {
+      const { user } = await runtimes.of(this.#execution, agent, []);
+      const owner = memoryOwner({ tenant, agent: agent.name, user: user?.id }, agent.memory);
+      if (!owner) return;
+      const kept = clip(text, MOST_MEMORY_TEXT_UNITS);
+      const key = clip(`conversation ${session}`, MOST_MEMORY_KEY_UNITS);
+      await memory.write(owner, { key, kind: 'summary', text: kept, session, put: true });
+    } catch (error) {
+      // The conversation goes on without it: its next summary says the same and more.
+      log.warn({ tenant, session, error }, 'a summary was not kept in the memory');
+    }
   }
 
   /** Records the failed attempt, and decides whether Temporal shall make another. */

@@ -1,7 +1,8 @@
 /** What a step shows to its model: the context, and the request that carries it. */
+import type { Agent } from '../../src/contracts/agent.js';
 import type { ModelRequest } from '../../src/contracts/llm.js';
 import type { TranscriptMessage, Usage, UserMessage } from '../../src/contracts/message.js';
-import { shownContext } from '../../src/contracts/runtime-context.js';
+import { shownContext, type RuntimeSessionContext } from '../../src/contracts/runtime-context.js';
 import type { ModelContext } from '../../src/context/context-builder.js';
 import { ContextManager } from '../../src/context/context-manager.js';
 import { estimateUsage } from '../../src/llm/model-call.js';
@@ -80,10 +81,8 @@ export class StepPrompt {
     return this.#deps.recollections.of({ agent, runtime, turn, asked });
   }
 
-  /** Those of the agent, with what it shows of the context. */
   get #instructions(): string {
-    const { agent, runtime } = this.#step;
-    return agent.instructions + shownContext(agent.showContext ?? [], runtime);
+    return instructionsOf(this.#step.agent, this.#step.runtime);
   }
 
   async request(context: ModelContext): Promise<ModelRequest> {
@@ -101,6 +100,11 @@ export class StepPrompt {
       ...(images ? { images } : {}),
     };
   }
+}
+
+/** Those of the agent, with what it shows of the context. */
+export function instructionsOf(agent: Agent, runtime: RuntimeSessionContext): string {
+  return agent.instructions + shownContext(agent.showContext ?? [], runtime);
 }
 
 /** What is remembered, before the message that begins the turn; or first, where that is summarised. */

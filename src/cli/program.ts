@@ -6,6 +6,7 @@ import { Command } from 'commander';
 import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type CommandContext } from './context.js';
 import type { ListOptions } from './commands/look.js';
+import type { OwnerOptions } from './commands/memory.js';
 import type { TalkOptions } from './talk.js';
 
 /** What a command answers: its exit code. */
@@ -33,6 +34,8 @@ export function createProgram(version: string, runner: Runner): Command {
   addSessions(command, runner);
   addOperations(command, runner);
   addMcp(program, runner);
+  addMemory(program, runner);
+  addSkills(program, runner);
   program.addHelpText(
     'after',
     '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat notes\n  perdura show notes\n',
@@ -61,6 +64,7 @@ function addTalk(command: Add, runner: Runner): void {
     command(name, description)
       .option('-a, --agent <name>', 'agent of a new session (default: assistant)')
       .option('-s, --session <name>', 'session to continue, or name of a new one', sessionName)
+      .option('-u, --user <id>', 'user of a new session, whose memory its agent has')
       .option('--reasoning', 'show the reasoning of the model');
   talk('run', 'send one message and stream the answer; exit code 1 without an answer')
     .argument('[message...]', 'the message; read from standard input when missing or "-"')
@@ -106,6 +110,15 @@ function addSessions(command: Add, runner: Runner): void {
     .action((session: string, options: Json & { full?: boolean }) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/look.js')).show(context, session, options),
+      ),
+    );
+  command('context', 'show what the model would see: messages, tokens, tools, what is left out')
+    .argument('<session>', 'name of the session', sessionName)
+    .option('-m, --message <text>', 'as if this message began the next turn')
+    .option('--full', 'whole texts instead of one line each')
+    .action((session: string, options: Json & { message?: string; full?: boolean }) =>
+      runner(options.json ?? false, async (context) =>
+        (await import('./commands/context.js')).showContext(context, session, options),
       ),
     );
   command('interrupt', 'end the running turn; the session continues')
@@ -166,6 +179,68 @@ function addMcp(program: Command, runner: Runner): void {
       runner(options.json ?? false, async (context) =>
         (await import('./commands/mcp.js')).mcpAccept(context, server, tools, options),
       ),
+    );
+}
+
+function addMemory(program: Command, runner: Runner): void {
+  const memory = program.command('memory').description('what agents remember over sessions');
+  const commands = () => import('./commands/memory.js');
+  const command = (name: string, description: string) =>
+    memory
+      .command(name)
+      .description(description)
+      .option('-u, --user <id>', 'of this user')
+      .option('-a, --agent <name>', 'of this agent alone (scope "agent")')
+      .option('--json', 'machine-readable output');
+  command('list', 'list entries, the newest first')
+    .option('--limit <count>', 'maximum number of entries', '50')
+    .action((options: Json & OwnerOptions & { limit: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).memoryList(context, options),
+      ),
+    );
+  command('recall', 'find entries by words, as an agent does; exit code 1 for none')
+    .argument('<words...>')
+    .option('--limit <count>', 'maximum number of entries', '8')
+    .action((words: string[], options: Json & OwnerOptions & { limit: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).memoryRecall(context, words, options),
+      ),
+    );
+  command('forget', 'delete one entry')
+    .argument('<key>')
+    .action((key: string, options: Json & OwnerOptions) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).memoryForget(context, key, options),
+      ),
+    );
+  command('erase', 'erase all that is remembered of a user, and what the user has said')
+    .option('--keep-conversations', 'only what is remembered')
+    .option('-y, --yes', 'do not ask')
+    .action((options: Json & OwnerOptions & { keepConversations?: boolean; yes?: boolean }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).memoryErase(context, options),
+      ),
+    );
+}
+
+function addSkills(program: Command, runner: Runner): void {
+  const skills = program.command('skills').description('skills of the configuration');
+  const commands = () => import('./commands/skills.js');
+  const command = (name: string, description: string) =>
+    skills.command(name).description(description).option('--json', 'machine-readable output');
+  command('list', 'list skills, and the agents that have them').action(({ json = false }: Json) =>
+    runner(json, async (context) => (await commands()).skillsList(context)),
+  );
+  command('show', 'show what a model is given when it loads a skill')
+    .argument('<skill>', 'name, or name@version')
+    .action((name: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).skillsShow(context, name)),
+    );
+  command('check', 'check the skills of a folder, or those of the configuration')
+    .argument('[folder]')
+    .action((folder: string | undefined, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).skillsCheck(context, folder)),
     );
 }
 

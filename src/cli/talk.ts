@@ -18,6 +18,8 @@ import { failureText, reportOf } from './render/failure.js';
 export interface TalkOptions {
   readonly agent?: string | undefined;
   readonly session?: string | undefined;
+  /** For whom a new session is started. */
+  readonly user?: string | undefined;
   readonly reasoning?: boolean | undefined;
 }
 
@@ -43,7 +45,7 @@ export class Talk {
   readonly #waiting = new Set<Waiting>();
   #session: Session | undefined;
   /** Options of a session that is not started yet. */
-  #start: { agent?: string; session?: string } | undefined;
+  #start: { agent?: string; session?: string; context?: { user: string } } | undefined;
   #stream: AsyncGenerator<StreamItem> | undefined;
   /** Number of the last event that was shown. */
   #after = 0;
@@ -67,6 +69,7 @@ export class Talk {
     this.#start = {
       ...(options.agent === undefined ? {} : { agent: options.agent }),
       ...(options.session === undefined ? {} : { session: options.session }),
+      ...(options.user === undefined ? {} : { context: { user: options.user } }),
     };
     this.#view = new ConversationView({
       style: terminal.noteStyle,
@@ -109,6 +112,12 @@ export class Talk {
     if (agent !== undefined && agent !== record.agent) {
       throw new UsageError(
         `Session ${name} belongs to the agent "${record.agent}". Leave out --agent, or choose another --session.`,
+      );
+    }
+    const { user } = this.#options;
+    if (user !== undefined && (await session.context())?.user?.id !== user) {
+      throw new UsageError(
+        `Session ${name} was not started for the user "${user}". Leave out --user, or choose another --session.`,
       );
     }
     this.#session = session;

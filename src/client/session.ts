@@ -5,6 +5,7 @@ import type { SessionEvent, StreamItem } from '../contracts/events.js';
 import { PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
 import type { StoredMessage } from '../contracts/message.js';
+import type { GivenContext } from '../contracts/runtime-context.js';
 import {
   HANDLERS,
   STATUS_ANSWER,
@@ -173,6 +174,31 @@ export class Session {
     return connections.stores.transcripts.read(key.tenant, key.session, range);
   }
 
+  /**
+   * Pins a message by its place (`transcript()` has it): it stays in what the model sees, whole, also
+   * when a summary covers it. Counts from the next model call on. Rejects with `Request.Invalid` for a
+   * place without a message.
+   */
+  async pin(seq: number): Promise<void> {
+    await this.#pin(seq, true);
+  }
+
+  async unpin(seq: number): Promise<void> {
+    await this.#pin(seq, false);
+  }
+
+  async #pin(seq: number, pinned: boolean): Promise<void> {
+    const { connections, key } = this.#parts;
+    const { transcripts } = connections.stores;
+    // PostgreSQL refuses a larger one, and such a place there is not.
+    const valid = Number.isInteger(seq) && seq > 0 && seq < 2 ** 31;
+    if (valid && (await transcripts.pin(key.tenant, key.session, seq, pinned))) return;
+    throw new PerduraError(
+      'Request.Invalid',
+      `Session ${this.id} has no message at place ${String(seq)}.`,
+    );
+  }
+
   /** The turn under way ends at once; what was said and what it cost is kept. */
   async interrupt(reason?: string): Promise<InterruptReceipt> {
     return this.#workflow.call((handle) =>
@@ -252,6 +278,12 @@ export class Session {
     return this.#workflow.record();
   }
 
+  /** For whom the session runs; `undefined` where it was started without a context. */
+  async context(): Promise<GivenContext | undefined> {
+    const { connections, key } = this.#parts;
+    return connections.stores.contexts.get(key);
+  }
+
   /** Turns, steps, attempts, tools and cost, in order. */
   async timeline(): Promise<Timeline> {
     const { connections, key } = this.#parts;
@@ -280,8 +312,7 @@ export class Session {
     if (this.workflowId !== workflowIdOf(this.#parts.key)) return undefined;
     const record = await this.record();
     if (!record) return undefined;
-    const { connections, key } = this.#parts;
-    const context = await connections.stores.contexts.get(key);
+    const context = await this.context();
     return { agent: record.agent, ...(context ? { context } : {}) };
   }
 }

@@ -1,8 +1,10 @@
 /** Whether the parts of a configuration fit together: duplicate names and unknown references. */
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
+import type { AgentDeclaration } from './define-config.js';
 import { didYouMean } from '../contracts/near-names.js';
-import { chooseSkill, type Skill } from '../contracts/skill.js';
+import { MEMORY_TOOLS } from '../contracts/memory.js';
+import { chooseSkill, SKILL_TOOLS, type Skill } from '../contracts/skill.js';
 import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
@@ -29,7 +31,14 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
       problems.push({ where: where(['name']), text });
     }
     first.set(name, other ?? agent);
+    const given = givenTools(declaration);
+    for (const tool of known.tools.filter((each) => given.includes(each))) {
+      if (declaration.tools && !tools.includes('*') && !tools.includes(tool)) continue;
+      const text = `Agent "${name}" is given a tool "${tool}" by Perdura, and the configuration has another one of that name. Rename yours.`;
+      problems.push({ where: where(['tools']), text });
+    }
     tools.forEach((tool, i) => {
+      if (given.includes(tool)) return;
       if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
       problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
     });
@@ -64,6 +73,11 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     }
   }
   return problems;
+}
+
+/** Names of the tools that an agent gets by its declaration. */
+function givenTools({ memory, skills = [] }: AgentDeclaration): readonly string[] {
+  return [...(memory ? MEMORY_TOOLS : []), ...(skills.length > 0 ? SKILL_TOOLS : [])];
 }
 
 /** Duplicate tools, and names that are reserved. */

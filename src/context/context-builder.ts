@@ -45,29 +45,30 @@ export function buildContext(
 ): ModelContext {
   const visible = visiblePart(transcript);
   const ratio = ratioOf(visible);
+  const { entries, estimate } = fittingEntries(visible, room, ratio);
+  const tokens = Math.ceil(estimate * ratio);
+  return { messages: closeCalls(entries), estimate, tokens, overflow: tokens > room.limit };
+}
+
+/** What is shown of the visible part: as it is, or shorter where the room would not hold it. */
+export function fittingEntries(
+  visible: readonly CachedMessage[],
+  room: ContextRoom,
+  ratio = ratioOf(visible),
+): { readonly entries: readonly CachedMessage[]; readonly estimate: number } {
   const whole = room.fixed + sum(visible);
-  if (whole * ratio <= room.limit * TRIM_ABOVE) return finish(visible, whole, ratio, room);
+  if (whole * ratio <= room.limit * TRIM_ABOVE) return { entries: visible, estimate: whole };
   const line = trimLine(visible, whole - (room.limit * TRIM_ABOVE) / ratio);
   const trimmed = visible.map((entry) => (entry.seq < line ? trimmedOf(entry) : entry));
-  const context = finish(trimmed, room.fixed + sum(trimmed), ratio, room);
-  if (!context.overflow) return context;
+  const estimate = room.fixed + sum(trimmed);
+  if (Math.ceil(estimate * ratio) <= room.limit) return { entries: trimmed, estimate };
   // What the model wrote for a tool it need not read again; compaction could not part the
   // newest call from its result either.
   const lean = trimmed.map(leanOf);
-  return finish(lean, room.fixed + sum(lean), ratio, room);
+  return { entries: lean, estimate: room.fixed + sum(lean) };
 }
 
-function finish(
-  visible: readonly CachedMessage[],
-  estimate: number,
-  ratio: number,
-  room: ContextRoom,
-): ModelContext {
-  const tokens = Math.ceil(estimate * ratio);
-  return { messages: closeCalls(visible), estimate, tokens, overflow: tokens > room.limit };
-}
-
-/** From the newest summary on; the messages that it covers are left out. */
+/** From the newest summary on; of the messages that it covers only those are shown that are pinned. */
 export const visiblePart = incremental<CachedMessage, readonly CachedMessage[]>(
   (before, since, all) => {
     if (since.some(isSummary)) return fromSummaryOn(all);
@@ -82,7 +83,42 @@ function isSummary({ message }: CachedMessage): boolean {
 function fromSummaryOn(transcript: readonly CachedMessage[]): readonly CachedMessage[] {
   const summary = transcript.findLast(isSummary)!;
   const upto = summary.message.role === 'summary' ? summary.message.covers.to : 0;
-  return [summary, ...transcript.filter((entry) => entry.seq > upto && !isSummary(entry))];
+  const pinned = pinnedPlaces(transcript);
+  return [
+    summary,
+    ...transcript.filter(
+      (entry) => !isSummary(entry) && (entry.seq > upto || pinned.has(entry.seq)),
+    ),
+  ];
+}
+
+/** Places that are pinned. A call and its results are pinned together: none is shown without the other. */
+export function pinnedPlaces(transcript: readonly CachedMessage[]): ReadonlySet<number> {
+  if (!transcript.some(({ pinned }) => pinned)) return NO_PLACES;
+  const groups = callGroups(transcript).filter((group) => group.some(({ pinned }) => pinned));
+  return new Set(groups.flat().map(({ seq }) => seq));
+}
+
+/** The place of a message, with those of its call and the results beside it. */
+export function callGroup(
+  transcript: readonly CachedMessage[],
+  place: number,
+): ReadonlySet<number> {
+  const group = callGroups(transcript).find((each) => each.some(({ seq }) => seq === place));
+  return new Set(group?.map(({ seq }) => seq));
+}
+
+const NO_PLACES: ReadonlySet<number> = new Set();
+
+/** Each message with the tool results that follow it. */
+function callGroups(transcript: readonly CachedMessage[]): CachedMessage[][] {
+  const groups: CachedMessage[][] = [];
+  for (const entry of transcript) {
+    const group = groups.at(-1);
+    if (group && entry.message.role === 'tool') group.push(entry);
+    else groups.push([entry]);
+  }
+  return groups;
 }
 
 /**
@@ -103,18 +139,24 @@ export function ratioOf(visible: readonly CachedMessage[]): number {
  * 0 when nothing new would be covered.
  */
 export function cutBefore(visible: readonly CachedMessage[], keep: number): number {
-  let kept = 0;
+  const pinned = pinnedPlaces(visible);
+  const stays = ({ seq }: CachedMessage) => pinned.has(seq);
+  // What is pinned takes its room in any case.
+  let kept = visible.filter(stays).reduce((tokens, entry) => tokens + entry.tokens, 0);
   let cut = 0;
   for (let i = visible.length - 1; i > 0; i--) {
-    const { message, tokens } = visible[i]!;
-    kept += tokens;
+    const entry = visible[i]!;
+    const { message, tokens } = entry;
+    if (!stays(entry)) kept += tokens;
     if (message.role !== 'user' && message.role !== 'assistant') continue;
     // The newest message stays even when it alone is too long; the provider has the last word.
     if (kept > keep && cut > 0) break;
     cut = i;
     if (kept > keep) break;
   }
-  const covered = visible.slice(0, cut).filter(({ message }) => message.role !== 'summary');
+  const covered = visible
+    .slice(0, cut)
+    .filter((entry) => entry.message.role !== 'summary' && !stays(entry));
   return covered.length === 0 ? 0 : cut;
 }
 
@@ -125,9 +167,9 @@ const sum = incremental<CachedMessage, number>((before = 0, since) =>
 function trimLine(visible: readonly CachedMessage[], excess: number): number {
   const newest = visible.at(-ALWAYS_WHOLE)?.seq ?? 0;
   let saved = 0;
-  for (const { seq, message, tokens } of visible) {
+  for (const { seq, message, tokens, pinned } of visible) {
     if (seq >= newest) break;
-    if (message.role === 'tool') saved += Math.max(0, tokens - TRIMMED_TOKENS);
+    if (message.role === 'tool' && !pinned) saved += Math.max(0, tokens - TRIMMED_TOKENS);
     if (saved >= excess) {
       return Math.min(newest, Math.ceil((seq + 1) / TRIM_STRIDE) * TRIM_STRIDE);
     }
@@ -139,7 +181,7 @@ const trimmedOf = once(trim);
 
 function trim(entry: CachedMessage): CachedMessage {
   const { message } = entry;
-  if (message.role !== 'tool' || entry.tokens <= TRIMMED_TOKENS) return entry;
+  if (message.role !== 'tool' || entry.tokens <= TRIMMED_TOKENS || entry.pinned) return entry;
   const where = message.artifact
     ? ` The whole output is artifact ${message.artifact}: read_artifact shows it.`
     : ' Call the tool again if it is needed.';
@@ -157,7 +199,7 @@ const leanOf = once(trimArguments);
 
 function trimArguments(entry: CachedMessage): CachedMessage {
   const { message } = entry;
-  if (message.role !== 'assistant' || entry.tokens <= LARGE_ARGUMENTS) return entry;
+  if (message.role !== 'assistant' || entry.tokens <= LARGE_ARGUMENTS || entry.pinned) return entry;
   const toolCalls = (message.toolCalls ?? []).map((call) =>
     estimateTokens(call.arguments) > LARGE_ARGUMENTS
       ? {

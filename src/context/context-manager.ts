@@ -2,11 +2,14 @@
  * The context of an agent's model calls: what is sent of a transcript, how much that is, and
  * when and what a summary has to stand for. Over the pure parts; keeps no state of a session.
  */
-import type { StoredMessage, TranscriptMessage } from '../contracts/message.js';
+import type { StoredMessage, SummaryMessage, TranscriptMessage } from '../contracts/message.js';
 import type { ModelTool } from '../contracts/llm.js';
 import {
   buildContext,
+  callGroup,
   cutBefore,
+  fittingEntries,
+  pinnedPlaces,
   ratioOf,
   visiblePart,
   type ModelContext,
@@ -32,6 +35,39 @@ export interface ContextManagerOptions {
 
 /** A transcript, oldest first: as `session.transcript()` reads it, or as a worker keeps it. */
 export type ContextTranscript = readonly (StoredMessage | CachedMessage)[];
+
+/** Where a transcript is read from. A `Session` fits. */
+export interface ContextSource {
+  transcript(): Promise<readonly StoredMessage[]>;
+}
+
+/** Where pins are kept. A `Session` fits. */
+export interface ContextStore extends ContextSource {
+  pin(seq: number): Promise<void>;
+  unpin(seq: number): Promise<void>;
+}
+
+/** One message of a transcript, as the next call would have it. */
+export interface ContextEntry {
+  readonly seq: number;
+  readonly turn: number;
+  readonly message: TranscriptMessage;
+  /**
+   * `whole`; `trimmed`: old tool output or long arguments are left out; `summarised`: a summary
+   * stands for it.
+   */
+  readonly shown: 'whole' | 'trimmed' | 'summarised';
+  /** Estimated, of what is shown: 0 for what is summarised. */
+  readonly tokens: number;
+  readonly pinned: boolean;
+}
+
+/** What the model will see, and what it will not. */
+export interface ContextView extends Pick<ModelContext, 'tokens' | 'overflow'> {
+  /** All of the transcript, oldest first. */
+  readonly entries: readonly ContextEntry[];
+  readonly room: ContextRoom;
+}
 
 /** What a summary would stand for. */
 export interface CompactionPlan {
@@ -77,6 +113,79 @@ export class ContextManager {
    */
   build(transcript: ContextTranscript): ModelContext {
     return buildContext(entriesOf(transcript), this.room);
+  }
+
+  /** Reads a transcript, with what is pinned. */
+  async load(source: ContextSource): Promise<ContextTranscript> {
+    return source.transcript();
+  }
+
+  /**
+   * Keeps what is pinned in `transcript`, and nothing else: the messages themselves are written by the
+   * steps that make them.
+   */
+  async save(store: ContextStore, transcript: ContextTranscript): Promise<void> {
+    const kept = pinnedPlaces(entriesOf(await store.transcript()));
+    const wanted = pinnedPlaces(entriesOf(transcript));
+    for (const seq of kept) if (!wanted.has(seq)) await store.unpin(seq);
+    for (const seq of wanted) if (!kept.has(seq)) await store.pin(seq);
+  }
+
+  /**
+   * The transcript with the message at `seq` pinned, or not: a pinned message stays in what the model
+   * sees, whole, also when a summary covers it. A tool call and its results stay together.
+   */
+  pin(transcript: ContextTranscript, seq: number, pinned = true): ContextTranscript {
+    const together = callGroup(entriesOf(transcript), seq);
+    return transcript.map((entry) => {
+      if (!together.has(entry.seq)) return entry;
+      const { pinned: _before, ...rest } = entry;
+      return pinned ? { ...rest, pinned: true as const } : rest;
+    });
+  }
+
+  /**
+   * What the model would be shown if only so many tokens fitted (default: its room): old tool output
+   * and long arguments are left out first. Nothing else is: see `compact`.
+   */
+  trim(transcript: ContextTranscript, tokens = this.room.limit): readonly TranscriptMessage[] {
+    return buildContext(entriesOf(transcript), { ...this.room, limit: tokens }).messages;
+  }
+
+  /**
+   * The transcript with a summary that stands for its older part. `summarise` writes it, of the
+   * messages it is given; an empty text is refused with a `TypeError`. The same transcript where
+   * there is nothing to summarise. (A session does this by itself when its window is full.)
+   */
+  async compact(
+    transcript: ContextTranscript,
+    summarise: (old: readonly TranscriptMessage[]) => Promise<string>,
+  ): Promise<ContextTranscript> {
+    const plan = this.compaction(transcript);
+    if (!plan) return transcript;
+    const text = await summarise(plan.old.map(({ message }) => message));
+    if (text.trim() === '') throw new TypeError('The summary is empty.');
+    const message: SummaryMessage = { role: 'summary', text, covers: plan.covers };
+    const last = transcript.at(-1)!;
+    const summary = { seq: last.seq + 1, turn: last.turn, message, tokens: tokensOf(message) };
+    return [...entriesOf(transcript), summary];
+  }
+
+  /** All of a transcript, and what the next call would show of each message. */
+  view(transcript: ContextTranscript): ContextView {
+    const all = entriesOf(transcript);
+    const { tokens, overflow } = buildContext(all, this.room);
+    const shown = fittingEntries(visiblePart(all), this.room).entries;
+    const bySeq = new Map(shown.map((entry) => [entry.seq, entry]));
+    const pinned = pinnedPlaces(all);
+    const entries = all.map((entry): ContextEntry => {
+      const { seq, turn, message } = entry;
+      const visible = bySeq.get(seq);
+      const how = !visible ? 'summarised' : visible.message === message ? 'whole' : 'trimmed';
+      const estimate = visible?.tokens ?? 0;
+      return { seq, turn, message, shown: how, tokens: estimate, pinned: pinned.has(seq) };
+    });
+    return { entries, tokens, overflow, room: this.room };
   }
 
   /** Estimated input tokens of the next call, corrected by what the provider counted last time. */

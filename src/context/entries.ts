@@ -11,15 +11,18 @@ export interface CachedMessage {
   readonly tokens: number;
   /** What the provider counted as input of this answer, over what we had estimated. */
   readonly ratio?: number;
+  /** Stays in what the model sees, whole. */
+  readonly pinned?: true;
 }
 
 /** A message of the store, with what contexts need to know of it. */
-export function toCached({ seq, turn, message, usage }: StoredMessage): CachedMessage {
+export function toCached({ seq, turn, message, usage, pinned }: StoredMessage): CachedMessage {
   return {
     seq,
     turn,
     message,
     tokens: tokensOf(message),
+    ...(pinned ? { pinned } : {}),
     ...(usage?.sent && !usage.estimated && usage.input > 0
       ? { ratio: usage.input / usage.sent }
       : {}),

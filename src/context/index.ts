@@ -2,7 +2,11 @@
 export {
   ContextManager,
   type CompactionPlan,
+  type ContextEntry,
   type ContextManagerOptions,
+  type ContextSource,
+  type ContextStore,
   type ContextTranscript,
+  type ContextView,
 } from './context-manager.js';
 export type { ContextRoom, ModelContext } from './context-builder.js';

@@ -4,6 +4,9 @@
  */
 import { partyIdProblem } from './runtime-context.js';
 
+/** Tools that an agent with memory is given. */
+export const MEMORY_TOOLS = ['remember', 'recall', 'forget'] as const;
+
 /** Whether all agents of a user share a memory, or each agent has its own of that user. */
 export type MemoryScope = 'user' | 'agent';
 

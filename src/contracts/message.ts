@@ -172,6 +172,8 @@ export interface StoredMessage {
   readonly message: TranscriptMessage;
   /** For assistant messages. */
   readonly usage?: Usage;
+  /** Stays in what the model sees, whole, also when a summary covers it. */
+  readonly pinned?: true;
   /** ISO 8601, of the database's clock. */
   readonly at: string;
 }

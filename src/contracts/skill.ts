@@ -5,6 +5,9 @@
 import type { SkillReference } from './runtime-context.js';
 import type { JsonSchema } from './tool-kinds.js';
 
+/** Tools that an agent with skills is given. */
+export const SKILL_TOOLS = ['load_skill', 'read_skill_resource'] as const;
+
 /** Where a skill comes from. */
 export type SkillSource =
   | { readonly kind: 'local' }

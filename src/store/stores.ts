@@ -62,8 +62,9 @@ export interface Transcripts {
   read(
     tenant: string,
     transcript: string,
-    range?: { after?: number; to?: number },
+    range?: { after?: number; to?: number; withPinned?: boolean },
   ): Promise<StoredMessage[]>;
+  pin(tenant: string, transcript: string, seq: number, pinned: boolean): Promise<boolean>;
   readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]>;
   readStage(
     tenant: string,

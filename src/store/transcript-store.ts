@@ -86,25 +86,57 @@ export class TranscriptStore implements Transcripts {
 
   /**
    * The messages with `after < seq <= to`, oldest first; a fork continues its parent.
-   * What was superseded is left out.
+   * What was superseded is left out. `withPinned`: those too that are pinned, wherever they are.
    */
   async read(
     tenant: string,
     transcript: string,
-    { after = 0, to = END }: { after?: number; to?: number } = {},
+    {
+      after = 0,
+      to = END,
+      withPinned = false,
+    }: { after?: number; to?: number; withPinned?: boolean } = {},
   ): Promise<StoredMessage[]> {
     const { rows } = await sql<MessageRow>`
       with recursive ${chain(tenant, transcript, to)}
-      select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
+      select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at, m.pinned
+        from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
-        where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
+        where m.tenant = ${tenant} and m.superseded_at is null
+          and ${withPinned ? sql`(m.seq > ${after} or m.pinned)` : sql`m.seq > ${after}`}
         order by m.seq`.execute(this.#database.db);
     return rows.map(toStored);
   }
 
   /**
+   * Pins a message, or not, for all calls that begin from now on: what workers have in their caches is
+   * no longer good. A tool call and its results are pinned together, since no provider takes one
+   * without the other. Answers with whether there is such a message.
+   */
+  async pin(tenant: string, transcript: string, seq: number, pinned: boolean): Promise<boolean> {
+    const of = sql`tenant = ${tenant} and transcript = ${transcript} and superseded_at is null`;
+    const { rows } = await sql<{ seq: number }>`
+      with held as (
+        update perdura.transcripts set generation = generation + 1
+          where tenant = ${tenant} and transcript = ${transcript} returning 1
+      ), together as (
+        select (select max(seq) from perdura.messages
+                where ${of} and seq <= ${seq} and body->>'role' <> 'tool') as first,
+            (select min(seq) from perdura.messages
+                where ${of} and seq > ${seq} and body->>'role' <> 'tool') as behind
+          where exists (select 1 from perdura.messages where ${of} and seq = ${seq})
+      )
+      update perdura.messages m set pinned = ${pinned} from held, together
+        where m.tenant = ${tenant} and m.transcript = ${transcript} and m.superseded_at is null
+          and m.seq >= coalesce(together.first, ${seq})
+          and m.seq < coalesce(together.behind, ${END})
+        returning m.seq`.execute(this.#database.db);
+    return rows.length > 0;
+  }
+
+  /**
    * The messages up to `to` that a model may see: those behind what the newest summary covers, that
-   * summary among them. All of them where there is none.
+   * summary among them, and what is pinned. All of them where there is none.
    */
   async readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]> {
     const { rows } = await sql<{ after: number }>`
@@ -116,7 +148,8 @@ export class TranscriptStore implements Transcripts {
               and s.superseded_at is null and s.body->>'role' = 'summary'
             order by s.seq desc limit 1) m
         order by m.seq desc limit 1`.execute(this.#database.db);
-    return this.read(tenant, transcript, { after: rows[0]?.after ?? 0, to });
+    const after = rows[0]?.after ?? 0;
+    return this.read(tenant, transcript, { after, to, withPinned: after > 0 });
   }
 
   /** What the run that has the transcript now wrote at one stage behind `after`, oldest first. */
@@ -164,10 +197,17 @@ interface MessageRow {
   readonly body: TranscriptMessage;
   readonly usage: Usage | null;
   readonly at: Date;
+  readonly pinned: boolean;
 }
 
-function toStored({ body, usage, at, ...row }: MessageRow): StoredMessage {
-  return { ...row, message: body, ...(usage ? { usage } : {}), at: at.toISOString() };
+function toStored({ body, usage, at, pinned, ...row }: MessageRow): StoredMessage {
+  return {
+    ...row,
+    message: body,
+    ...(usage ? { usage } : {}),
+    ...(pinned ? { pinned: true } : {}),
+    at: at.toISOString(),
+  };
 }
 
 /** A transcript and those that it was forked from, each up to the place where the fork is. */

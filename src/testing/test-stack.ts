@@ -32,7 +32,10 @@ import { startTestServers, type TestServers, type TestServersOptions } from './t
 
 export interface TestStackOptions extends TestServersOptions {
   /** Agents, tools and MCP servers. All of its providers are the model of `model`. */
-  readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'>;
+  readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'> & {
+    /** As `resolveConfig` has read them. */
+    readonly skills?: ResolvedConfig['skills'] | undefined;
+  };
   /**
    * Who answers: `scripted` (default), what the test has written down, or `offline`, the rules
    * of the offline model, at no cost and without pauses.
@@ -185,6 +188,7 @@ export class TestStack implements AsyncDisposable {
     return {
       agents,
       tools: config.tools ?? [],
+      ...(config.skills ? { skills: config.skills } : {}),
       mcp,
       providers: Object.fromEntries(agents.map((agent) => [agent.provider, provider])),
     };

@@ -23,8 +23,6 @@ import {
 import { wellFormed } from '../contracts/text.js';
 import type { Tool, ToolContext } from '../contracts/tool.js';
 
-export const MEMORY_TOOLS = ['remember', 'recall', 'forget'] as const;
-
 /** Where entries are kept. `Store.Unavailable` is waited for; the tools tell the model the rest. */
 export interface MemoryAccess {
   write(

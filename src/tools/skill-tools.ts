@@ -14,8 +14,6 @@ import { chooseSkills, MOST_RESOURCE_BYTES, type Skill } from '../contracts/skil
 import { wellFormed } from '../contracts/text.js';
 import type { Tool } from '../contracts/tool.js';
 
-export const SKILL_TOOLS = ['load_skill', 'read_skill_resource'] as const;
-
 /** Files of a skill that its instructions are followed by. */
 const MOST_LISTED = 100;
 

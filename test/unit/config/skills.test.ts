@@ -5,7 +5,9 @@ import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { DEFAULT_LIMITS, type Agent } from '../../../src/contracts/agent.js';
 import { chooseSkills, compareVersions } from '../../../src/contracts/skill.js';
+import { tool } from '../../../src/contracts/define-tool.js';
 import type { Tool } from '../../../src/contracts/tool.js';
+import { agentSchema } from '../../../src/config/agent-schema.js';
 import { findSkills, readSkills } from '../../../src/config/skill-files.js';
 import { resolveConfig } from '../../../src/config/load-config.js';
 import { readSettings } from '../../../src/config/environment.js';
@@ -122,6 +124,30 @@ describe('skills', () => {
     await expect(config('invoces')).rejects.toThrow(/unknown skill "invoces".*invoices/);
     await expect(config('invoices@9.0.0')).rejects.toThrow(/Known versions: 0\.0\.0/);
     expect((await config('invoices')).skills).toHaveLength(1);
+  });
+
+  it('memory and skills: a tool of the configuration with the name of one that they give → refused', async () => {
+    const recall = tool({ name: 'recall', description: 'Mine.', execute: () => 'x' });
+    const config = (agent: object) =>
+      resolveConfig(
+        { skills: [], tools: [recall], agents: [{ name: 'a', instructions: 'I', ...agent }] },
+        readSettings({}, folder),
+      );
+    await expect(config({ memory: true })).rejects.toThrow(/tool "recall" by Perdura/);
+    await expect(config({ memory: true, tools: ['remember'] })).resolves.toBeDefined();
+    await expect(config({})).resolves.toBeDefined();
+  });
+
+  it.each([
+    [{ memory: { scope: 'all' } }, /"user" or "agent"/],
+    [{ memory: { recallAtStart: 1e20 } }, /from 0 to 50/],
+    [{ memory: { recall: 3 } }, /unknown field "recall"/],
+    [{ memory: 'yes' }, /must be true, false/],
+    [{ showContext: ['policy'] }, /not a part of the context/],
+    [{ skills: 'invoices' }, /must be a list/],
+  ])('agent: %j → refused, with what is right', (part, reason) => {
+    const { error } = agentSchema.safeParse({ name: 'a', instructions: 'I', ...part });
+    expect(error?.issues.map(({ message }) => message).join(' ')).toMatch(reason);
   });
 
   describe('tools', () => {

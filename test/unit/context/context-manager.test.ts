@@ -117,3 +117,93 @@ describe('ContextManager', () => {
     expect(small.compaction(stored(user('only')))).toBeUndefined();
   });
 });
+
+describe('ContextManager: pins, trimming, summaries', () => {
+  it('pin: a message that a summary covers → stays, in its place behind the summary', () => {
+    const summary: TranscriptMessage = { role: 'summary', text: 'S', covers: { from: 1, to: 3 } };
+    const transcript = stored(user('rule'), answer('yes'), user('other'), user('now'), summary);
+    const texts = (of: ReturnType<typeof small.pin>) =>
+      small.build(of).messages.map((message) => ('text' in message ? message.text : ''));
+    expect(texts(transcript)).toEqual(['S', 'now']);
+    expect(texts(small.pin(transcript, 1))).toEqual(['S', 'rule', 'now']);
+    expect(texts(small.pin(small.pin(transcript, 1), 1, false))).toEqual(['S', 'now']);
+    expect(texts(small.pin(transcript, 99))).toEqual(['S', 'now']);
+  });
+
+  it('pin: a result → its call too, both whole where others are trimmed', () => {
+    const output = 'o'.repeat(1_200);
+    const calls = Array.from({ length: 10 }, (_, i) => [
+      call(`c${i}`),
+      result(`c${i}`, output),
+    ]).flat();
+    const transcript = stored(user('q'), ...calls, ...long(4));
+    const pinned = small.pin(transcript, 3);
+    const shown = small.view(pinned).entries;
+    expect(shown.filter((entry) => entry.pinned).map(({ seq }) => seq)).toEqual([2, 3]);
+    expect(shown.find(({ seq }) => seq === 3)!.shown).toBe('whole');
+    expect(shown.find(({ seq }) => seq === 5)!.shown).toBe('trimmed');
+  });
+
+  it('compaction: what is pinned → summarised with the rest, but no reason for a summary by itself', () => {
+    const transcript = stored(...long(6));
+    const all = transcript.map((entry) => ({ ...entry, pinned: true as const }));
+    expect(small.compaction(transcript)).toBeDefined();
+    expect(small.compaction(all)).toBeUndefined();
+  });
+
+  it('trim: to fewer tokens → old output left out; the transcript itself is not changed', () => {
+    const transcript = stored(
+      user('q'),
+      ...Array.from({ length: 12 }, (_, i) => [
+        call(`c${i}`),
+        result(`c${i}`, 'o'.repeat(2_000)),
+      ]).flat(),
+      answer('done'),
+    );
+    const before = JSON.stringify(transcript);
+    const roomy = new ContextManager({ model: 'm', contextWindow: 200_000, maxTokens: 500 });
+    const leftOut = (messages: readonly TranscriptMessage[]) =>
+      messages.filter((message) => JSON.stringify(message).includes('left out')).length;
+    expect(leftOut(roomy.trim(transcript))).toBe(0);
+    expect(leftOut(roomy.trim(transcript, 3_000))).toBeGreaterThan(0);
+    expect(JSON.stringify(transcript)).toBe(before);
+  });
+
+  it('compact: a summary that the caller writes → stands for the older part; an empty one is refused', async () => {
+    const transcript = stored(...long(6));
+    const compacted = await small.compact(transcript, (old) =>
+      Promise.resolve(`Of ${old.length} messages.`),
+    );
+    const { messages, overflow } = small.build(compacted);
+    expect(messages[0]).toMatchObject({ role: 'summary', text: expect.stringMatching(/^Of \d+/) });
+    expect(messages.length).toBeLessThan(transcript.length);
+    expect(overflow).toBe(false);
+    expect(small.view(compacted).entries.some(({ shown }) => shown === 'summarised')).toBe(true);
+    await expect(small.compact(transcript, () => Promise.resolve(' '))).rejects.toThrow(TypeError);
+    expect(await small.compact(stored(user('hi')), () => Promise.reject(new Error()))).toHaveLength(
+      1,
+    );
+  });
+
+  it('load and save → what is pinned, and only what has changed is written', async () => {
+    const kept = new Set([4]);
+    const written: string[] = [];
+    const messages = stored(user('a'), answer('b'), user('c'), answer('d'));
+    const store = {
+      transcript: () =>
+        Promise.resolve(
+          messages.map((entry) =>
+            kept.has(entry.seq) ? { ...entry, pinned: true as const } : entry,
+          ),
+        ),
+      pin: (seq: number) => Promise.resolve(void (written.push(`pin ${seq}`), kept.add(seq))),
+      unpin: (seq: number) =>
+        Promise.resolve(void (written.push(`unpin ${seq}`), kept.delete(seq))),
+    };
+    const transcript = await small.load(store);
+    await small.save(store, transcript);
+    expect(written).toEqual([]);
+    await small.save(store, small.pin(small.pin(transcript, 1), 4, false));
+    expect(written).toEqual(['unpin 4', 'pin 1']);
+  });
+});

@@ -1,0 +1,65 @@
+/** What the model of a session would be shown, with the configuration and the servers of a worker. */
+import { previewContext, type ContextPreview } from '../activities/index.js';
+import type { ResolvedConfig } from '../src/contracts/config.js';
+import type { ToolLogger } from '../src/contracts/tool.js';
+import { PerduraError } from '../src/contracts/failures.js';
+import { createMailTools } from '../src/mail/mail-tools.js';
+import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import { openDatabase } from '../src/store/database.js';
+import { openStores } from '../src/store/stores.js';
+import { agentDirectory } from './agent-directory.js';
+import { toolsOfRuntime } from './compose.js';
+
+export type { ContextPreview } from '../activities/index.js';
+
+export interface PreviewOptions {
+  readonly config: ResolvedConfig;
+  readonly databaseUrl: string;
+  readonly tenant: string;
+  readonly session: string;
+  /** As if this message began the next turn. */
+  readonly message?: string;
+  readonly log: ToolLogger;
+}
+
+/**
+ * Connects to the agent's MCP servers, as a worker does, and closes them. Rejects with
+ * `Session.NotFound`, `Agent.Unknown` where this configuration has no such agent, and
+ * `Store.Unavailable`.
+ */
+export async function previewSession(options: PreviewOptions): Promise<ContextPreview> {
+  const { config, databaseUrl, tenant, session, message, log } = options;
+  const database = openDatabase(databaseUrl, { maxConnections: 2 });
+  const stores = openStores(database);
+  const agents = agentDirectory(config);
+  const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
+  try {
+    const record = await stores.sessions.get(tenant, session);
+    if (!record) {
+      throw new PerduraError(
+        'Session.NotFound',
+        `There is no session ${session} in tenant ${tenant}. \`perdura sessions\` lists them.`,
+      );
+    }
+    // Shown, and never run.
+    const messages = createMailTools({
+      stores,
+      agent: (name) => agents.get(name),
+      wake: () => Promise.resolve(),
+      isRunning: () => Promise.resolve(false),
+    });
+    const tools = toolsOfRuntime({ config, mcp, stores, messages, log });
+    return await previewContext(
+      { ...stores, tools },
+      {
+        key: { tenant, session },
+        transcript: record.transcript,
+        agent: agents.get(record.agent),
+        ...(message === undefined ? {} : { message }),
+      },
+    );
+  } finally {
+    await mcp.close();
+    await database.close();
+  }
+}
