@@ -31,6 +31,9 @@ const at = {
   late: 'test/integration/faults/late-attempts.test.ts',
   lost: 'test/integration/faults/lost-attempts.test.ts',
   longLife: 'test/integration/session/thousand-turns.test.ts',
+  groups: 'test/integration/mail/groups.test.ts',
+  mail: 'test/integration/mail/messages.test.ts',
+  mailKills: 'test/integration/mail/kills.test.ts',
   mcp: 'test/integration/mcp/real-servers.test.ts',
   memory: 'test/integration/memory/memory.test.ts',
   memoryErasure: 'test/integration/memory/erasure.test.ts',
@@ -64,6 +67,13 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       [at.conversation]: ['conversation:', 'tools:'],
       [at.control]: ['unread `all`:', 'pause: in the middle of a turn'],
       [at.wakeUp]: ['wakeUpAfter: 30 days', 'idle:'],
+    },
+  },
+  H2: {
+    what: 'MessageService: send, all unread, mark read; direct, group and broadcast messages',
+    shownBy: {
+      [at.mail]: ['H2 direct message:', 'H2 message:', 'H2 broadcast:', 'H2 unread:', 'H2 paused'],
+      [at.mailKills]: ['H2 H10 H12'],
     },
   },
   H3: {
@@ -108,6 +118,27 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   H8: {
     what: 'AgentStateMachine: five states, and which moves are legal',
     shownBy: { [at.states]: ['any legal moves', 'apply: an illegal move', 'pause:'] },
+  },
+  H10: {
+    what: 'GroupService: groups, members, group messages, broadcast, history, pause and stop',
+    shownBy: {
+      [at.groups]: [
+        'H10 group:',
+        'H10 group message:',
+        'H10 broadcast:',
+        'H10 pause:',
+        'H10 stop:',
+      ],
+      [at.mailKills]: ['H2 H10 H12'],
+    },
+  },
+  H12: {
+    what: 'agents that talk to each other, in parallel and within bounds',
+    open: true,
+    shownBy: {
+      [at.groups]: ['H12 free:', 'H12 round-robin:', 'H12 mention:', 'H12 moderator:'],
+      [at.mail]: ['H12 send_message:', 'H12 two agents'],
+    },
   },
   M3: {
     what: 'model and tools in a loop until the model is done; messages trimmed',

@@ -1,9 +1,12 @@
-/** A message as the model of its receiver sees it: from whom it is, and where an answer goes. */
+/**
+ * A message as the model of its receiver sees it: what it is, and where an answer goes. Who it is from
+ * is added where a request is made, as for every message.
+ */
 import { NO_REPLY } from '../../src/contracts/mail.js';
 import type { WaitingMail } from '../../src/store/mail-store.js';
 
 /** A sender must not write a line that looks like one of ours. */
-const LIKE_OURS = /^(\s*)\[(?=message |group |broadcast )/gim;
+const LIKE_OURS = /^(\s*)\[(?=message |group |broadcast |your answer )/gim;
 
 export function mailText(mail: WaitingMail): string {
   const { mailing, sender, kind, text, group, asks } = mail;
@@ -12,14 +15,14 @@ export function mailText(mail: WaitingMail): string {
     case 'prompt':
       return `[group ${group?.name ?? sender}]\n${text}`;
     case 'group': {
-      const said = `[group ${group?.name ?? ''}, message ${mailing} from ${sender}]\n${body}`;
+      const said = `[group ${group?.name ?? ''}, message ${mailing}]\n${body}`;
       return asks && group?.answers
-        ? `${said}\n\n[Your answer goes to the group. Answer ${NO_REPLY} alone to say nothing.]`
+        ? `${said}\n[Your answer goes to the group. Answer ${NO_REPLY} alone to say nothing.]`
         : said;
     }
     case 'broadcast':
-      return `[broadcast ${mailing} from ${sender}]\n${body}`;
+      return `[broadcast ${mailing}]\n${body}`;
     default:
-      return `[message ${mailing} from ${sender}]\n${body}`;
+      return `[message ${mailing}]\n${body}`;
   }
 }

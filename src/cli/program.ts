@@ -7,6 +7,7 @@ import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type CommandContext } from './context.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
+import { addGroups, addMessages } from './mail-program.js';
 import type { TalkOptions } from './talk.js';
 
 /** What a command answers: its exit code. */
@@ -36,6 +37,8 @@ export function createProgram(version: string, runner: Runner): Command {
   addMcp(program, runner);
   addMemory(program, runner);
   addSkills(program, runner);
+  addGroups(program, runner);
+  addMessages(program, runner);
   program.addHelpText(
     'after',
     '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat notes\n  perdura show notes\n',

@@ -9,7 +9,7 @@ import { createStyle, type Style } from './render/style.js';
 
 /** `perdura` where a command follows. */
 const COMMAND =
-  /\bperdura(?= (?:dev|doctor|run|chat|send|sessions|show|interrupt|pause|resume|end|worker|migrate|mcp|memory|skills|context)\b)/g;
+  /\bperdura(?= (?:dev|doctor|run|chat|send|sessions|show|interrupt|pause|resume|end|worker|migrate|mcp|groups|messages|memory|skills|context)\b)/g;
 
 export interface Streams {
   readonly stdin: NodeJS.ReadableStream & { readonly isTTY?: boolean };

@@ -47,7 +47,7 @@ export interface GroupDeclaration {
   readonly speak?: SpeakMode | undefined;
   /** Whether what an agent answers goes to the other members. Default true. */
   readonly answers?: boolean | undefined;
-  /** Messages of agents in a row, without one of a person between them. 0 to 1,000, default 4. */
+  /** Messages of agents in a row, without one of a person between them. 1 to 1,000, default 4. */
   readonly maxHops?: number | undefined;
   /** Messages of agents in all that go back to one message of a person. 1 to 100,000, default 50. */
   readonly maxMessages?: number | undefined;
@@ -91,7 +91,7 @@ export class GroupService {
         ...(title === undefined ? {} : { title: wellFormed(nameOf('title', title, 200)) }),
         speak,
         answers,
-        maxHops: whole('maxHops', declaration.maxHops ?? GROUP_DEFAULTS.maxHops, 0, MOST_HOPS),
+        maxHops: whole('maxHops', declaration.maxHops ?? GROUP_DEFAULTS.maxHops, 1, MOST_HOPS),
         maxMessages: whole(
           'maxMessages',
           declaration.maxMessages ?? GROUP_DEFAULTS.maxMessages,

@@ -26,7 +26,7 @@ import type { Mail } from './stores.js';
 export type { AcceptedMail, Delivery, MailRecord, NewMail } from './mail-rows.js';
 
 /** Receivers that a courier takes at once. */
-const PAGE_RECEIVERS = 200;
+const PAGE_RECEIVERS = 100;
 /** Messages for one receiver that go in one page. */
 const PAGE_MESSAGES = 50;
 

@@ -25,13 +25,21 @@ export function readTurn(request: SeenRequest): Turn {
   const calls = new Map(since.flatMap((m) => m.calls.map((call) => [call.id, call])));
   return {
     request,
-    question: messages[start]?.text.replace(/^\[from [^\]]*\] /, '') ?? '',
+    question: said(messages[start]?.text ?? ''),
     tools: request.toolChoice === 'none' ? [] : request.tools,
     done: since.flatMap((m) => {
       const call = m.role === 'tool' ? calls.get(m.callId ?? '') : undefined;
       return call === undefined ? [] : [{ call, result: plainText(m.text) }];
     }),
   };
+}
+
+/** What its sender wrote: without the lines that say from whom it is, and where an answer goes. */
+function said(text: string): string {
+  return text
+    .replace(/^\[from [^\]]*\] /, '')
+    .replace(/^\[(?:message|group|broadcast) [^\]]*\]\n/, '')
+    .replace(/\n\[Your answer goes to the group\.[^\]]*\]$/, '');
 }
 
 /** The message that carries images of tool results is not the user's. */

@@ -61,7 +61,7 @@ describe('messages', () => {
       role: 'user',
       id: `mail.${receipt.id}`,
       from: 'alice',
-      text: `[message ${receipt.id} from alice]\nquiet please`,
+      text: `[message ${receipt.id}]\nquiet please`,
     });
     expect(await messages().unread('reader')).toEqual([]);
   });
