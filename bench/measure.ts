@@ -1,5 +1,6 @@
 /** One measurement after the other, none beside another: they share two or four cores. */
 import type { Environment } from './environment.js';
+import { measureBroadcast } from './broadcast.js';
 import { measureFirstToken } from './first-token.js';
 import { bytesAround, eventsPerTurn, meanBytes, readGrowth } from './history.js';
 import { measureConcurrent, measureIdleMemory } from './many-sessions.js';
@@ -85,6 +86,11 @@ export async function measureAll(
     quick ? { sessions: 10, turns: 3 } : { sessions: 50, turns: 6 },
   );
   await workers.baseline.stop();
+  progress('broadcast');
+  const broadcast = await measureBroadcast(
+    environment,
+    quick ? { receivers: 100, rounds: 1 } : { receivers: 1_000, rounds: 5 },
+  );
   await workers.perdura.stop();
   progress('kill and resume');
   const killToResumeMs = await measureRecovery(environment, quick ? 1 : 3);
@@ -122,6 +128,7 @@ export async function measureAll(
       queriesPerTurn: all.perdura.queries,
     },
     concurrent,
+    broadcast,
     memory,
     bundle: { kB: environment.bundleBytes / 1000 },
     ...store,

@@ -3,6 +3,7 @@ import type { Concurrent, IdleMemory } from './many-sessions.js';
 import type { FirstToken } from './first-token.js';
 import type { RecallResults } from './recall.js';
 import type { TurnSplit } from './split.js';
+import type { Broadcast } from './broadcast.js';
 import type { IdleReaders, StoreResults } from './store.js';
 
 export interface Results {
@@ -45,6 +46,7 @@ export interface Results {
     queriesPerTurn: number;
   };
   readonly concurrent: Concurrent;
+  readonly broadcast: Broadcast;
   readonly memory: IdleMemory;
   readonly bundle: { kB: number };
   readonly store: StoreResults;
@@ -114,6 +116,8 @@ const GOALS: readonly Goal<Results>[] = [
   },
   { name: 'sessions at once', measured: (r) => r.concurrent.sessions, unit: '' },
   { name: '  turns a second', measured: (r) => r.concurrent.turnsPerSecond, unit: '' },
+  { name: 'message to many, receivers', measured: (r) => r.broadcast.receivers, unit: '' },
+  { name: '  deliveries a second', measured: (r) => r.broadcast.perSecond, unit: '' },
   { name: 'memory of an idle session', measured: (r) => r.memory.perIdleSessionKB, unit: 'KB' },
   { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
 ];
