@@ -177,11 +177,10 @@ export class MessageService {
       // A session that was started this moment is not in the catalogue yet.
       const known = await stores.mail.find(tenant, to);
       const missing = to.filter((name) => !known.some((each) => each.name === name));
-      if (missing.length === 0 || missing.length > MOST_ASKED || !missing.every(isSessionName)) {
-        throw error;
-      }
+      if (missing.length > MOST_ASKED || !missing.every(isSessionName)) throw error;
       const running = await Promise.all(missing.map((name) => isRunning(name)));
       if (!running.every(Boolean)) throw error;
+      // Also where none is missing any more: it was entered meanwhile.
       return await stores.mail.accept(mail, to, missing);
     }
   }

@@ -138,19 +138,23 @@ export class Reception {
       const refused = await this.#run.opened;
       if (refused) return this.#run.notice(refused.message);
     }
+    let refused = false;
     for (const item of readMailBatch(input)) {
       try {
         const mail = readMailItem(item);
-        if (mail.group !== undefined && this.#run.state.isStopped(mail.group)) {
-          this.#run.refuse('Its group was stopped.', idOf(item), 'cancelled');
-        } else {
+        if (mail.group === undefined || !this.#run.state.isStopped(mail.group)) {
           this.#accept(item, late, mail);
+          continue;
         }
+        this.#run.refuse('Its group was stopped.', idOf(item), 'cancelled');
       } catch (error) {
         if (!isRefusal(error)) throw error;
         this.#run.refuse(error.message, idOf(item));
       }
+      refused = true;
     }
+    // The receipt has to say so, also where the session is ending.
+    if (refused && !this.#run.legacy) await this.#run.journal.written();
   }
 
   /** Takes out what has expired, before a turn takes what there is. */

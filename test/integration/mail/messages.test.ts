@@ -30,6 +30,7 @@ describe('messages', () => {
         agent('assistant'),
         agent('writer', { messages: true, description: 'Writes.' }),
         agent('one-by-one', { unread: 'one' }),
+        agent('small', { limits: { ...DEFAULT_LIMITS, maxMessageBytes: 1_000 } }),
         agent('narrow', { messages: true, policy: { mayWriteTo: ['writer'], maxHops: 2 } }),
         agent('listener', { messages: ['list_agents'] }),
       ],
@@ -197,6 +198,56 @@ describe('messages', () => {
     const texts = (await session.transcript()).map(({ message }) => JSON.stringify(message));
     expect(texts.join()).not.toContain('too late');
     expect(await counts(id)).toEqual({ expired: 1 });
+  });
+
+  it('H2 F9 message: while the session ends → read or failed, never accepted and lost', async () => {
+    const session = await harness.runtime.start({ session: 'ending', message: 'quiet please' });
+    await eventually(
+      () => session.record(),
+      (record) => record?.state === 'idle',
+    );
+    const ids: string[] = [];
+    let ending: Promise<void> | undefined;
+    for (let i = 0; i < 40; i++) {
+      try {
+        ids.push((await messages().send({ to: 'ending', text: `quiet please ${i}` })).id);
+      } catch (error) {
+        expect(error).toMatchObject({ type: 'Message.NoReceiver' });
+        break;
+      }
+      if (i === 10) ending = session.end();
+    }
+    await ending;
+    const all = await eventually(
+      () => Promise.all(ids.map((id) => counts(id))),
+      (seen) => seen.every(({ read: one = 0, failed = 0 }) => one + failed === 1),
+    );
+    const taken = (await session.transcript()).flatMap(({ message }) =>
+      message.role === 'user' ? [message.id] : [],
+    );
+    const readIds = ids.filter((_, i) => all[i]!.read === 1).map((id) => `mail.${id}`);
+    expect(taken.slice(1)).toEqual(readIds);
+    expect(readIds.length).toBeGreaterThan(0);
+  });
+
+  it('H2 message: larger than the agent takes, or to an agent that nobody knows → failed, with the reason', async () => {
+    await harness.runtime.start({ session: 'small', agent: 'small', message: 'quiet please' });
+    const large = await messages().send({ to: 'small', text: 'x'.repeat(2_000) });
+    await harness.runtime.groups.create({
+      name: 'typo',
+      members: [{ name: 'mistyped', agent: 'no-such-agent' }],
+    });
+    const unknown = await harness.runtime.groups.send('typo', { text: 'hello' });
+    for (const [id, reason] of [
+      [large.id, /this agent takes up to 1000/],
+      [unknown.id, /no agent "no-such-agent"/],
+    ] as const) {
+      await eventually(
+        () => counts(id),
+        ({ failed }) => failed === 1,
+      );
+      expect((await messages().deliveries(id)).deliveries[0]!.reason).toMatch(reason);
+    }
   });
 
   it('H2 broadcast: to all of an agent → each once, not to the sender', async () => {
