@@ -14,6 +14,7 @@ import {
   STOP_GROUP_SIGNAL,
   type DeliverMailInput,
   type DeliverMailResult,
+  type MailBatch,
   type MailItem,
 } from '../../src/contracts/mail.js';
 import { jsonBytes } from '../../src/contracts/message.js';
@@ -96,7 +97,9 @@ async function deliverTo(
       : 'stop' in batch
         ? // A session that does not run has nothing to stop.
           (await signals.signal(key, STOP_GROUP_SIGNAL, batch.stop), true)
-        : await signals.signalOrStart(key, { agent }, MAIL_SIGNAL, { messages: batch.messages });
+        : await signals.signalOrStart(key, { agent }, MAIL_SIGNAL, {
+            messages: batch.messages,
+          } satisfies MailBatch);
     for (const { mailing } of batch.mails) {
       outcomes.push({
         mailing,

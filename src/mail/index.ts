@@ -9,4 +9,4 @@ export {
   type MailReceipt,
   type UnreadMail,
 } from './message-service.js';
-export type { MailOrigin, OutgoingMail } from './outgoing-mail.js';
+export type { OutgoingMail } from './outgoing-mail.js';
