@@ -222,8 +222,9 @@ export async function recordState(
     updates: { state, ...reached, force: true },
   });
   if (state === 'terminated') {
-    await deps.spills.keepOnly(execution.key, []);
+    // Before the batches are deleted: an attempt that misses them has nothing left to do.
     await leaveFloors(deps, execution.key);
+    await deps.spills.keepOnly(execution.key, []);
   }
   return reached;
 }

@@ -1,6 +1,7 @@
 import { MockActivityEnvironment } from '@temporalio/testing';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import type { ActivityDeps } from '../../../activities/deps.js';
+import { GroupStore } from '../../../src/store/group-store.js';
 import { recordState } from '../../../activities/session/session-writes.js';
 import type { InboxMessage } from '../../../src/contracts/message.js';
 import { SpillStore } from '../../../src/store/blob-stores.js';
@@ -70,7 +71,8 @@ it('spill: the activity that ends the session is retried after it deleted the ba
   const environment = new MockActivityEnvironment({
     workflowExecution: { workflowId: `perdura.default.${stored.id}`, runId: 'run' },
   });
-  const deps = { transcripts: stored.store, spills } as unknown as ActivityDeps;
+  const groups = new GroupStore(database);
+  const deps = { transcripts: stored.store, spills, groups } as unknown as ActivityDeps;
   const end = () =>
     environment.run(() =>
       recordState(deps, {
