@@ -14,7 +14,13 @@ export {
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
-export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
+export type {
+  Timeline,
+  TimelinePlan,
+  TimelineStep,
+  TimelineTool,
+  TimelineTurn,
+} from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
 export type { SessionRecord } from './store/session-catalogue.js';
 export {
