@@ -24,7 +24,13 @@ export {
   type RememberOptions,
 } from './client/memory.js';
 export { Session } from './client/session.js';
-export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
+export type {
+  Timeline,
+  TimelinePlan,
+  TimelineStep,
+  TimelineTool,
+  TimelineTurn,
+} from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
 export type { SessionRecord } from './store/session-catalogue.js';
 export {

@@ -5,6 +5,7 @@
 import { Command } from 'commander';
 import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type CommandContext } from './context.js';
+import type { CapabilityOptions } from './commands/capabilities.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
 import { addGroups, addMessages } from './mail-program.js';
@@ -156,6 +157,15 @@ function addOperations(command: Add, runner: Runner): void {
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/worker.js')).worker(context)),
   );
+  command('capabilities', 'show what an agent can do, and what its policy forbids')
+    .argument('[agent]', 'name of the agent', 'assistant')
+    .option('--to <value>', 'how to get this value, or to this capability')
+    .option('--have <values...>', 'values that are there already, for --to')
+    .action((agent: string, options: Json & CapabilityOptions) =>
+      runner(options.json ?? false, async (context) =>
+        (await import('./commands/capabilities.js')).capabilities(context, agent, options),
+      ),
+    );
   command('migrate', 'migrate the database to the schema of this version').action(
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/worker.js')).migrate(context)),

@@ -1,5 +1,5 @@
 /** The events and attempts of a session, put into the shape in which people read them. Pure. */
-import type { SessionEvent, UnavailableServer } from '../contracts/events.js';
+import type { PlannedStep, SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
@@ -28,10 +28,27 @@ export interface TimelineStep {
   readonly tools: TimelineTool[];
 }
 
+/** A plan of a planner's turn, with how far each step has come. */
+export interface TimelinePlan {
+  readonly revision: number;
+  readonly goal?: string;
+  /** Why it took the place of another one. Absent for the first. */
+  readonly because?: 'failed' | 'continued';
+  readonly failed?: readonly string[];
+  readonly at: string;
+  readonly steps: (PlannedStep & {
+    /** `open`: not run, or under way. */
+    state: 'open' | 'done' | 'failed';
+    failure?: FailureInfo;
+  })[];
+}
+
 export interface TimelineTurn {
   readonly turn: number;
   readonly messages: { id: string; text: string; from?: string; at: string }[];
   readonly steps: TimelineStep[];
+  /** Of an agent that plans: its plans, in their order. Absent for none. */
+  plans?: TimelinePlan[];
   /** MCP servers whose tools the turn did not have. */
   unavailable?: readonly UnavailableServer[];
   outcome: 'running' | TurnEnd['outcome'];
@@ -129,6 +146,21 @@ function place(
     case 'mcp.unavailable':
       to.turnOf(event.turn).unavailable = event.servers;
       return;
+    case 'plan.made':
+    case 'plan.changed': {
+      const { type: _type, turn: _turn, step: _step, n: _n, steps, ...plan } = event;
+      const turn = to.turnOf(event.turn);
+      turn.plans ??= [];
+      turn.plans.push({ ...plan, steps: steps.map((step) => ({ ...step, state: 'open' })) });
+      return;
+    }
+    case 'plan.step': {
+      const { revision, id, state, failure } = event;
+      const plan = to.turnOf(event.turn).plans?.find((each) => each.revision === revision);
+      const step = plan?.steps.find((each) => each.id === id);
+      if (step) Object.assign(step, { state, ...(failure ? { failure } : {}) });
+      return;
+    }
     case 'step.completed': {
       const step = to.stepOf(event.turn, event.step);
       const { text, reasoning, finish, usage, toolCalls = [] } = event;

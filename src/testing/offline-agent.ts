@@ -15,6 +15,7 @@ import {
   toolList,
   unknownTool,
 } from './offline-tools.js';
+import { planStep } from './offline-plan.js';
 import { callId, readTurn, toolNamed } from './offline-turn.js';
 import type { Turn } from './offline-turn.js';
 
@@ -51,6 +52,8 @@ function answerTo(request: SeenRequest): ScriptedResponse {
 
 function step(turn: Turn): ScriptedResponse {
   const { question, done } = turn;
+  const planned = planStep(turn);
+  if (planned) return planned.text === undefined ? { ...PACE, ...planned } : say(planned.text);
   const command = commandedCalls(turn);
   if (command.length > 0 && done.length === 0) return { ...PACE, toolCalls: command };
 

@@ -20,7 +20,7 @@ export interface Turn {
 
 export function readTurn(request: SeenRequest): Turn {
   const { messages } = request;
-  const start = messages.findLastIndex((m) => m.role === 'user' && !isAboutImages(m.text));
+  const start = messages.findLastIndex((m) => m.role === 'user' && !isNoQuestion(m.text));
   const since = messages.slice(start + 1);
   const calls = new Map(since.flatMap((m) => m.calls.map((call) => [call.id, call])));
   return {
@@ -42,9 +42,9 @@ function said(text: string): string {
     .replace(/\n\[Your answer goes to the group\.[^\]]*\]$/, '');
 }
 
-/** The message that carries images of tool results is not the user's. */
-function isAboutImages(text: string): boolean {
-  return text.startsWith('[Images from the tool results above');
+/** The message that carries images of tool results is not the user's, nor is what a planner is told. */
+function isNoQuestion(text: string): boolean {
+  return /^\[(?:Images from the tool results above|planner\] )/.test(text);
 }
 
 /** A tool by its own name, whatever server it is of (`<server>__<tool>`). */

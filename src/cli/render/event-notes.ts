@@ -3,6 +3,7 @@ import type { SessionEvent, UnavailableServer } from '../../contracts/events.js'
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
+import { planNote } from './plan.js';
 import type { Style } from './style.js';
 import { toolCallText, toolResultText, waitingText } from './tool-lines.js';
 
@@ -31,6 +32,9 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`)];
     case 'tool.completed':
       return [toolResultText(event, style)];
+    case 'plan.made':
+    case 'plan.changed':
+      return [planNote(event, style)];
     case 'context.compacted':
       return [style.dim('(older messages were summarised)')];
     case 'turn.completed':

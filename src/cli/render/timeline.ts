@@ -5,6 +5,7 @@ import type { AttemptRow } from '../../store/attempts.js';
 import type { SessionRecord } from '../../store/session-catalogue.js';
 import { clean, oneLine } from './clean.js';
 import { unavailableText } from './event-notes.js';
+import { planLines } from './plan.js';
 import { stateText } from './sessions.js';
 import { createStyle, type Style } from './style.js';
 import { waitingText } from './tool-lines.js';
@@ -64,6 +65,7 @@ function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
   for (const server of turn.unavailable ?? []) {
     lines.push(`  ${style.yellow(unavailableText(server))}`);
   }
+  for (const plan of turn.plans ?? []) lines.push(...planLines(plan, style));
   for (const step of turn.steps) lines.push(...stepLines(step, options));
   if (reason) lines.push(`  ${style.yellow(`${outcome}: ${oneLine(reason)}`)}`);
   if (failure) lines.push(`  ${style.red(`${failure.type}: ${oneLine(failure.message, 300)}`)}`);
