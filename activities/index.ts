@@ -37,6 +37,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     callTool: (input) => callTool(tool, input),
     compact: (input) => compact(model, input),
     endTurn: (input) => writes.endTurn(deps, input),
+    moveSession: (input) => writes.moveSession(deps, input),
     recordState: (input) => writes.recordState(deps, input),
     recordRefusals: (input) => writes.recordRefusals(deps, input),
     spill: (input) => writes.spill(deps, input),
