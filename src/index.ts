@@ -11,16 +11,44 @@ export {
   type SessionFilter,
   type StartOptions,
 } from './client/agent-runtime.js';
+export {
+  AgentFactory,
+  TemplateRegistry,
+  type BatchItem,
+  type CreateAgentOptions,
+  type CreateFromTemplateOptions,
+  type FactoryOptions,
+  type KnownTemplate,
+} from './client/agent-factory.js';
+export { AgentComponents, type AgentComponent, type ToolHost } from './client/agent-components.js';
+export {
+  AgentManager,
+  type AgentFilter,
+  type AgentTree,
+  type Termination,
+  type WaitOptions,
+} from './client/agent-manager.js';
+export type { AgentVersion, AgentVersionRecord, MadeAgent } from './store/agent-definitions.js';
+export type { AgentTemplate, TemplateVariable } from './config/template-schema.js';
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
-export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
+export type {
+  AgentBill,
+  Timeline,
+  TimelineStep,
+  TimelineTool,
+  TimelineTurn,
+} from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
-export type { SessionRecord } from './store/session-catalogue.js';
+export type { SessionPage, SessionPageOptions, SessionRecord } from './store/session-catalogue.js';
 export {
   HANDLERS,
   type Answer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
+  type OnParentEnd,
   type SendReceipt,
   type SessionInput,
   type SessionResult,
@@ -74,10 +102,19 @@ export {
   defineAgent,
   defineConfig,
   type AgentDeclaration,
+  type HandoffDeclaration,
   type PerduraConfig,
   type ProviderDeclaration,
 } from './config/define-config.js';
-export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export {
+  DEFAULT_LIMITS,
+  type Agent,
+  type AgentLimits,
+  type AgentReference,
+  type Handoff,
+  type HandoffFilter,
+} from './contracts/agent.js';
+export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,

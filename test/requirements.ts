@@ -14,6 +14,9 @@ export interface Requirement {
 }
 
 const at = {
+  agentFactory: 'test/integration/agents/factory.test.ts',
+  agentManager: 'test/integration/agents/manager.test.ts',
+  agentVersions: 'test/integration/agents/versions.test.ts',
   context: 'test/integration/faults/context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
@@ -23,6 +26,7 @@ const at = {
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   garbage: 'test/integration/faults/garbage.test.ts',
+  handoff: 'test/integration/agents/handoff.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -111,6 +115,31 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   M10: {
     what: 'state kept, resumed from where it was',
     shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.stuck]: ['F29 workflow task:'] },
+  },
+  H7: {
+    what: 'AgentManager: instances and their life cycle; AgentFactory; parent and child agents',
+    shownBy: {
+      [at.agentManager]: [
+        'list: pages by cursor',
+        'family:',
+        'terminate:',
+        'settleOrphans:',
+        'wait:',
+      ],
+      [at.agentFactory]: ['create:'],
+    },
+  },
+  A1: {
+    what: 'factory: create, from a template, a batch; templates, components, checks; ready made ones',
+    shownBy: {
+      [at.agentFactory]: [
+        'create:',
+        'createBatch:',
+        'templates:',
+        'components:',
+        'writer, analyst, searcher:',
+      ],
+    },
   },
   P1: {
     what: 'a transcript by reference: what a turn adds to the history does not grow',
@@ -232,7 +261,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',
-    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'] },
+    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'], [at.handoff]: ['F17 handoff:'] },
   },
   F18: {
     what: 'MCP server dies in a call, hangs in any phase, changes a tool',
@@ -271,6 +300,10 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
       [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
       [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
+  },
+  F22: {
+    what: 'new code under running agents, a definition edited under a running session',
+    shownBy: { [at.agentVersions]: ['F22 '], [at.histories]: ['histories:'] },
   },
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',

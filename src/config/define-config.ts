@@ -2,7 +2,8 @@
  * What a user writes in `perdura.config.ts`: the types and `defineConfig`, which only types.
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
-import type { AgentLimits } from '../contracts/agent.js';
+import type { AgentLimits, Handoff } from '../contracts/agent.js';
+import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
 
@@ -30,11 +31,20 @@ export interface AgentDeclaration {
   readonly tools?: readonly string[] | undefined;
   /** Names of `mcp` servers, or `*` for all. Default none. */
   readonly mcp?: readonly string[] | undefined;
+  /** Agents that the conversation can be handed to, by name or with more. Default none. */
+  readonly handoffs?: readonly (string | HandoffDeclaration)[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
+  /** What the agent may do; see `RuntimePolicy` for the defaults. */
+  readonly policy?: PolicyDeclaration | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+/** As {@link Handoff}. */
+export type HandoffDeclaration = { readonly [K in keyof Handoff]: Handoff[K] | undefined } & {
+  readonly agent: string;
+};
 
 /** How to reach a provider of models; see `Provider` for the defaults. */
 export interface ProviderDeclaration {
@@ -71,12 +81,19 @@ export interface PerduraConfig {
    * `agents` beside it, where there is one.
    */
   readonly agentFiles?: string | readonly string[] | undefined;
+  /**
+   * Folder of the files that agents work on with `list_files`, `read_file`, `search_files`,
+   * `analyze_data` and `write_file`, relative to this file. Default `workspace`.
+   */
+  readonly workspace?: string | undefined;
   /** Made by `tool(…)`. */
   readonly tools?: readonly Tool[] | undefined;
   /** MCP servers by name. A relative `cwd` is relative to this file. */
   readonly mcp?: Readonly<Record<string, McpServer>> | undefined;
   /** By name; `default` goes over OPENAI_API_KEY and OPENAI_BASE_URL. */
   readonly providers?: Readonly<Record<string, ProviderDeclaration>> | undefined;
+  /** Of all agents; what an agent's own `policy` states counts for that agent. */
+  readonly policy?: PolicyDeclaration | undefined;
 }
 
 /** Gives a configuration its type: `export default defineConfig({ … })`. */

@@ -6,6 +6,14 @@ import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
 const ALWAYS_THERE = 'read_artifact';
+/** The tools of a workspace, which every worker has; see `src/tools/workspace`. */
+export const WORKSPACE_TOOLS = [
+  'list_files',
+  'read_file',
+  'search_files',
+  'write_file',
+  'analyze_data',
+] as const;
 
 /** The names that agents may refer to. */
 export interface KnownNames {
@@ -18,6 +26,7 @@ export interface KnownNames {
 export function agentProblems(agents: readonly DeclaredAgent[], known: KnownNames): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, DeclaredAgent>();
+  const names = agents.map(({ declaration }) => declaration.name);
   for (const agent of agents) {
     const { declaration, where } = agent;
     const { name, tools = [], mcp = [], provider = 'default' } = declaration;
@@ -29,6 +38,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     first.set(name, other ?? agent);
     tools.forEach((tool, i) => {
       if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
+      if (WORKSPACE_TOOLS.includes(tool as never)) return;
       problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
     });
     mcp.forEach((server, i) => {
@@ -40,6 +50,25 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
         'mcp',
       );
       problems.push({ where: where(['mcp', i]), text });
+    });
+    declaration.handoffs?.forEach((handoff, i) => {
+      const to = typeof handoff === 'string' ? handoff : handoff.agent;
+      const place = where(['handoffs', i]);
+      const earlier = declaration.handoffs!.findIndex(
+        (other) => (typeof other === 'string' ? other : other.agent) === to,
+      );
+      if (earlier < i) problems.push({ where: place, text: `"${to}" is listed twice. Keep one.` });
+      if (to === name) {
+        problems.push({ where: place, text: `Agent "${name}" cannot hand over to itself.` });
+      } else if (!names.includes(to)) {
+        const text = unknown(
+          `Agent "${name}" hands over to the unknown agent`,
+          to,
+          names,
+          'agents',
+        );
+        problems.push({ where: place, text });
+      }
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(

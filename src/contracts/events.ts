@@ -15,11 +15,14 @@
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
+ *     │  ├─ agent.handoff            another agent goes on with the turn
  *     │  └─ context.compacted
  *     ├─ turn.completed | turn.interrupted | turn.failed
  *     ├─ session.state               paused, resumed
+ *     ├─ agent.moved                 another agent or version from the next turn on
  *     └─ session.ended
  */
+import type { AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
@@ -45,7 +48,17 @@ export interface UnavailableServer {
 }
 
 export type SessionEventBody =
-  | { readonly type: 'session.started'; readonly agent: string }
+  | {
+      readonly type: 'session.started';
+      readonly agent: string;
+      /** Version of its definition. Absent in sessions of earlier versions. */
+      readonly version?: string;
+    }
+  | {
+      readonly type: 'agent.moved';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+    }
   | {
       readonly type: 'session.state';
       readonly state: AgentState;
@@ -148,6 +161,15 @@ export type SessionEventBody =
       readonly ms: number;
       readonly artifact?: string;
       readonly failure?: FailureInfo;
+    } & StepPlace)
+  | ({
+      readonly type: 'agent.handoff';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+      /** As the model of the first one gave it. */
+      readonly reason?: string;
+      /** The call that has handed over. */
+      readonly callId: string;
     } & StepPlace)
   | ({
       readonly type: 'context.compacted';

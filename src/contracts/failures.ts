@@ -142,7 +142,13 @@ export const FAILURES = {
   },
   'Agent.Unknown': {
     retry: false,
-    remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
+    remedy:
+      'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker. `perdura agents list` shows those that exist.',
+  },
+  'Agent.Incomplete': {
+    retry: false,
+    remedy:
+      'Deploy workers that have what the message names, or move the session to the newest version: `perdura agents move <session>`.',
   },
   'Agent.Invalid': {
     retry: false,
@@ -171,6 +177,11 @@ export const FAILURES = {
       'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
   },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
+  'Handoff.Refused': {
+    retry: false,
+    remedy:
+      'The model sees this error. Look at `handoffs` of the agent, and at `maxHandoffs` and `delegation` of its policy.',
+  },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
     retry: true,

@@ -70,6 +70,8 @@ export function summaryKey({ stage }: { stage: number }): string {
 export const eventKeys = {
   sessionStarted: () => 'session',
   sessionEnded: () => 'ended',
+  /** `write` as for `stateChanged`. */
+  sessionMoved: (write: string) => write,
   /** `write` names the write that notes several. */
   stateChanged: (write: string, index: number) => (index === 0 ? write : `${write}.${index}`),
   messageAccepted: messageKey,
@@ -87,5 +89,6 @@ export const eventKeys = {
   callStarted: (message: number, index: number, attempt: number) =>
     `${callKey(message, index)}.a${attempt}`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
+  handedOff: (message: number, index: number) => `${callKey(message, index)}.handoff`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

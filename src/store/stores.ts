@@ -13,6 +13,15 @@ import type {
   Usage,
 } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
+import type { Agent } from '../contracts/agent.js';
+import {
+  AgentDefinitionStore,
+  type AgentVersion,
+  type AgentVersionRecord,
+  type MadeAgent,
+  type MakeAgent,
+} from './agent-definitions.js';
+import { AgentTemplateStore, type TemplateRecord } from './agent-templates.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import {
   AttemptLog,
@@ -25,7 +34,13 @@ import { ArtifactStore, SpillStore, type Artifact } from './blob-stores.js';
 import type { Database } from './database.js';
 import { EventLog } from './event-log.js';
 import { McpPinStore } from './mcp-pins.js';
-import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
+import {
+  SessionCatalogue,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionPlace,
+  type SessionRecord,
+} from './session-catalogue.js';
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import { TranscriptStore } from './transcript-store.js';
 
@@ -66,6 +81,9 @@ export interface Sessions {
     options?: { limit?: number; state?: AgentState; agent?: string },
   ): Promise<SessionRecord[]>;
   get(tenant: string, session: string): Promise<SessionRecord | undefined>;
+  page(tenant: string, options?: SessionPageOptions): Promise<SessionPage>;
+  adopt(key: SessionKey, change: { from: string; to: string | null }): Promise<boolean>;
+  endedParents(tenant: string): Promise<SessionRecord[]>;
   place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 
@@ -99,6 +117,24 @@ export interface Spills {
   keepOnly(owner: SessionKey, spills: readonly string[]): Promise<void>;
 }
 
+/** Definitions of agents by their version, and the agents made at run time. */
+export interface AgentDefinitions {
+  keep(tenant: string, version: AgentVersion): Promise<void>;
+  read(tenant: string, agent: string, version: string): Promise<Agent | undefined>;
+  versions(tenant: string, agent?: string): Promise<AgentVersionRecord[]>;
+  makeAll(tenant: string, all: readonly MakeAgent[]): Promise<string | undefined>;
+  remove(tenant: string, agent: string): Promise<boolean>;
+  made(tenant: string, agent: string): Promise<MadeAgent | undefined>;
+  allMade(tenant: string): Promise<MadeAgent[]>;
+}
+
+/** Templates of agents, by name. */
+export interface AgentTemplates {
+  put(tenant: string, template: string, body: object): Promise<void>;
+  remove(tenant: string, template: string): Promise<boolean>;
+  list(tenant: string): Promise<TemplateRecord[]>;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -108,6 +144,8 @@ export interface Stores {
   readonly artifacts: Artifacts;
   readonly spills: Spills;
   readonly pins: McpPins;
+  readonly definitions: AgentDefinitions;
+  readonly templates: AgentTemplates;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -124,5 +162,7 @@ export function openStores(
     artifacts: new ArtifactStore(database),
     spills: new SpillStore(database),
     pins: new McpPinStore(database),
+    definitions: new AgentDefinitionStore(database),
+    templates: new AgentTemplateStore(database),
   };
 }

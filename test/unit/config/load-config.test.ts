@@ -70,7 +70,7 @@ describe('configuration: nothing is declared', () => {
     expect(agents[0]).toMatchObject({ model: 'llama-3', temperature: 0.7 });
   });
 
-  it('the offline model answers → agents of the default provider have its name, and cost nothing', async () => {
+  it('the offline model answers → it is the model of the default provider, and costs nothing', async () => {
     const offline = {
       OPENAI_BASE_URL: 'http://127.0.0.1:1/v1',
       OPENAI_API_KEY: 'offline',
@@ -84,8 +84,13 @@ describe('configuration: nothing is declared', () => {
       ),
     };
     const { agents, providers } = await load(files, offline);
-    expect(agents.map(({ model }) => model)).toEqual([OFFLINE_MODEL, OFFLINE_MODEL, 'llama-3']);
-    expect(providers).toMatchObject({ default: { free: true }, local: { free: true } });
+    // The definitions stay what they are: their versions must not depend on who answers.
+    expect(agents.map(({ model }) => model)).toEqual(['gpt-5-mini', 'gpt-5', 'llama-3']);
+    expect(providers).toMatchObject({
+      default: { free: true, model: OFFLINE_MODEL },
+      local: { free: true },
+    });
+    expect(providers['local']).not.toHaveProperty('model');
   });
 
   it('PERDURA_OFFLINE_MODEL, and a default provider of its own → that one answers, at its price', async () => {
@@ -113,6 +118,24 @@ describe('configuration: nothing is declared', () => {
 });
 
 describe('configuration: perdura.config.ts', () => {
+  it('no policy is declared → none is in the agent', async () => {
+    const { agents } = await load({ 'perdura.config.ts': config('{ policy: {} }') });
+    expect(agents[0]).not.toHaveProperty('policy');
+  });
+
+  it('a policy for all agents → in each, under what it states itself', async () => {
+    const agents = `[{ name: 'assistant', instructions: 'x', policy: { maxDepth: 1 } }, { name: 'b', instructions: 'y' }]`;
+    const loaded = await load({
+      'perdura.config.ts': config(
+        `{ policy: { maxDepth: 2, delegation: ['b'] }, agents: ${agents} }`,
+      ),
+    });
+    expect(loaded.agents.map(({ policy }) => policy)).toEqual([
+      { maxDepth: 1, delegation: ['b'] },
+      { maxDepth: 2, delegation: ['b'] },
+    ]);
+  });
+
   it('TypeScript that imports "perdura" and a file of its own → all parts', async () => {
     const loaded = await load(
       {
@@ -189,6 +212,20 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
         ),
       },
       /perdura\.config\.ts: agents\[0\]\.limits\.maxSteps: must be a whole number of model calls from 1/,
+    ],
+    [
+      'wrong policy for all',
+      {
+        'perdura.config.ts': config(
+          `{ policy: { maxIterations: 1e20, delegation: 'all' } } as never`,
+        ),
+      },
+      /policy\.maxIterations: must be a whole number of iterations from 1 to 1,000.*\n.*policy\.delegation: must be true, false, or a list of names of agents, not a string/,
+    ],
+    [
+      'wrong policy in YAML',
+      { 'agents/a.yaml': 'name: a\ninstructions: x\npolicy:\n  highRiskTool: [rm]\n' },
+      /a\.yaml:4:3: policy: unknown field "highRiskTool"\. Did you mean "highRiskTools"/,
     ],
     [
       'no default export',
