@@ -4,10 +4,12 @@
  */
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
+import { agentTools, DELEGATING_TOOLS } from '../src/tools/agent-tools.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { workspaceTools } from '../src/tools/workspace/index.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
@@ -18,6 +20,7 @@ import { checkReady } from '../src/store/readiness.js';
 import { openStores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
+import { sessionSignals } from './session-signals.js';
 import { createToolSource } from './tool-source.js';
 
 export interface CompositionOptions {
@@ -57,9 +60,11 @@ export async function composeActivities(
   options: CompositionOptions & {
     readonly connection: NativeConnection;
     readonly namespace: string;
+    /** Where sessions that a message starts will run. */
+    readonly taskQueue: string;
   },
 ) {
-  const { config, connection, namespace, log = SILENT } = options;
+  const { config, connection, namespace, taskQueue, log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
   await checkReady(database).catch(async (error: unknown) => {
     await database.close();
@@ -79,13 +84,25 @@ export async function composeActivities(
     config,
     definitions: stores.definitions,
     hasTool: (name) =>
-      registry.get(name) !== undefined || [...always, ...named].some((tool) => tool.name === name),
+      registry.get(name) !== undefined ||
+      DELEGATING_TOOLS.includes(name) ||
+      [...always, ...named].some((tool) => tool.name === name),
   });
+  const delegating = (agent: Agent) => agentTools(agent, agents.description);
   const activities = createActivities({
     ...stores,
     bus,
     agents,
-    tools: createToolSource({ registry, mcp, always, named, log, describe: agents.description }),
+    tools: createToolSource({
+      registry,
+      mcp,
+      always,
+      delegating,
+      named,
+      log,
+      describe: agents.description,
+    }),
+    signals: sessionSignals({ connection, namespace, taskQueue }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -1,4 +1,4 @@
-/** The tools of an agent: the application's, those of its MCP servers, and `read_artifact`. */
+/** The tools of an agent: its sub-agents, the application's, those of its MCP servers, and `read_artifact`. */
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
@@ -35,13 +35,16 @@ export function createToolSource(parts: {
   registry: ToolRegistry;
   mcp: McpTools | undefined;
   always: readonly Tool[];
+  /** The tools by which an agent delegates. Default none. */
+  delegating?: (agent: Agent) => readonly Tool[];
   log: ToolLogger;
   /** Given to agents that list them by name, and not for `*`. The application's come first. */
   named?: readonly Tool[];
   /** What an agent is for: shown to those that may hand over to it. */
   describe?: (agent: string) => string | undefined;
 }): ToolSource {
-  const { registry, mcp, always, log, named = [], describe = () => undefined } = parts;
+  const { registry, mcp, always, delegating = () => NONE, log } = parts;
+  const { named = [], describe = () => undefined } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -54,6 +57,7 @@ export function createToolSource(parts: {
       const list = combineTools(
         [
           always,
+          delegating(agent),
           handoffTools(agent, describe),
           registry.select(agent.tools),
           // A tool of the application may have such a name: then it is the one that is meant.

@@ -38,9 +38,9 @@ export async function openSession(
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
   const asked = await agentToOpen(deps, key, input);
-  const { title, onParentEnd } = input;
+  const { title, onParentEnd, maxDescendants: most } = input;
   const { parent, root } = input.run ?? {};
-  const { head, turn, ...known } = await deps.transcripts.openSession({
+  const { head, turn, full, ...known } = await deps.transcripts.openSession({
     ...key,
     transcript,
     run,
@@ -51,7 +51,14 @@ export async function openSession(
     ...(parent === undefined ? {} : { parent }),
     ...(root === undefined ? {} : { root }),
     ...(onParentEnd === undefined ? {} : { onParentEnd }),
+    ...(most === undefined ? {} : { most }),
   });
+  if (full !== undefined) {
+    throw new PerduraError(
+      'Delegation.TooLarge',
+      `${full} sessions are at work in this tree, and ${most} may be.`,
+    );
+  }
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
   // What the store has of the session goes on with the agent that it has.
   const { definition: agent, version } =
@@ -317,8 +324,22 @@ export async function readAnswer(
 
 export async function publishInterrupt(
   deps: ActivityDeps,
-  input: { turn: number } & OfRun,
+  { turn, tree, run }: { turn: number; tree?: true } & OfRun,
 ): Promise<void> {
-  const { key } = currentExecution(input.run);
-  await deps.bus.control(key, { type: 'interrupt', turn: input.turn });
+  const { key } = currentExecution(run);
+  const { tenant, session } = key;
+  const own = deps.bus.control(key, { type: 'interrupt', turn });
+  if (!tree) return own;
+  const record = await deps.sessions.get(tenant, session);
+  const root = record?.root ?? `session/${session}`;
+  // Those at work, whatever their workflows know of it yet: they hear of it from their parents too.
+  const below = await deps.sessions.below(tenant, { name: session, root }, { open: true });
+  const kept = below.flatMap((each) => (each.onParentEnd === 'keep' ? each.session : []));
+  const reached = below.filter(({ path = [] }) => !path.some((name) => kept.includes(name)));
+  await Promise.all([
+    own,
+    ...reached.map((each) =>
+      deps.bus.control({ tenant, session: each.session }, { type: 'interrupt', turn: each.turns }),
+    ),
+  ]);
 }

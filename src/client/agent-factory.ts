@@ -199,9 +199,11 @@ export class AgentFactory {
       servers: Object.keys(config.mcp),
       providers: Object.keys(config.providers),
     };
-    // Agents that are made may hand over to each other, in whatever order they are made.
-    const { handoffs: _handoffs, ...rest } = declaration;
-    return agentProblems([{ declaration: rest, where: (path) => at(where, path) }], known);
+    // Agents that are made may refer to each other, in whatever order they are made.
+    return agentProblems([{ declaration, where: (path) => at(where, path) }], {
+      ...known,
+      anyAgent: true,
+    });
   }
 }
 

@@ -16,6 +16,7 @@ import { schemaProblem } from '../contracts/json-schema.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import type { AgentDeclaration, HandoffDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
+import { completeSubAgents, subAgentsSchema } from './sub-agent-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const HANDOFF_FILTERS = ['all', 'no-tools', 'summary'] as const;
@@ -107,6 +108,7 @@ export const agentSchema = closed({
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
   handoffs: list(handoff, 'handoffs').optional(),
+  agents: subAgentsSchema.optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
@@ -159,6 +161,9 @@ export function completeAgent(
     ...(declared.handoffs === undefined || declared.handoffs.length === 0
       ? {}
       : { handoffs: declared.handoffs.map(completeHandoff) }),
+    ...(declared.agents && declared.agents.length > 0
+      ? { agents: completeSubAgents(declared.agents) }
+      : {}),
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),

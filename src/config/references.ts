@@ -1,6 +1,8 @@
 /** Whether the parts of a configuration fit together: duplicate names and unknown references. */
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
+import { handoffTool } from '../contracts/agent.js';
+import { SPAWN_AGENT, subAgentTool, WAIT_FOR } from '../contracts/delegation.js';
 import { didYouMean } from '../contracts/near-names.js';
 import type { Problem } from './problems.js';
 
@@ -14,12 +16,16 @@ export const WORKSPACE_TOOLS = [
   'write_file',
   'analyze_data',
 ] as const;
+/** Tools of Perdura that an agent may name. */
+const OURS: readonly string[] = [ALWAYS_THERE, SPAWN_AGENT, WAIT_FOR];
 
 /** The names that agents may refer to. */
 export interface KnownNames {
   readonly tools: readonly string[];
   readonly servers: readonly string[];
   readonly providers: readonly string[];
+  /** Agents may refer to some that are not listed: they are made at run time. Default false. */
+  readonly anyAgent?: boolean;
 }
 
 /** Duplicate agents, and references to what is not declared. */
@@ -37,8 +43,8 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     }
     first.set(name, other ?? agent);
     tools.forEach((tool, i) => {
-      if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
       if (WORKSPACE_TOOLS.includes(tool as never)) return;
+      if (tool === '*' || OURS.includes(tool) || known.tools.includes(tool)) return;
       problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
     });
     mcp.forEach((server, i) => {
@@ -51,6 +57,9 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
       );
       problems.push({ where: where(['mcp', i]), text });
     });
+    const handoffTools = (declaration.handoffs ?? []).map((handoff) =>
+      handoffTool(typeof handoff === 'string' ? handoff : handoff.agent),
+    );
     declaration.handoffs?.forEach((handoff, i) => {
       const to = typeof handoff === 'string' ? handoff : handoff.agent;
       const place = where(['handoffs', i]);
@@ -60,7 +69,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
       if (earlier < i) problems.push({ where: place, text: `"${to}" is listed twice. Keep one.` });
       if (to === name) {
         problems.push({ where: place, text: `Agent "${name}" cannot hand over to itself.` });
-      } else if (!names.includes(to)) {
+      } else if (!known.anyAgent && !names.includes(to)) {
         const text = unknown(
           `Agent "${name}" hands over to the unknown agent`,
           to,
@@ -69,6 +78,27 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
         );
         problems.push({ where: place, text });
       }
+    });
+    declaration.agents?.forEach((each, i) => {
+      const sub = typeof each === 'string' ? { agent: each } : each;
+      const place = where(typeof each === 'string' ? ['agents', i] : ['agents', i, 'agent']);
+      if (!known.anyAgent && !names.includes(sub.agent)) {
+        const text = unknown(
+          `Agent "${name}" refers to the unknown agent`,
+          sub.agent,
+          names,
+          'agents',
+        );
+        problems.push({ where: place, text });
+      }
+      const tool = subAgentTool({ agent: sub.agent, ...(sub.name ? { name: sub.name } : {}) });
+      const taken =
+        OURS.includes(tool) ||
+        handoffTools.includes(tool) ||
+        (offers(declaration.tools, tool) && known.tools.includes(tool));
+      if (!taken) return;
+      const text = `the tool of the sub-agent would be named "${tool}", as another tool of "${name}" is. Give it another "name".`;
+      problems.push({ where: place, text });
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(
@@ -97,11 +127,16 @@ export function toolProblems(
     if (other !== undefined) {
       return [{ where, text: `there is already a tool "${name}" at tools[${other}]. Rename one.` }];
     }
-    const taken = name === ALWAYS_THERE || servers.some((server) => name.startsWith(`${server}__`));
+    const taken = OURS.includes(name) || servers.some((server) => name.startsWith(`${server}__`));
     if (!taken) return [];
-    const owner = name === ALWAYS_THERE ? 'Perdura' : 'an MCP server';
+    const owner = OURS.includes(name) ? 'Perdura' : 'an MCP server';
     return [{ where, text: `the tool name "${name}" belongs to ${owner}. Choose another.` }];
   });
+}
+
+/** Whether an agent that lists these tools has this one; without a list it has all. */
+function offers(tools: readonly string[] | undefined, tool: string): boolean {
+  return tools === undefined || tools.includes('*') || tools.includes(tool);
 }
 
 function unknownTool(agent: string, tool: string, { tools, servers }: KnownNames): string {

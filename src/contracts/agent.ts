@@ -1,4 +1,5 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
+import type { SubAgent } from './delegation.js';
 import type { PolicyDeclaration } from './policy.js';
 import type { JsonSchema } from './tool-kinds.js';
 
@@ -106,6 +107,8 @@ export interface Agent {
   readonly mcp: readonly string[];
   /** Agents that the conversation can be handed to. Absent for none. */
   readonly handoffs?: readonly Handoff[];
+  /** Agents to which it may delegate; its model has a tool for each. Absent: none. */
+  readonly agents?: readonly SubAgent[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;

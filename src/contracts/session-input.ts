@@ -3,6 +3,7 @@
  * at the edge. Pure: the workflow reads its input with it, and an error here would fail its task
  * for ever.
  */
+import type { Ancestor, AskedBy, Child, ChildInput } from './delegation.js';
 import type { InboxItem } from './message.js';
 import { isAgentVersion } from './agent.js';
 import {
@@ -11,11 +12,14 @@ import {
   type OnParentEnd,
   type SessionInput,
 } from './session.js';
+import { isSessionName } from './ids.js';
 import { AGENT_STATES } from './state.js';
 import { clip, wellFormedValue } from './text.js';
 
 /** Longest wait of `wakeUpAfter`, ms: ten years. JavaScript has no date beyond 8.64e15 ms. */
 export const LONGEST_WAKE_UP_MS = 315_360_000_000;
+/** A tree is not deeper: see `policy.maxDepth`. */
+const MOST_ANCESTORS = 64;
 const AGENT_UNITS = 200;
 const TITLE_UNITS = 200;
 const RUN_UNITS = 200;
@@ -30,6 +34,7 @@ const FIELDS: readonly string[] = [
   'parent',
   'root',
   'onParentEnd',
+  'child',
   'carried',
 ] satisfies (keyof SessionInput)[];
 
@@ -43,6 +48,7 @@ export interface CheckedInput {
   readonly parent?: string;
   readonly root?: string;
   readonly onParentEnd?: OnParentEnd;
+  readonly child?: ChildInput;
   /** First messages; each is checked as any other message is. */
   readonly messages: readonly unknown[];
   readonly carried?: CarriedState;
@@ -70,7 +76,8 @@ export function readSessionInput(given: unknown): {
   const problems = Object.keys(fields)
     .filter((name) => !FIELDS.includes(name))
     .map((name) => `Unknown field ${shown(name)} in the input. Use ${EXAMPLE}.`);
-  const { agent, version, title, parent, root, onParentEnd, message, messages, carried } = fields;
+  const { agent, version, title, parent, root, onParentEnd, child } = fields;
+  const { message, messages, carried } = fields;
   if (agent !== undefined && typeof agent !== 'string') {
     problems.push(`The "agent" of the input is ${shown(agent)}. Use the name of an agent.`);
   }
@@ -92,6 +99,10 @@ export function readSessionInput(given: unknown): {
       problems.push(`The input's "${name}" is ${shown(run)}: use text, or leave it out.`);
     }
   }
+  const asChild = child === undefined ? undefined : readChild(child);
+  if (child !== undefined && !asChild) {
+    problems.push('The "child" of the input does not come from another run. Leave it out.');
+  }
   const known = carried === undefined ? undefined : readCarried(carried);
   if (carried !== undefined && !known) {
     problems.push('The "carried" of the input does not come from another run. Leave it out.');
@@ -106,6 +117,7 @@ export function readSessionInput(given: unknown): {
       ...(typeof parent === 'string' ? { parent: clip(parent, RUN_UNITS) } : {}),
       ...(typeof root === 'string' ? { root: clip(root, RUN_UNITS) } : {}),
       ...(isOnParentEnd(onParentEnd) ? { onParentEnd } : {}),
+      ...(asChild ? { child: asChild } : {}),
       messages: [...(message === undefined ? [] : [message]), ...more],
       ...(known ? { carried: known } : {}),
     },
@@ -123,7 +135,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies, agentVersion, moving } = given;
+  const { failure, wakeAt, replies, agentVersion, moving, children } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -142,8 +154,53 @@ export function readCarried(given: unknown): CarriedState | undefined {
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
     (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
     (agentVersion === undefined || isAgentVersion(agentVersion)) &&
-    (moving === undefined || isMove(moving));
+    (moving === undefined || isMove(moving)) &&
+    (children === undefined || (Array.isArray(children) && children.every(isChild)));
   return right ? (given as unknown as CarriedState) : undefined;
+}
+
+/** What a run says to a session that works for it, or `undefined` when this is nothing of the kind. */
+function readChild(given: unknown): ChildInput | undefined {
+  if (!isRecord(given)) return undefined;
+  const { ancestors, once, asked, maxDescendants } = given;
+  const right =
+    Array.isArray(ancestors) &&
+    ancestors.length > 0 &&
+    ancestors.length <= MOST_ANCESTORS &&
+    ancestors.every(isAncestor) &&
+    (once === undefined || once === true) &&
+    (asked === undefined || isAskedBy(asked)) &&
+    (maxDescendants === undefined || isCount(maxDescendants));
+  return right ? (given as unknown as ChildInput) : undefined;
+}
+
+function isAskedBy(value: unknown): value is AskedBy {
+  return (
+    isRecord(value) &&
+    isText(value['agent']) &&
+    isText(value['tool']) &&
+    (value['version'] === undefined || isAgentVersion(value['version']))
+  );
+}
+
+function isAncestor(value: unknown): value is Ancestor {
+  return (
+    isRecord(value) &&
+    isText(value['run']) &&
+    (value['agent'] === undefined || isText(value['agent']))
+  );
+}
+
+function isChild(value: unknown): value is Child {
+  if (!isRecord(value)) return false;
+  const { session, agent, call, onParentEnd } = value;
+  return (
+    isText(session) &&
+    isSessionName(session) &&
+    isText(agent) &&
+    (call === undefined || isText(call)) &&
+    (onParentEnd === undefined || isOnParentEnd(onParentEnd))
+  );
 }
 
 function isOpenTurn(value: unknown): boolean {
@@ -176,9 +233,17 @@ function isOpenCalls(value: unknown): boolean {
         isCount(call['index']) &&
         isText(call['id']) &&
         isText(call['name']) &&
-        (call['until'] === undefined || isNumber(call['until'])),
+        (call['until'] === undefined || isNumber(call['until'])) &&
+        (call['by'] === undefined || isAnswering(call['by'])),
     )
   );
+}
+
+function isAnswering(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { session, agent, sessions } = value;
+  if (sessions !== undefined) return Array.isArray(sessions) && sessions.every(isText);
+  return isText(session) && isText(agent);
 }
 
 function isInboxItem(value: unknown): value is InboxItem {

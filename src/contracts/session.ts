@@ -4,6 +4,7 @@
  */
 import type { AgentTraits } from './activities.js';
 import type { AgentReference } from './agent.js';
+import type { Child, ChildInput } from './delegation.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
@@ -29,13 +30,16 @@ export interface SessionInput {
   readonly root?: string;
   /** What becomes of the session when its parent ends. Default `end`. */
   readonly onParentEnd?: OnParentEnd;
+  /** Set for a session that works for another run. */
+  readonly child?: ChildInput;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }
 
 /**
- * What becomes of a session when the one that started it ends: it ends too, goes on alone, or becomes
- * a child of its parent's parent (and goes on alone where there is none).
+ * What becomes of a session when the one that started it ends. `end`: it ends too. `keep`: it goes on
+ * alone, and nobody hears of its answer; nothing that stops its parent stops it. `grandparent`: it
+ * becomes a child of its parent's parent, and goes on alone where there is none.
  */
 export type OnParentEnd = (typeof ON_PARENT_END)[number];
 
@@ -69,6 +73,8 @@ export interface CarriedState {
   readonly agentVersion?: string;
   /** The session is moved here when its turn is over. */
   readonly moving?: PendingMove;
+  /** Sub-agents at work. Absent for none. */
+  readonly children?: readonly Child[];
 }
 
 /** Where a session goes when no turn is under way, and what its workflow must know of that agent. */
@@ -120,7 +126,14 @@ export interface WaitingCall {
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
+  /** What answers it. Absent: somebody, by `session.answer`. */
+  readonly by?: AnswersCall;
 }
+
+/** What answers a waiting call: the session of a sub-agent, or the ends of several. */
+export type AnswersCall =
+  | { readonly session: string; readonly agent: string }
+  | { readonly sessions: readonly string[]; readonly any?: true };
 
 /** Answer of the update `send`. */
 export interface SendReceipt {

@@ -3,6 +3,7 @@
  * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
+import type { PlannedTask, PlannedWait } from './delegation.js';
 import type { ContentPart } from './message.js';
 import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
@@ -90,6 +91,14 @@ export interface Tool {
     | { readonly kind: 'mcp'; readonly server: string }
     /** Hands the conversation over. The workflow of the session does that, when the other calls are settled. */
     | { readonly kind: 'handoff'; readonly agent: string };
+  /**
+   * Of `run: 'agent'`: the task, or the wait, that a call with these arguments means. `sessionOf`
+   * names the session of an agent for this call.
+   */
+  readonly delegate?: (
+    args: unknown,
+    sessionOf: (agent: string) => string,
+  ) => { readonly task: PlannedTask } | { readonly wait: PlannedWait; readonly ms: number };
   /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }

@@ -15,10 +15,13 @@ export interface NewSession {
   readonly agent: string;
   readonly version?: string;
   readonly title?: string;
-  /** Names of runs: see `runName`. */
+  /** Name of the run that it works for: see `runName`. Absent for nobody's child. */
   readonly parent?: string;
+  /** Counts where the catalogue does not know the parent. Absent: the parent. */
   readonly root?: string;
   readonly onParentEnd?: OnParentEnd;
+  /** Most sessions below the root of its tree that have not ended. Absent: any. */
+  readonly most?: number;
 }
 
 /** How far its transcript goes already. */
@@ -30,6 +33,8 @@ export interface OpenedSession {
   readonly agent: string;
   /** Null in a session of an earlier version. */
   readonly version: string | null;
+  /** Not entered: so many sessions are below its root, which is as many as there may be. */
+  readonly full?: number;
 }
 
 /** Who writes, and from where in the session's life. */

@@ -9,6 +9,7 @@ import * as newestSummary from './migrations/0003-newest-summary.js';
 import { installFunctions, outdatedFunctions } from './sql-functions.js';
 import * as toolRunTries from './migrations/0004-tool-run-tries.js';
 import * as agents from './migrations/0005-agents.js';
+import * as tree from './migrations/0006-tree.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -17,6 +18,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0003-newest-summary': newestSummary,
   '0004-tool-run-tries': toolRunTries,
   '0005-agents': agents,
+  '0006-tree': tree,
 };
 
 /**

@@ -20,8 +20,10 @@ export interface SessionRecord {
   readonly version?: string;
   /** Name of the run that started it, such as `session/notes`. Absent: nobody's child. */
   readonly parent?: string;
-  /** Name of the run at the top of its tree, where that is another than the parent. */
+  /** Name of the run at the top of its tree. Absent: nobody's child. */
   readonly root?: string;
+  /** Names from the root down to the session. Absent: nobody's child. */
+  readonly path?: readonly string[];
   /** What becomes of it when its parent ends. Absent: `end`. */
   readonly onParentEnd?: OnParentEnd;
   readonly title?: string;
@@ -142,19 +144,35 @@ export class SessionCatalogue implements Sessions {
     };
   }
 
-  /** Gives a child another parent, if it still has the one that is named. */
+  /**
+   * Gives a child to the parent of its parent, if it still has the one that is named, or to nobody:
+   * then it is the root of those below it.
+   */
   async adopt(
     { tenant, session }: SessionKey,
     { from, to }: { from: string; to: string | null },
   ): Promise<boolean> {
-    const { numUpdatedRows } = await this.#database.db
-      .updateTable('perdura.sessions')
-      .set({ parent: to })
-      .where('tenant', '=', tenant)
-      .where('session', '=', session)
-      .where('parent', '=', from)
-      .executeTakeFirst();
-    return numUpdatedRows > 0n;
+    const own = `session/${session}`;
+    const left = from.replace(/^session\//, '');
+    const { rows } = await sql<{ moved: boolean }>`
+      with child as (
+        update perdura.sessions set parent = ${to},
+          root = case when ${to}::text is null then null else root end,
+          path = case when ${to}::text is null then null else array_remove(path, ${left}) end
+        where tenant = ${tenant} and session = ${session} and parent = ${from}
+        returning (select root from perdura.sessions
+          where tenant = ${tenant} and session = ${session}) as root
+      ), below as (
+        update perdura.sessions s set
+          root = case when ${to}::text is null then ${own} else s.root end,
+          path = case when ${to}::text is null
+            then s.path[array_position(s.path, ${session}):]
+            else array_remove(s.path, ${left}) end
+        from child where s.tenant = ${tenant} and s.root = child.root
+          and ${session} = any(s.path[:cardinality(s.path) - 1])
+      )
+      select exists (select from child) as moved`.execute(this.#database.db);
+    return rows[0]!.moved;
   }
 
   /** Sessions that have ended and have children that have not. */
@@ -170,12 +188,28 @@ export class SessionCatalogue implements Sessions {
             .select('c.session')
             .where('c.tenant', '=', tenant)
             .where('c.state', '!=', 'terminated')
-            .where('c.on_parent_end', 'is not', null)
             .whereRef('c.parent', '=', sql<string>`'session/' || p.session`),
         ),
       )
       .execute();
     return rows.map(toRecord);
+  }
+
+  /** The sessions below another one, at any depth, the oldest first. */
+  async below(
+    tenant: string,
+    { name, root }: { readonly name: string; readonly root: string },
+    { open = false }: { open?: boolean } = {},
+  ): Promise<SessionRecord[]> {
+    let query = this.#database.db
+      .selectFrom('perdura.sessions')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .where('root', '=', root)
+      .where(sql<boolean>`${name} = any(path[:cardinality(path) - 1])`)
+      .orderBy('created_at');
+    if (open) query = query.where('state', '<>', 'terminated');
+    return (await query.execute()).map(toRecord);
   }
 
   /** `undefined` for a session that no worker has opened yet. */
@@ -232,6 +266,7 @@ function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
     ...(r.version ? { version: r.version } : {}),
     ...(r.parent ? { parent: r.parent } : {}),
     ...(r.root ? { root: r.root } : {}),
+    ...(r.path ? { path: r.path } : {}),
     ...(r.on_parent_end ? { onParentEnd: r.on_parent_end as OnParentEnd } : {}),
     ...(r.title ? { title: r.title } : {}),
     state: r.state as AgentState,

@@ -71,6 +71,8 @@ export interface Events {
     key: SessionKey,
     place: { turn: number; after: number },
   ): Promise<SessionEvent | undefined>;
+  /** Sessions of sub-agents that events up to number `to` tell of. */
+  delegated(key: SessionKey, to: number): Promise<string[]>;
   lastTurnStart(key: SessionKey): Promise<{ n: number; turn: number } | undefined>;
 }
 
@@ -84,6 +86,12 @@ export interface Sessions {
   page(tenant: string, options?: SessionPageOptions): Promise<SessionPage>;
   adopt(key: SessionKey, change: { from: string; to: string | null }): Promise<boolean>;
   endedParents(tenant: string): Promise<SessionRecord[]>;
+  /** The sessions below the run of this name, in the tree of `root`, at any depth. */
+  below(
+    tenant: string,
+    run: { readonly name: string; readonly root: string },
+    options?: { open?: boolean },
+  ): Promise<SessionRecord[]>;
   place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 

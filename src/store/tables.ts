@@ -13,6 +13,8 @@ interface SessionsTable {
   /** Name of the run that started it, and of the one at the top. */
   parent: string | null;
   root: string | null;
+  /** Names from the root down to the session. */
+  path: string[] | null;
   on_parent_end: string | null;
   title: string | null;
   transcript: string;

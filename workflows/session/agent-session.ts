@@ -22,6 +22,7 @@ import type { SessionInput, SessionResult } from '../../src/contracts/session.js
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
 import { refusal } from '../door.js';
 import { AgentDesk } from './agent-desk.js';
+import { Children } from './children.js';
 import { Control } from './control.js';
 import { failureOf } from './failure-of.js';
 import { listen } from './listen.js';
@@ -69,6 +70,7 @@ class SessionLoop {
   readonly #control: Control;
   readonly #desk: OpenCallDesk;
   readonly #agents: AgentDesk;
+  readonly #children: Children;
 
   constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
@@ -79,10 +81,17 @@ class SessionLoop {
     this.#control = new Control(this.#run);
     this.#desk = new OpenCallDesk(this.#run);
     this.#agents = new AgentDesk(this.#run);
+    this.#children = new Children(this.#run, this.#desk);
   }
 
   listen(): void {
-    listen(this.#run, this.#reception, this.#control, this.#desk, this.#agents);
+    listen(this.#run, {
+      reception: this.#reception,
+      control: this.#control,
+      calls: this.#desk,
+      agents: this.#agents,
+      children: this.#children,
+    });
   }
 
   async live(): Promise<SessionResult> {
@@ -99,7 +108,9 @@ class SessionLoop {
     }
     this.#run.answerOpened();
     this.#run.show();
+    this.#children.watch();
     for (;;) {
+      if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
@@ -121,6 +132,12 @@ class SessionLoop {
     return this.#state.open !== undefined && this.#control.interruption !== undefined;
   }
 
+  /** A sub-agent has done what it was asked, and nothing else waits for it. */
+  get #answered(): boolean {
+    const { open, queued, replies } = this.#state;
+    return this.#run.child?.once === true && !open && queued === 0 && replies.size === 0;
+  }
+
   /**
    * Whether the run still makes local activities although this version has none. Recorded when it
    * is first seen, at a boundary of a turn: until then the run replays as it was.
@@ -132,7 +149,7 @@ class SessionLoop {
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
-    const { title } = this.#run;
+    const { title, child: { maxDescendants: most } = {} } = this.#run;
     const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
@@ -141,6 +158,7 @@ class SessionLoop {
           ...this.#state.agent,
           ...(title === undefined ? {} : { title }),
           ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
+          ...(carried || most === undefined ? {} : { maxDescendants: most }),
           ...(carried ? {} : { fresh: true }),
           head,
           stage,
@@ -166,6 +184,7 @@ class SessionLoop {
   async close(reason: string | undefined): Promise<SessionResult> {
     this.#run.ending ??= reason === undefined ? {} : { reason };
     const state = this.#state;
+    this.#children.leave();
     // First: the journal writes the state of the moment, and the end is written below, with all
     // that waits.
     if (!this.#run.legacy) await this.#run.journal.written();
@@ -193,6 +212,8 @@ class SessionLoop {
       await this.#reception.replyToAll();
       await until(allHandlersFinished);
     }
+    if (!this.#children.quiet) await this.#children.settled();
+    if (this.#run.child) await this.#reception.toldFirst();
     this.#run.show();
     return {
       turns: state.turn,
@@ -260,6 +281,8 @@ class SessionLoop {
         onHandoff: ({ traits, ...to }) => this.#run.changeAgent(to, traits),
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
+        delegate: (calls, rules) => this.#children.begin(calls, rules),
+        onLate: (call) => (call.by ? this.#children.expire(call) : undefined),
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();
@@ -271,6 +294,8 @@ class SessionLoop {
     );
     const scope = new CancellationScope();
     this.#control.turnBegins(turn, scope);
+    // Before the turn is closed in the store: what is below it stops at once.
+    scope.cancelRequested.catch(() => this.#children.stop('The turn above was interrupted.'));
     this.#run.show();
     try {
       let outcome = await scope.run(() => turn.run());
@@ -303,6 +328,8 @@ class SessionLoop {
     } finally {
       this.#run.journal.turnOver();
       this.#desk.clear();
+      // A turn that another run goes on with has them still.
+      if (!state.open) this.#children.turnOver();
       this.#reception.turnOver();
       this.#control.turnOver();
       this.#run.show();
@@ -338,9 +365,11 @@ class SessionLoop {
     const state = this.#state;
     const { title } = this.#run;
     const { parent, root } = this.#run.reference;
+    const { child } = this.#run;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();
+      if (!this.#children.quiet) await this.#children.settled();
       do {
         await this.#spill();
         await until(allHandlersFinished);
@@ -358,6 +387,7 @@ class SessionLoop {
       ...(parent === undefined ? {} : { parent }),
       ...(root === undefined ? {} : { root }),
       ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
+      ...(child === undefined ? {} : { child }),
       carried: state.carry(),
     });
   }

@@ -6,8 +6,10 @@ import {
   type SessionStatus,
 } from '../../src/contracts/session.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
+import { replySignal } from './replies.js';
 import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
 import type { AgentDesk } from './agent-desk.js';
+import type { Children } from './children.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -17,11 +19,15 @@ import type { SessionRun } from './session-run.js';
 /** To be called before anything else: what came with the start of the workflow waits for it. */
 export function listen(
   run: SessionRun,
-  reception: Reception,
-  control: Control,
-  calls: OpenCallDesk,
-  agents: AgentDesk,
+  desks: {
+    readonly reception: Reception;
+    readonly control: Control;
+    readonly calls: OpenCallDesk;
+    readonly agents: AgentDesk;
+    readonly children: Children;
+  },
 ): void {
+  const { reception, control, calls, agents, children } = desks;
   // Signals first: what a run finds in its first task is handed out as handlers are set, and there
   // every signal was accepted before every update. Those are in the history, updates come beside it.
   onSignals([
@@ -46,6 +52,7 @@ export function listen(
       },
       `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
     ),
+    signalDoor(replySignal, (reply) => children.replied(reply)),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
     validator: (message) => void reception.check(message),

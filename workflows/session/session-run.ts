@@ -19,6 +19,7 @@ import {
   type SessionSettings,
 } from '../../src/contracts/activities.js';
 import type { AgentReference } from '../../src/contracts/agent.js';
+import type { Ancestor, ChildInput } from '../../src/contracts/delegation.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
@@ -44,6 +45,8 @@ export class SessionRun {
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !patched(REGULAR_CALLS);
   readonly reference: RunReference;
+  /** What it was told as a sub-agent; `undefined` for nobody's. */
+  readonly child: ChildInput | undefined;
   /** Regular activities, each with the reference of this session. */
   readonly regular: SessionCalls;
   readonly calls: ShortCalls;
@@ -70,10 +73,17 @@ export class SessionRun {
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent, version, title, parent, root, carried }: CheckedInput) {
+  constructor({ agent, version, title, parent, root, child, carried }: CheckedInput) {
     this.title = title;
     const { tenant, session: id } = this.key;
-    this.reference = { tenant, id, ...(parent ? { parent } : {}), ...(root ? { root } : {}) };
+    this.child = child;
+    this.reference = {
+      tenant,
+      id,
+      ...(parent ? { parent } : {}),
+      ...(root ? { root } : {}),
+      ...(child?.asked ? { asked: child.asked } : {}),
+    };
     this.regular = sessionCalls(this.reference);
     this.calls = this.legacy ? localCalls : this.regular.short;
     const asked = { agent, ...(version === undefined ? {} : { version }) };
@@ -99,6 +109,11 @@ export class SessionRun {
     this.settings = { ...this.settings!, limits, unread };
     if (renamed) this.introduce();
     this.show();
+  }
+
+  /** The runs above it, the root first. */
+  get ancestors(): readonly Ancestor[] {
+    return this.child?.ancestors ?? [];
   }
 
   get paused(): boolean {

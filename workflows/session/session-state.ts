@@ -11,6 +11,7 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import { endedSession, type Child } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { AgentReference } from '../../src/contracts/agent.js';
 import type {
@@ -59,6 +60,8 @@ export class SessionState {
   agent: AgentReference;
   /** Where it goes when no turn is under way. */
   moving: PendingMove | undefined;
+  /** Sub-agents at work, by their sessions. */
+  readonly children: Map<string, Child>;
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
@@ -79,10 +82,16 @@ export class SessionState {
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
+    this.children = new Map(carried?.children?.map((child) => [child.session, child]));
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
     this.#seen = new Map();
     this.remember(carried?.seen ?? []);
+  }
+
+  /** This workflow waits for no answer any more. */
+  dropReplies(workflowId: string): void {
+    for (const [id, waiting] of this.replies) if (waiting === workflowId) this.replies.delete(id);
   }
 
   /** Ids that were taken before. */
@@ -164,6 +173,22 @@ export class SessionState {
     this.#queued -= count;
     for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
     return taken;
+  }
+
+  /** Takes one message out of the queue, for the turn under way; `undefined` where it is not there. */
+  withdraw(id: string): string | undefined {
+    const index = this.#inbox.findIndex((item) => !('spill' in item) && item.id === id);
+    const found = this.#inbox[index];
+    if (!found || 'spill' in found) return undefined;
+    this.#inbox = this.#inbox.filter((item) => item !== found);
+    this.#queued -= 1;
+    this.#moved(id, this.turn);
+    return found.text;
+  }
+
+  /** Sessions of detached sub-agents whose ends wait in the queue, in their order. */
+  get endings(): string[] {
+    return this.#inbox.flatMap((item) => ('spill' in item ? [] : (endedSession(item.id) ?? [])));
   }
 
   /** Takes everything that waits: the session ends. */
@@ -261,6 +286,7 @@ export class SessionState {
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
       ...(this.agent.version === undefined ? {} : { agentVersion: this.agent.version }),
       ...(this.moving ? { moving: this.moving } : {}),
+      ...(this.children.size === 0 ? {} : { children: [...this.children.values()] }),
     };
   }
 }

@@ -2,17 +2,45 @@
  * perdura.open_session(p): enters a session and its transcript once; called again by every run of its
  * workflow. The rule of append.sql about earlier versions applies.
  *
- *   p: tenant, session, transcript, run, workflowId, agent, title?
- *   → {new, head, turn}   how far the transcript goes already
+ *   p: tenant, session, transcript, run, workflowId, agent, version?, title?,
+ *      parent?, root?, onParentEnd?,    names of runs. The catalogue's word for the root counts.
+ *      most?                            sessions below the root that have not ended
+ *   → {new, head, turn, agent, version,   how far the transcript goes already, and with which agent
+ *      full?}                             not entered: so many sessions are below the root
  */
 create or replace function perdura.open_session(p jsonb) returns json language plpgsql as $fn$
 declare
   v_new boolean;
+  v_parent text := p->>'parent';
+  v_above text := regexp_replace(p->>'parent', '^session/', '');
+  v_root text;
+  v_path text[];
+  v_count int;
 begin
+  if v_parent is not null then
+    select s.root, s.path into v_root, v_path from perdura.sessions s
+      where s.tenant = p->>'tenant' and s.session = v_above and v_parent <> v_above;
+    if not found then
+      v_root := p->>'root';
+    end if;
+    v_root := coalesce(v_root, v_parent);
+    v_path := coalesce(v_path, array[v_above]) || (p->>'session');
+  end if;
+  if v_root is not null and p ? 'most' then
+    -- One after another within a tree, so that the count holds.
+    perform pg_advisory_xact_lock(hashtextextended((p->>'tenant') || '.' || v_root, 6));
+    select count(*) into v_count from perdura.sessions
+      where tenant = p->>'tenant' and root = v_root and state <> 'terminated'
+        and session <> p->>'session';
+    if v_count >= (p->>'most')::int and not exists (select from perdura.sessions
+        where tenant = p->>'tenant' and session = p->>'session') then
+      return json_build_object('new', false, 'head', 0, 'turn', 0, 'full', v_count);
+    end if;
+  end if;
   insert into perdura.sessions (tenant, session, workflow_id, agent, version, title, transcript, state,
-      parent, root, on_parent_end)
+      parent, root, path, on_parent_end)
     values (p->>'tenant', p->>'session', p->>'workflowId', p->>'agent', p->>'version', p->>'title',
-      p->>'transcript', 'idle', p->>'parent', p->>'root', p->>'onParentEnd')
+      p->>'transcript', 'idle', v_parent, v_root, v_path, p->>'onParentEnd')
     on conflict (tenant, session) do nothing;
   v_new := found;
   if not v_new and p->>'version' is not null then

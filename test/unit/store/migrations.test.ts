@@ -23,6 +23,7 @@ const FROZEN: Record<string, string> = {
   '0003-newest-summary': '9b40afd3315c4d67c8c751c1ecb5050e5027f627621b0c3eb6c079a62e8d61db',
   '0004-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
   '0005-agents': 'fb723093397befad8ebd79e06d730698fa48a6dfd147d14f9bbcdea77ade5ba1',
+  '0006-tree': '1b2b73a35c72230124ca651af6789a533640e3a442eee4ecbab6f17c44f9879c',
 };
 
 async function digestOf(name: string): Promise<string> {

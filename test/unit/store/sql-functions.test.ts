@@ -9,11 +9,11 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 2,
-    checksum: '5d995a08035576153c503d04998d7976ea5debb91c6e724f9f9a99fc8ae70b1e',
+    checksum: '455b15113d019261fa6260b23ab09c3746f3eeb6a19c912cacb98b371169c806',
   },
   open_session: {
     revision: 2,
-    checksum: '7693582c0951928afc38c284be1903bccc6e27c21cf8184e972bf518d607049b',
+    checksum: 'ff9874c20fcf238ed4849d37bbce613aed090c054ff104dfa0882c95a95c80e2',
   },
 };
 
