@@ -116,9 +116,20 @@ async function replayed(workflow: string, pressAtStart: boolean): Promise<string
   );
 }
 
+/**
+ * The same until a history cannot be replayed. On a busy machine both activities may end in one
+ * activation in the first run too, and then there is nothing to see.
+ */
+async function replayedOften(workflow: string, pressAtStart: boolean): Promise<string> {
+  for (let tries = 1; ; tries++) {
+    const verdict = await replayed(workflow, pressAtStart);
+    if (verdict !== 'replays' || tries === 6) return verdict;
+  }
+}
+
 describe('two activities at once in a workflow that takes an update', () => {
   it('local activities: the history cannot be replayed, because both end in one activation then', async () => {
-    expect(await replayed('twoLocalActivities', true)).toMatch(/Nondeterminism/);
+    expect(await replayedOften('twoLocalActivities', true)).toMatch(/Nondeterminism/);
   });
 
   it('regular activities: the same workflow → its history replays', async () => {
@@ -128,7 +139,7 @@ describe('two activities at once in a workflow that takes an update', () => {
 
 describe('one activity that outlives its workflow task, and an update meanwhile', () => {
   it('local activity: the history cannot be replayed, because the update and the end of the activity come in one activation then', async () => {
-    expect(await replayed('oneLocalActivity', false)).toMatch(/Nondeterminism/);
+    expect(await replayedOften('oneLocalActivity', false)).toMatch(/Nondeterminism/);
   });
 
   it('regular activity: the same workflow → its history replays', async () => {
