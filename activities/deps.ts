@@ -1,15 +1,30 @@
 /** What the activities are given. Nothing in `activities` reaches for anything else. */
-import type { Agent } from '../src/contracts/agent.js';
+import type { Agent, AgentReference } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
+import type { AgentVersion } from '../src/store/agent-definitions.js';
 import type { Stores } from '../src/store/stores.js';
 
-/** Agents by name, as configured where the worker runs. */
+/**
+ * Agents by name and version. A name alone means the newest definition: of the configuration where
+ * the worker runs, or of the agent that was made at run time. All reject with `Agent.Unknown`, naming
+ * those that exist.
+ */
 export interface AgentDirectory {
-  /** Throws `Agent.Unknown`, naming those that exist. */
-  get(name: string): Agent;
+  newest(name: string, tenant: string): Promise<AgentVersion>;
+  /** Makes sure that the store has a version, so that a session can go on with it. */
+  keep(tenant: string, version: AgentVersion): Promise<void>;
+  /** A definition, the same object each time; the newest where the reference has no version. */
+  get(reference: AgentReference, tenant: string): Promise<Agent>;
+  /**
+   * As `get`, for a model call. Rejects with `Agent.Incomplete` where the definition refers to a tool, a
+   * provider or an MCP server that this worker does not have.
+   */
+  callable(reference: AgentReference, tenant: string): Promise<Agent>;
+  /** What an agent of the configuration says it is for. */
+  description(name: string): string | undefined;
 }
 
 /** The tools that an agent may call, now. */

@@ -21,6 +21,9 @@ export {
   HANDLERS,
   type Answer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
+  type OnParentEnd,
   type SendReceipt,
   type SessionInput,
   type SessionResult,
@@ -77,7 +80,12 @@ export {
   type PerduraConfig,
   type ProviderDeclaration,
 } from './config/define-config.js';
-export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export {
+  DEFAULT_LIMITS,
+  type Agent,
+  type AgentLimits,
+  type AgentReference,
+} from './contracts/agent.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';
 export {

@@ -72,11 +72,17 @@ export async function composeActivities(
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
+  const always = [readArtifact];
   const activities = createActivities({
     ...stores,
     bus,
-    agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
+    agents: agentDirectory({
+      config,
+      definitions: stores.definitions,
+      hasTool: (name) =>
+        registry.get(name) !== undefined || always.some((tool) => tool.name === name),
+    }),
+    tools: createToolSource({ registry, mcp, always, log }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -26,7 +26,7 @@ import { beating, currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact } from '../session/compact.js';
-import { endTurn, type EndTurnDeps } from '../session/session-writes.js';
+import { endTurn, resolveAgent, type EndTurnDeps } from '../session/session-writes.js';
 import { runToolStandalone } from './run-tool.js';
 
 export interface PartDeps {
@@ -43,10 +43,11 @@ export interface PartDeps {
 export function partActivities(parts: PartDeps): PartActivities {
   const { deps, model, tool } = parts;
   return {
-    async readAgent({ agent }) {
-      const { limits } = deps.agents.get(agent);
+    async readAgent({ run, ...reference }) {
+      const { definition, version } = await resolveAgent(deps.agents, reference, run.tenant);
+      const { limits, unread } = definition;
       const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
-      return { limits, modelTimeoutMs, heartbeatTimeoutMs };
+      return { limits, unread, modelTimeoutMs, heartbeatTimeoutMs, version };
     },
     runModel: (input) => runModel(parts, input),
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),
@@ -80,14 +81,12 @@ async function closeTurn({ deps, end }: PartDeps, input: CloseTurnInput): Promis
 }
 
 /** A call that an application's workflow makes by itself, with the tools of an agent. */
-async function runTool(
-  { deps, tool }: PartDeps,
-  { run, agent: name, key, name: toolName, arguments: args }: RunToolInput,
-): Promise<RunToolResult> {
+async function runTool({ deps, tool }: PartDeps, input: RunToolInput): Promise<RunToolResult> {
+  const { run, agent: name, key, name: toolName, arguments: args } = input;
   const { key: owner, attempt, signal } = currentExecution(run);
   const stop = keepAlive();
   try {
-    const agent = deps.agents.get(name);
+    const agent = await deps.agents.get(input, owner.tenant);
     const offered = await deps.tools.toolsOf(agent, owner.tenant);
     const withheld = offered.has(toolName)
       ? undefined

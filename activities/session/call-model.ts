@@ -33,7 +33,7 @@ export async function callModel(
   const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
   try {
-    const agent = deps.agents.get(input.agent);
+    const agent = await deps.agents.callable(input, execution.key.tenant);
     const earlier: CallModelResult[] = [];
     let progress = NO_PROGRESS;
     for (let next = input; ;) {

@@ -6,6 +6,7 @@
  */
 import { ApplicationFailure } from '@temporalio/common';
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
+import type { Agent } from '../../src/contracts/agent.js';
 import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js';
 import type { ToolCall } from '../../src/contracts/message.js';
 import type { Tool } from '../../src/contracts/tool.js';
@@ -93,7 +94,7 @@ export class ToolCallRun {
   /** As an activity of its own. */
   async run(): Promise<CallToolResult> {
     const { failure, given } = this.#input;
-    const agent = this.#deps.agents.get(this.#input.agent);
+    const agent = await this.#agent();
     const { call, messageId } = await this.#findCall();
     if (failure) return this.#giveUp(call, messageId, failure);
     if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
@@ -108,7 +109,7 @@ export class ToolCallRun {
     messageId: string,
     tools: ReadonlyMap<string, Tool>,
   ): Promise<PreparedResult | CallToolResult> {
-    const agent = this.#deps.agents.get(this.#input.agent);
+    const agent = await this.#agent();
     const key = this.#keyOf(messageId);
     const { tenant } = this.#execution.key;
     const tool =
@@ -155,9 +156,9 @@ export class ToolCallRun {
 
   /** Writes what is known without running anything. */
   async #conclude(call: ToolCall, messageId: string, outcome: Outcome): Promise<CallToolResult> {
-    const { runner, agents } = this.#deps;
+    const { runner } = this.#deps;
     const key = this.#keyOf(messageId);
-    const { limits } = agents.get(this.#input.agent);
+    const { limits } = await this.#agent();
     const request = { ...this.#request(call, key), limits };
     const result = await runner.bound(request, { ...outcome, ms: 0 });
     return this.write(this.#recordOf(call).prepared(key, result));
@@ -188,6 +189,10 @@ export class ToolCallRun {
         });
       },
     } satisfies Partial<ToolRunRequest>;
+  }
+
+  #agent(): Promise<Agent> {
+    return this.#deps.agents.get(this.#input, this.#execution.key.tenant);
   }
 
   async #findCall(): Promise<{ call: ToolCall; messageId: string }> {

@@ -3,6 +3,7 @@
  * The turns stay in the transcript; only what the model sees gets shorter. A summary that is
  * empty, refused or cut off is not taken: it would erase the agent's memory.
  */
+import type { Agent } from '../../src/contracts/agent.js';
 import type { CompactInput, CompactResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
@@ -35,7 +36,8 @@ export async function compact(deps: CompactDeps, input: CompactInput): Promise<C
   const execution = currentExecution(input.run);
   const stop = keepAlive();
   try {
-    return await new Compaction(deps, input, execution).run();
+    const agent = await deps.agents.callable(input, execution.key.tenant);
+    return await new Compaction(deps, input, execution, agent).run();
   } finally {
     stop();
   }
@@ -45,11 +47,13 @@ type Plan = NonNullable<ReturnType<ContextManager['compaction']>>;
 
 class Compaction {
   readonly #deps: CompactDeps;
+  readonly #agent: Agent;
   readonly #input: CompactInput;
   readonly #execution: Execution;
   #earlier: Usage = NO_USAGE;
 
-  constructor(deps: CompactDeps, input: CompactInput, execution: Execution) {
+  constructor(deps: CompactDeps, input: CompactInput, execution: Execution, agent: Agent) {
+    this.#agent = agent;
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
@@ -57,8 +61,8 @@ class Compaction {
 
   async run(): Promise<CompactResult> {
     const { key, transcript, run, attempt } = this.#execution;
-    const { head, agent: name } = this.#input;
-    const { model, contextWindow, maxTokens } = this.#deps.agents.get(name);
+    const { head } = this.#input;
+    const { model, contextWindow, maxTokens } = this.#agent;
     const transcribed = await this.#deps.cache.load(key, transcript, run, head);
     const manager = new ContextManager({ model, contextWindow, maxTokens });
     const plan = manager.compaction(transcribed);
@@ -89,7 +93,7 @@ class Compaction {
 
   /** Asks for the summary; where the request itself is too long, once more for its newest part. */
   async #ask(plan: Plan, attempt: number): Promise<{ usage: Usage; end: ModelCallEnd }> {
-    const agent = this.#deps.agents.get(this.#input.agent);
+    const agent = this.#agent;
     const { client } = this.#deps.provider(agent.provider);
     const whole = summaryRequest(agent, plan, { attempt });
     const tokens = conversationTokens(whole);
@@ -106,9 +110,7 @@ class Compaction {
   }
 
   #call(request: ReturnType<typeof summaryRequest>): Promise<ModelCallEnd> {
-    const { client, provider } = this.#deps.provider(
-      this.#deps.agents.get(this.#input.agent).provider,
-    );
+    const { client, provider } = this.#deps.provider(this.#agent.provider);
     const { key, run, attempt, signal } = this.#execution;
     const { stage, step } = this.#input;
     const place = { ...key, run, stage, step, kind: 'compact', attempt } as const;
@@ -177,10 +179,10 @@ class Compaction {
   }
 
   #attempt(outcome: 'running' | 'completed' | 'failed' | 'interrupted', usage: Usage) {
-    const { turn, step, agent } = this.#input;
-    const { model } = this.#deps.agents.get(agent);
+    const { turn, step } = this.#input;
+    const { name: agent, model } = this.#agent;
     const { attempt } = this.#execution;
-    return { kind: 'compact', turn, step, attempt, model, outcome, usage } as const;
+    return { kind: 'compact', turn, step, attempt, agent, model, outcome, usage } as const;
   }
 
   #place(): { seq: number; key: string } {

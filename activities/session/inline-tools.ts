@@ -39,7 +39,7 @@ export class InlineTools {
   /** `undefined` when a call needs an activity of its own. */
   static for(
     deps: CallToolDeps,
-    step: Pick<CallToolInput, 'agent' | 'turn' | 'step' | 'stage'>,
+    step: Pick<CallToolInput, 'agent' | 'version' | 'turn' | 'step' | 'stage'>,
     execution: Execution,
     answer: { readonly seq: number; readonly message: AssistantMessage },
     tools: ReadonlyMap<string, Tool>,
@@ -53,11 +53,12 @@ export class InlineTools {
       return tool.run === 'local' && !tool.highRisk;
     });
     if (!inline || calls.length === 0) return undefined;
-    const { agent, turn, step: number, stage } = step;
+    const { agent, version, turn, step: number, stage } = step;
     const runs = calls.map((_, index) => {
       const seq = resultPlace(answer.seq, index);
       const place = {
         agent,
+        ...(version === undefined ? {} : { version }),
         turn,
         step: number,
         stage,

@@ -2,6 +2,7 @@
 import type {
   EndTurnInput,
   EndTurnResult,
+  MoveSessionInput,
   OfRun,
   OpenSessionInput,
   RecordRefusalsInput,
@@ -9,6 +10,8 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
+import type { SessionKey } from '../../src/contracts/ids.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import {
@@ -20,10 +23,11 @@ import {
 } from '../../src/contracts/places.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
+import type { AgentVersion } from '../../src/store/agent-definitions.js';
 import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ActivityDeps, AgentDirectory } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
 import { expandInbox, inboxWrites } from './inbox.js';
 import type { TranscriptCache } from './transcript-cache.js';
@@ -33,13 +37,27 @@ export async function openSession(
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
-  const agent = deps.agents.get(input.agent);
-  const opened = { ...key, transcript, run, workflowId, agent: agent.name };
-  const { head, turn } = await deps.transcripts.openSession({
-    ...opened,
-    ...(input.title === undefined ? {} : { title: input.title }),
+  const asked = await agentToOpen(deps, key, input);
+  const { title, onParentEnd } = input;
+  const { parent, root } = input.run ?? {};
+  const { head, turn, ...known } = await deps.transcripts.openSession({
+    ...key,
+    transcript,
+    run,
+    workflowId,
+    agent: asked.definition.name,
+    version: asked.version,
+    ...(title === undefined ? {} : { title }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(root === undefined ? {} : { root }),
+    ...(onParentEnd === undefined ? {} : { onParentEnd }),
   });
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
+  // What the store has of the session goes on with the agent that it has.
+  const { definition: agent, version } =
+    past && known.version !== null && known.version !== asked.version
+      ? await resolveAgent(deps.agents, { ...known, version: known.version }, key.tenant)
+      : asked;
   if (past) await deps.attempts.giveUp(key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
   const at = { stage: input.stage, head: past?.head ?? input.head };
@@ -51,7 +69,7 @@ export async function openSession(
         ? [
             {
               key: eventKeys.sessionStarted(),
-              body: { type: 'session.started', agent: agent.name },
+              body: { type: 'session.started', agent: agent.name, version },
             },
           ]
         : [],
@@ -62,6 +80,8 @@ export async function openSession(
   if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
+    agent: agent.name,
+    version,
     limits: agent.limits,
     unread: agent.unread,
     modelTimeoutMs,
@@ -70,6 +90,51 @@ export async function openSession(
     searchAttributes,
     ...(past ? { resume: past } : {}),
   };
+}
+
+/** The definition of a reference, and its version, which the store has from now on. */
+export async function resolveAgent(
+  agents: AgentDirectory,
+  reference: AgentReference,
+  tenant: string,
+): Promise<AgentVersion> {
+  const { agent, version } = reference;
+  if (version !== undefined) return { definition: await agents.get(reference, tenant), version };
+  const newest = await agents.newest(agent, tenant);
+  await agents.keep(tenant, newest);
+  return newest;
+}
+
+/**
+ * The agent that a run of a session opens with. One that nobody knows any more is no obstacle to a
+ * session that the store has: it goes on with its own version.
+ */
+async function agentToOpen(
+  { agents, sessions }: Pick<ActivityDeps, 'agents' | 'sessions'>,
+  { tenant, session }: SessionKey,
+  input: OpenSessionInput,
+): Promise<AgentVersion> {
+  try {
+    return await resolveAgent(agents, input, tenant);
+  } catch (error) {
+    const unknown = error instanceof PerduraError && error.type === 'Agent.Unknown';
+    const record = unknown && input.fresh ? await sessions.get(tenant, session) : undefined;
+    if (record?.version === undefined) throw error;
+    return resolveAgent(agents, { agent: record.agent, version: record.version }, tenant);
+  }
+}
+
+/** The session runs another agent from now on. Written beside the turns, so no stage fences it. */
+export async function moveSession(
+  deps: Pick<ActivityDeps, 'transcripts'>,
+  { run, key, from, to }: MoveSessionInput,
+): Promise<void> {
+  const execution = currentExecution(run);
+  await deps.transcripts.append(execution.writer(), {
+    channel: execution.channel,
+    events: [{ key: eventKeys.sessionMoved(key), body: { type: 'agent.moved', from, to } }],
+    updates: { ...to },
+  });
 }
 
 /** What ending a turn needs. */

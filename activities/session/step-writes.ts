@@ -232,5 +232,6 @@ function attemptOf({
   input,
 }: StepAttempt): Omit<AttemptRecord, 'outcome' | 'usage'> {
   const { turn, step } = input;
-  return { kind: 'model', turn, step, attempt: execution.attempt, model: agent.model };
+  const { name, model } = agent;
+  return { kind: 'model', turn, step, attempt: execution.attempt, agent: name, model };
 }

@@ -39,6 +39,8 @@ export interface ConnectOptions extends EndpointOptions, GivenConnections {}
 export interface StartOptions {
   /** Default `assistant`. */
   readonly agent?: string;
+  /** Of its definition. Default: the newest. A session that exists goes on with its own. */
+  readonly version?: string;
   /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
   readonly session?: string;
   readonly title?: string;
@@ -117,7 +119,7 @@ export class AgentRuntime implements AsyncDisposable {
    * down, since no worker could open the session.
    */
   async start(options: StartOptions = {}): Promise<Session> {
-    const { agent, title } = options;
+    const { agent, version, title } = options;
     const key = this.#key(options.session ?? newSessionName());
     await checkAnswers(this.#connections.database);
     // Temporal forgets a workflow some time after its end; the catalogue does not.
@@ -126,6 +128,7 @@ export class AgentRuntime implements AsyncDisposable {
     }
     const input: SessionInput = {
       ...(agent === undefined ? {} : { agent }),
+      ...(version === undefined ? {} : { version }),
       ...(title === undefined ? {} : { title }),
     };
     const message = options.message === undefined ? undefined : withId(options.message);

@@ -163,8 +163,9 @@ export class SessionWorkflow {
       case 'Session.NotFound':
         return this.#whyNotFound(error, tries);
       case 'Agent.Unknown':
-        // Its workflow is about to fail; then the name is free for another start.
-        await this.closed();
+        // A session that is open was to be moved there. The workflow of another is about to fail;
+        // then the name is free for another start.
+        if (!(await this.record())) await this.closed();
         return error;
       case 'Session.Closed': {
         // A session that could not be opened refuses with this on its way to its failure.

@@ -11,6 +11,8 @@ import {
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
   type SendReceipt,
   type SessionStatus,
 } from '../contracts/session.js';
@@ -217,6 +219,17 @@ export class Session {
   /** Wakes the agent once after `ms`, if nothing else does before. */
   async wakeUpAfter(ms: number): Promise<void> {
     await this.#workflow.call((handle) => handle.signal(HANDLERS.wakeUpAfter, ms));
+  }
+
+  /**
+   * Moves the session to another agent, or to another version of its own: `latest` (default) is what the
+   * workers have now. It moves when no turn is under way; `applied` is false where one is, which ends
+   * with the agent that it has. Rejects with `Agent.Unknown`.
+   */
+  async move(request: MoveRequest = {}): Promise<MoveReceipt> {
+    return this.#workflow.call((handle) =>
+      handle.executeUpdate<MoveReceipt, [MoveRequest]>(HANDLERS.move, { args: [request] }),
+    );
   }
 
   /** What the workflow itself says, now. Needs a worker. */

@@ -5,12 +5,12 @@
  * Each input says whose work it is (`run`), and nothing else that can be derived: inputs and
  * results are all that grows Temporal's history.
  */
-import type { AgentLimits } from './agent.js';
+import type { AgentLimits, AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
 import type { RunReference } from './run-reference.js';
 import type { AgentState } from './state.js';
-import type { Answer } from './session.js';
+import type { Answer, OnParentEnd } from './session.js';
 import type { ToolEffect, ToolRun } from './tool-kinds.js';
 
 /** Whose work an activity does. */
@@ -31,9 +31,14 @@ export interface WritePlace {
   readonly head: number;
 }
 
-export interface OpenSessionInput extends OfRun {
-  readonly agent: string;
+/**
+ * Enters a session. A `version` is that of an earlier run, or the one that was asked for; without
+ * one a new session gets the newest, and a session that the store knows goes on with its own.
+ */
+export interface OpenSessionInput extends OfRun, AgentReference {
   readonly title?: string;
+  /** What becomes of the session when its parent ends. */
+  readonly onParentEnd?: OnParentEnd;
   /** The run knows nothing of an earlier one: what the store has of the session goes on. */
   readonly fresh?: true;
   readonly head: number;
@@ -46,10 +51,17 @@ export interface OpenSessionInput extends OfRun {
   readonly spills?: readonly string[];
 }
 
-/** What the workflow must know of the agent; recorded in history, so fixed for the run. */
-export interface SessionSettings {
+/** What the workflow must know of the agent; recorded in history, so fixed until it changes. */
+export interface AgentTraits {
   readonly limits: AgentLimits;
   readonly unread: 'all' | 'one';
+}
+
+/** As {@link AgentTraits}, with the agent that they are of. */
+export interface SessionSettings extends AgentTraits {
+  /** Absent in histories of earlier versions: the one of the input, as it is configured. */
+  readonly agent?: string;
+  readonly version?: string;
   /** Longest model call, ms. */
   readonly modelTimeoutMs: number;
   /** A worker that says nothing for so long is dead, ms. */
@@ -87,8 +99,7 @@ export interface TurnRemainder {
   readonly costMicros?: number;
 }
 
-export interface CallModelInput extends WritePlace, OfRun {
-  readonly agent: string;
+export interface CallModelInput extends WritePlace, OfRun, AgentReference {
   readonly left?: TurnRemainder;
   /** Messages that begin the turn; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
@@ -147,8 +158,7 @@ export interface CallModelResult {
   readonly earlier?: readonly CallModelResult[];
 }
 
-export interface CallToolInput extends WritePlace, OfRun {
-  readonly agent: string;
+export interface CallToolInput extends WritePlace, OfRun, AgentReference {
   /** Sequence number of the assistant message with the call. */
   readonly message: number;
   /** Index of the call within that message, from 0. */
@@ -169,8 +179,7 @@ export interface CallToolResult {
   readonly failure?: string;
 }
 
-export interface CompactInput extends WritePlace, OfRun {
-  readonly agent: string;
+export interface CompactInput extends WritePlace, OfRun, AgentReference {
   readonly left?: TurnRemainder;
 }
 
@@ -231,6 +240,14 @@ export interface RecordRefusalsInput extends OfRun {
   readonly refused: readonly RefusedSignal[];
 }
 
+/** A session is moved to another agent or version. */
+export interface MoveSessionInput extends OfRun {
+  /** The move with this key is recorded once. */
+  readonly key: string;
+  readonly from: AgentReference;
+  readonly to: AgentReference;
+}
+
 export interface SpillInput extends OfRun {
   readonly messages: readonly InboxMessage[];
 }
@@ -251,6 +268,8 @@ export interface SessionActivities {
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
   /** Notes signals that were refused, as durable events. */
   recordRefusals(input: RecordRefusalsInput): Promise<void>;
+  /** Notes that the session runs another agent or version from now on. */
+  moveSession(input: MoveSessionInput): Promise<void>;
   /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
   spill(input: SpillInput): Promise<{ spill: string }>;
   /**

@@ -35,6 +35,26 @@ export const DEFAULT_LIMITS: AgentLimits = {
   maxArtifactBytes: 16 * 1024 * 1024,
 };
 
+/** Which agent, in which version of its definition. Stands in the input of every activity that needs it. */
+export interface AgentReference {
+  readonly agent: string;
+  /**
+   * Digest of the definition: 16 hex characters. Absent in histories of earlier versions: what the
+   * configuration of the worker has counts then.
+   */
+  readonly version?: string;
+}
+
+/** Whether `value` may be a version of a definition. */
+export function isAgentVersion(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
+}
+
+/** `billing (0f3a…)`, for people. */
+export function agentText({ agent, version }: AgentReference): string {
+  return version === undefined ? agent : `${agent} (${version})`;
+}
+
 /** An agent, complete with its defaults. */
 export interface Agent {
   /** 1–64 of `A-Z a-z 0-9 _ -`. */

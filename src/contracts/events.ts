@@ -18,8 +18,10 @@
  *     │  └─ context.compacted
  *     ├─ turn.completed | turn.interrupted | turn.failed
  *     ├─ session.state               paused, resumed
+ *     ├─ agent.moved                 another agent or version from the next turn on
  *     └─ session.ended
  */
+import type { AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
@@ -45,7 +47,17 @@ export interface UnavailableServer {
 }
 
 export type SessionEventBody =
-  | { readonly type: 'session.started'; readonly agent: string }
+  | {
+      readonly type: 'session.started';
+      readonly agent: string;
+      /** Version of its definition. Absent in sessions of earlier versions. */
+      readonly version?: string;
+    }
+  | {
+      readonly type: 'agent.moved';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+    }
   | {
       readonly type: 'session.state';
       readonly state: AgentState;

@@ -142,7 +142,13 @@ export const FAILURES = {
   },
   'Agent.Unknown': {
     retry: false,
-    remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
+    remedy:
+      'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker. `perdura agents list` shows those that exist.',
+  },
+  'Agent.Incomplete': {
+    retry: false,
+    remedy:
+      'Deploy workers that have what the message names, or move the session to the newest version: `perdura agents move <session>`.',
   },
   'Agent.Invalid': {
     retry: false,

@@ -70,6 +70,8 @@ export function summaryKey({ stage }: { stage: number }): string {
 export const eventKeys = {
   sessionStarted: () => 'session',
   sessionEnded: () => 'ended',
+  /** `write` as for `stateChanged`. */
+  sessionMoved: (write: string) => write,
   /** `write` names the write that notes several. */
   stateChanged: (write: string, index: number) => (index === 0 ? write : `${write}.${index}`),
   messageAccepted: messageKey,

@@ -4,7 +4,13 @@
  * for ever.
  */
 import type { InboxItem } from './message.js';
-import type { CarriedState, SessionInput } from './session.js';
+import { isAgentVersion } from './agent.js';
+import {
+  ON_PARENT_END,
+  type CarriedState,
+  type OnParentEnd,
+  type SessionInput,
+} from './session.js';
 import { AGENT_STATES } from './state.js';
 import { clip, wellFormedValue } from './text.js';
 
@@ -17,11 +23,13 @@ const SHOWN_UNITS = 100;
 
 const FIELDS: readonly string[] = [
   'agent',
+  'version',
   'message',
   'messages',
   'title',
   'parent',
   'root',
+  'onParentEnd',
   'carried',
 ] satisfies (keyof SessionInput)[];
 
@@ -30,9 +38,11 @@ const EXAMPLE = '{ "agent": "assistant", "message": "hello" }';
 /** The input of a session, with nothing in it that could fail. */
 export interface CheckedInput {
   readonly agent: string;
+  readonly version?: string;
   readonly title?: string;
   readonly parent?: string;
   readonly root?: string;
+  readonly onParentEnd?: OnParentEnd;
   /** First messages; each is checked as any other message is. */
   readonly messages: readonly unknown[];
   readonly carried?: CarriedState;
@@ -60,9 +70,19 @@ export function readSessionInput(given: unknown): {
   const problems = Object.keys(fields)
     .filter((name) => !FIELDS.includes(name))
     .map((name) => `Unknown field ${shown(name)} in the input. Use ${EXAMPLE}.`);
-  const { agent, title, parent, root, message, messages, carried } = fields;
+  const { agent, version, title, parent, root, onParentEnd, message, messages, carried } = fields;
   if (agent !== undefined && typeof agent !== 'string') {
     problems.push(`The "agent" of the input is ${shown(agent)}. Use the name of an agent.`);
+  }
+  if (version !== undefined && !isAgentVersion(version)) {
+    problems.push(
+      `The "version" of the input is ${shown(version)}. Use the 16 hex characters of a version, or leave it out.`,
+    );
+  }
+  if (onParentEnd !== undefined && !isOnParentEnd(onParentEnd)) {
+    problems.push(
+      `The "onParentEnd" of the input is ${shown(onParentEnd)}. Use one of ${ON_PARENT_END.join(', ')}.`,
+    );
   }
   if (title !== undefined && typeof title !== 'string') {
     problems.push(`The "title" of the input is ${shown(title)}. Use text.`);
@@ -81,9 +101,11 @@ export function readSessionInput(given: unknown): {
   return {
     input: {
       agent: agent === undefined ? 'assistant' : clip(textOf(agent), AGENT_UNITS),
+      ...(isAgentVersion(version) ? { version } : {}),
       ...(title === undefined ? {} : { title: clip(textOf(title), TITLE_UNITS) }),
       ...(typeof parent === 'string' ? { parent: clip(parent, RUN_UNITS) } : {}),
       ...(typeof root === 'string' ? { root: clip(root, RUN_UNITS) } : {}),
+      ...(isOnParentEnd(onParentEnd) ? { onParentEnd } : {}),
       messages: [...(message === undefined ? [] : [message]), ...more],
       ...(known ? { carried: known } : {}),
     },
@@ -101,7 +123,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies } = given;
+  const { failure, wakeAt, replies, agentVersion, moving } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -118,7 +140,9 @@ export function readCarried(given: unknown): CarriedState | undefined {
     isUsage(usage) &&
     (failure === undefined || isFailure(failure)) &&
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
-    (replies === undefined || (Array.isArray(replies) && replies.every(isReply)));
+    (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
+    (agentVersion === undefined || isAgentVersion(agentVersion)) &&
+    (moving === undefined || isMove(moving));
   return right ? (given as unknown as CarriedState) : undefined;
 }
 
@@ -167,6 +191,21 @@ function isSeen(value: unknown): boolean {
   if (!Array.isArray(value)) return false;
   const [id, turn, digest] = value as unknown[];
   return isText(id) && Number.isSafeInteger(turn) && (digest === undefined || isNumber(digest));
+}
+
+function isOnParentEnd(value: unknown): value is OnParentEnd {
+  return ON_PARENT_END.includes(value as OnParentEnd);
+}
+
+function isMove(value: unknown): boolean {
+  return (
+    isRecord(value) &&
+    isText(value['agent']) &&
+    isAgentVersion(value['version']) &&
+    isRecord(value['traits']) &&
+    isRecord(value['traits']['limits']) &&
+    isText(value['traits']['unread'])
+  );
 }
 
 function isReply(value: unknown): boolean {

@@ -2,6 +2,8 @@
  * The door of a session workflow: its input, its handlers' names, what they take and answer.
  * The sandbox, the SDK and a foreign client agree here.
  */
+import type { AgentTraits } from './activities.js';
+import type { AgentReference } from './agent.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
@@ -11,8 +13,10 @@ import type { InboxItem, Usage } from './message.js';
  * `{"agent":"assistant","message":"hello"}`.
  */
 export interface SessionInput {
-  /** Name of an agent of the configuration. Default `assistant`. */
+  /** Name of an agent: of the configuration, or made at run time. Default `assistant`. */
   readonly agent?: string;
+  /** Version of its definition, which must be in the store. Default: the newest. */
+  readonly version?: string;
   /** A first message: text, or `{ "text": …, "id": … }`. */
   readonly message?: unknown;
   /** Several first messages. */
@@ -23,9 +27,19 @@ export interface SessionInput {
   readonly parent?: string;
   /** The run at the top of the tree, where that is another one than the parent. */
   readonly root?: string;
+  /** What becomes of the session when its parent ends. Default `end`. */
+  readonly onParentEnd?: OnParentEnd;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }
+
+/**
+ * What becomes of a session when the one that started it ends: it ends too, goes on alone, or becomes
+ * a child of its parent's parent (and goes on alone where there is none).
+ */
+export type OnParentEnd = (typeof ON_PARENT_END)[number];
+
+export const ON_PARENT_END = ['end', 'keep', 'grandparent'] as const;
 
 /** What one run of a session hands to the next. Small: the transcript is in the store. */
 export interface CarriedState {
@@ -51,6 +65,15 @@ export interface CarriedState {
   readonly wakeAt?: number;
   /** Workflows that wait for the answer to a message, by its id. Absent for none. */
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
+  /** Version of the agent that the input names. Absent in runs of earlier versions. */
+  readonly agentVersion?: string;
+  /** The session is moved here when its turn is over. */
+  readonly moving?: PendingMove;
+}
+
+/** Where a session goes when no turn is under way, and what its workflow must know of that agent. */
+export interface PendingMove extends AgentReference {
+  readonly traits: AgentTraits;
 }
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
@@ -130,6 +153,22 @@ export interface CallAnswer {
   readonly error?: string;
 }
 
+/** What the update `move` takes. */
+export interface MoveRequest {
+  /** Default: the agent that the session runs. */
+  readonly agent?: string;
+  /** Default `latest`: what the workers have now. */
+  readonly version?: string;
+}
+
+/** Answer of the update `move`. */
+export interface MoveReceipt {
+  readonly agent: string;
+  readonly version: string;
+  /** False while a turn is under way, which ends with the agent that it has. */
+  readonly applied: boolean;
+}
+
 /** Answer of the update `interrupt`. */
 export interface InterruptReceipt {
   /** Whether a turn was under way. */
@@ -141,7 +180,12 @@ export interface InterruptReceipt {
 export interface SessionStatus {
   readonly tenant: string;
   readonly session: string;
+  /** The agent that the session runs now. */
   readonly agent: string;
+  /** Version of its definition. Absent in runs of earlier versions. */
+  readonly version?: string;
+  /** Where the session goes when its turn is over. Absent when it stays. */
+  readonly moving?: AgentReference;
   readonly state: AgentState;
   /** Turns begun. */
   readonly turn: number;
@@ -193,6 +237,7 @@ export const HANDLERS = {
   ask: 'ask',
   interrupt: 'interrupt',
   answer: 'answer',
+  move: 'move',
   message: 'message',
   pause: 'pause',
   resume: 'resume',

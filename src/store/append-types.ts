@@ -2,6 +2,7 @@
 import type { SessionEventBody } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { TranscriptMessage, Usage } from '../contracts/message.js';
+import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 
 /** A session that is entered. */
@@ -12,7 +13,12 @@ export interface NewSession {
   readonly run: string;
   readonly workflowId: string;
   readonly agent: string;
+  readonly version?: string;
   readonly title?: string;
+  /** Names of runs: see `runName`. */
+  readonly parent?: string;
+  readonly root?: string;
+  readonly onParentEnd?: OnParentEnd;
 }
 
 /** How far its transcript goes already. */
@@ -20,6 +26,10 @@ export interface OpenedSession {
   readonly new: boolean;
   readonly head: number;
   readonly turn: number;
+  /** The agent that the session was entered with, or moved to. */
+  readonly agent: string;
+  /** Null in a session of an earlier version. */
+  readonly version: string | null;
 }
 
 /** Who writes, and from where in the session's life. */
@@ -67,6 +77,8 @@ export interface AttemptRecord {
   readonly turn: number;
   readonly step: number;
   readonly attempt: number;
+  /** For which agent it was paid. */
+  readonly agent?: string;
   readonly model: string;
   readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded';
   readonly usage: Usage;
@@ -93,6 +105,9 @@ export interface Append {
     readonly failure?: FailureInfo;
     /** Also when the session is paused. */
     readonly force?: true;
+    /** The session runs this agent from now on, in this version. */
+    readonly agent?: string;
+    readonly version?: string;
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;

@@ -2,6 +2,7 @@
 import type { Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
+import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Database } from './database.js';
 import type { Sessions } from './stores.js';
@@ -13,7 +14,16 @@ export interface SessionRecord {
   readonly session: string;
   readonly workflowId: string;
   readonly transcript: string;
+  /** The agent that it runs now. */
   readonly agent: string;
+  /** Version of its definition. Absent in sessions of earlier versions. */
+  readonly version?: string;
+  /** Name of the run that started it, such as `session/notes`. Absent: nobody's child. */
+  readonly parent?: string;
+  /** Name of the run at the top of its tree, where that is another than the parent. */
+  readonly root?: string;
+  /** What becomes of it when its parent ends. Absent: `end`. */
+  readonly onParentEnd?: OnParentEnd;
   readonly title?: string;
   readonly state: AgentState;
   /** Turns begun. */
@@ -93,6 +103,10 @@ function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
     workflowId: r.workflow_id,
     transcript: r.transcript,
     agent: r.agent,
+    ...(r.version ? { version: r.version } : {}),
+    ...(r.parent ? { parent: r.parent } : {}),
+    ...(r.root ? { root: r.root } : {}),
+    ...(r.on_parent_end ? { onParentEnd: r.on_parent_end as OnParentEnd } : {}),
     ...(r.title ? { title: r.title } : {}),
     state: r.state as AgentState,
     turns: r.turn,

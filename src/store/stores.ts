@@ -13,6 +13,13 @@ import type {
   Usage,
 } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
+import type { Agent } from '../contracts/agent.js';
+import {
+  AgentDefinitionStore,
+  type AgentVersion,
+  type AgentVersionRecord,
+  type MadeAgent,
+} from './agent-definitions.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import {
   AttemptLog,
@@ -99,6 +106,21 @@ export interface Spills {
   keepOnly(owner: SessionKey, spills: readonly string[]): Promise<void>;
 }
 
+/** Definitions of agents by their version, and the agents made at run time. */
+export interface AgentDefinitions {
+  keep(tenant: string, version: AgentVersion): Promise<void>;
+  read(tenant: string, agent: string, version: string): Promise<Agent | undefined>;
+  versions(tenant: string, agent?: string): Promise<AgentVersionRecord[]>;
+  make(
+    tenant: string,
+    version: AgentVersion,
+    options?: { template?: string; replace?: boolean },
+  ): Promise<boolean>;
+  remove(tenant: string, agent: string): Promise<boolean>;
+  made(tenant: string, agent: string): Promise<MadeAgent | undefined>;
+  allMade(tenant: string): Promise<MadeAgent[]>;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -108,6 +130,7 @@ export interface Stores {
   readonly artifacts: Artifacts;
   readonly spills: Spills;
   readonly pins: McpPins;
+  readonly definitions: AgentDefinitions;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -124,5 +147,6 @@ export function openStores(
     artifacts: new ArtifactStore(database),
     spills: new SpillStore(database),
     pins: new McpPinStore(database),
+    definitions: new AgentDefinitionStore(database),
   };
 }

@@ -8,6 +8,12 @@ interface SessionsTable {
   session: string;
   workflow_id: string;
   agent: string;
+  /** Of its definition; null in rows of versions before 0005. */
+  version: string | null;
+  /** Name of the run that started it, and of the one at the top. */
+  parent: string | null;
+  root: string | null;
+  on_parent_end: string | null;
   title: string | null;
   transcript: string;
   state: string;
@@ -69,6 +75,7 @@ interface AttemptsTable {
   stage: string;
   kind: string;
   attempt: number;
+  agent: string | null;
   model: string;
   outcome: string;
   failure: unknown;
@@ -127,6 +134,31 @@ interface McpPinsTable {
   accepted_at: Timestamp;
 }
 
+interface AgentVersionsTable {
+  tenant: string;
+  agent: string;
+  version: string;
+  definition: unknown;
+  created_at: Timestamp;
+}
+
+interface AgentsTable {
+  tenant: string;
+  agent: string;
+  version: string;
+  template: string | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface AgentTemplatesTable {
+  tenant: string;
+  template: string;
+  body: unknown;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
 /** The tables by their names. */
 export interface Tables {
   'perdura.sessions': SessionsTable;
@@ -138,4 +170,7 @@ export interface Tables {
   'perdura.artifacts': ArtifactsTable;
   'perdura.spills': SpillsTable;
   'perdura.mcp_pins': McpPinsTable;
+  'perdura.agent_versions': AgentVersionsTable;
+  'perdura.agents': AgentsTable;
+  'perdura.agent_templates': AgentTemplatesTable;
 }

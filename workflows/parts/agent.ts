@@ -8,7 +8,7 @@ import type {
   CallToolResult,
   PlannedCall,
 } from '../../src/contracts/activities.js';
-import type { AgentLimits } from '../../src/contracts/agent.js';
+import type { AgentLimits, AgentReference } from '../../src/contracts/agent.js';
 import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
 import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
@@ -96,7 +96,7 @@ export class LoopAgent {
         {
           state,
           settings: { ...settings, limits: { ...settings.limits, ...limits } },
-          agent: this.name,
+          agent: this.#reference(settings),
           calls: { callTool: (input) => writeResult(transcript.run, input) },
           activities: turnCalls(transcript.run, () => transcript.entered),
           legacy: false,
@@ -151,10 +151,11 @@ export class LoopAgent {
         throw refusal('Request.Invalid', 'The transcript has gone on since this answer.');
       }
       const { runTool: run } = turnCalls(transcript.run, () => true);
+      const agent = this.#reference(settings);
       const { head: _before, ...place } = nextPlace(transcript);
       state.head = headAfterCalls(seq, calls.length);
       const inputOf = (index: number) => {
-        const at = { ...place, head: state.head, agent: this.name, message: seq, index };
+        const at = { ...place, head: state.head, ...agent, message: seq, index };
         return { ...at, seq: resultPlace(seq, index) };
       };
       const settling = calls.map(async (call, index): Promise<ToolAnswer> => {
@@ -187,9 +188,10 @@ export class LoopAgent {
     args: object = {},
     { timeoutMs = LONGEST_TOOL_MS }: { timeoutMs?: number } = {},
   ): Promise<RunToolResult & { readonly text: string }> {
-    const input = { run: this.#owner, agent: this.name, key: uuid4(), name };
+    const settings = await this.#read();
+    const input = { run: this.#owner, ...this.#reference(settings), key: uuid4(), name };
     const given = { ...input, arguments: JSON.stringify(args) };
-    const result = await runTool(given, timeoutMs, await this.#read()).catch(refuse);
+    const result = await runTool(given, timeoutMs, settings).catch(refuse);
     const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     return { ...result, text: texts.join('\n') };
   }
@@ -202,13 +204,14 @@ export class LoopAgent {
     const { state } = transcript;
     const { callModel, compact } = turnCalls(transcript.run, () => transcript.entered);
     const { maxTurnMs, maxTurnCostUsd } = settings.limits;
+    const agent = this.#reference(settings);
     const left = {
       ms: maxTurnMs,
       ...(maxTurnCostUsd === undefined ? {} : { costMicros: maxTurnCostUsd * 1e6 }),
     };
     const summary = `turn ${state.turn} · ${this.name}`;
     for (let compacted = false; ; compacted = true) {
-      const input = { ...nextPlace(transcript, 1), agent: this.name, left };
+      const input = { ...nextPlace(transcript, 1), ...agent, left };
       call.cutOff = input.stage;
       const taken = call.inbox && call.inbox.length > 0 ? { inbox: call.inbox } : {};
       const result = await callModel({ ...input, ...taken }, settings, summary);
@@ -222,7 +225,7 @@ export class LoopAgent {
       call.cutOff = place.stage;
       const done = compacted
         ? undefined
-        : await compact({ ...place, agent: this.name, left }, settings, `${summary} · compaction`);
+        : await compact({ ...place, ...agent, left }, settings, `${summary} · compaction`);
       if (!done?.compacted) {
         throw new TurnFailed('Model.ContextOverflow', 'The conversation does not fit the model.');
       }
@@ -230,6 +233,11 @@ export class LoopAgent {
       state.head = done.head;
       state.spend(done.usage);
     }
+  }
+
+  /** The agent in the version that was the newest when the workflow first asked for it. */
+  #reference({ version }: AgentSettings): AgentReference {
+    return { agent: this.name, ...(version === undefined ? {} : { version }) };
   }
 
   #read(): Promise<AgentSettings> {

@@ -21,6 +21,7 @@ import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
 import { refusal } from '../door.js';
+import { AgentDesk } from './agent-desk.js';
 import { Control } from './control.js';
 import { failureOf } from './failure-of.js';
 import { listen } from './listen.js';
@@ -67,6 +68,7 @@ class SessionLoop {
   readonly #reception: Reception;
   readonly #control: Control;
   readonly #desk: OpenCallDesk;
+  readonly #agents: AgentDesk;
 
   constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
@@ -76,16 +78,20 @@ class SessionLoop {
     this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
     this.#desk = new OpenCallDesk(this.#run);
+    this.#agents = new AgentDesk(this.#run);
   }
 
   listen(): void {
-    listen(this.#run, this.#reception, this.#control, this.#desk);
+    listen(this.#run, this.#reception, this.#control, this.#desk, this.#agents);
   }
 
   async live(): Promise<SessionResult> {
     const { carried } = this.#input;
     const settings = await this.#open();
     this.#run.settings = settings;
+    const { agent, version } = settings;
+    // Absent in histories of earlier versions.
+    if (agent !== undefined) this.#state.agent = { agent, ...(version ? { version } : {}) };
     if (settings.resume) this.#state.resume(settings.resume.head, settings.resume.turn);
     if (!carried) {
       this.#reception.takeFirst(this.#input.messages, this.#problems);
@@ -98,7 +104,9 @@ class SessionLoop {
       if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
       if (this.#run.ending && !this.#stopping) break;
-      if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
+      if (this.#agents.due) {
+        await this.#agents.moveNow();
+      } else if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
         await this.#continue();
       } else if (this.#state.open || (this.#state.queued > 0 && !this.#run.paused)) {
         await this.#runTurn();
@@ -130,8 +138,9 @@ class SessionLoop {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
         this.#run.calls.openSession({
-          agent: this.#run.agent,
+          ...this.#state.agent,
           ...(title === undefined ? {} : { title }),
+          ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
           ...(carried ? {} : { fresh: true }),
           head,
           stage,
@@ -199,6 +208,7 @@ class SessionLoop {
     const ready = () =>
       this.#run.ending !== undefined ||
       this.#run.full ||
+      this.#agents.due ||
       (state.open !== undefined && this.#control.interruption !== undefined) ||
       // Calls wait also while the session is paused: their answers are written as they come.
       state.open?.calls !== undefined ||
@@ -237,7 +247,9 @@ class SessionLoop {
       {
         state,
         settings,
-        agent: this.#run.agent,
+        get agent() {
+          return state.agent;
+        },
         calls: this.#run.calls,
         activities: this.#run.regular,
         legacy: this.#run.legacy,
@@ -344,6 +356,7 @@ class SessionLoop {
       ...(title === undefined ? {} : { title }),
       ...(parent === undefined ? {} : { parent }),
       ...(root === undefined ? {} : { root }),
+      ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
       carried: state.carry(),
     });
   }

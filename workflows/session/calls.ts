@@ -52,6 +52,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   openSession: 'open the session',
   callTool: 'write the result of a tool call',
   endTurn: 'close the turn',
+  moveSession: 'move the session to another agent',
   recordState: 'note the state',
   recordRefusals: 'note what was refused',
   spill: 'move waiting messages to the store',

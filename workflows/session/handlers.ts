@@ -5,6 +5,8 @@ import {
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
   type SendReceipt,
   type SessionStatus,
   type TranscriptHead,
@@ -22,6 +24,8 @@ export const interruptUpdate = defineUpdate<InterruptReceipt, [{ reason?: string
 export const interruptSignal = defineSignal<[unknown?]>(HANDLERS.interrupt);
 /** Gives the result of a tool call that waits for it (`run: 'workflow'`). */
 export const answerUpdate = defineUpdate<{ call: string }, [CallAnswer]>(HANDLERS.answer);
+/** Moves the session to another agent, or to another version of its own, at the end of a turn. */
+export const moveUpdate = defineUpdate<MoveReceipt, [MoveRequest?]>(HANDLERS.move);
 /**
  * Like `send`, without an answer: for any language and for the Temporal UI. With
  * `replyTo: { workflowId }` that workflow gets the answer of the turn as its signal `reply`.

@@ -1,7 +1,13 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
-import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
+import {
+  STATUS_ANSWER,
+  type CallAnswer,
+  type MoveRequest,
+  type SessionStatus,
+} from '../../src/contracts/session.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
 import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
+import type { AgentDesk } from './agent-desk.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -14,6 +20,7 @@ export function listen(
   reception: Reception,
   control: Control,
   calls: OpenCallDesk,
+  agents: AgentDesk,
 ): void {
   // Signals first: what a run finds in its first task is handed out as handlers are set, and there
   // every signal was accepted before every update. Those are in the history, updates come beside it.
@@ -56,6 +63,10 @@ export function listen(
     validator: (answer: CallAnswer) => calls.check(answer),
     description: 'Gives the result of a tool call that waits for it.',
   });
+  onUpdate(handlers.moveUpdate, (request?: MoveRequest) => agents.move(request), {
+    validator: (request?: MoveRequest) => agents.check(request),
+    description: 'Moves the session to another agent or version, between two turns.',
+  });
   onUpdate(handlers.statusUpdate, () => statusOf(run), {
     validator: () => {
       throw answerByRefusal(STATUS_ANSWER, statusOf(run));
@@ -91,11 +102,13 @@ function readReason(options: unknown): string | undefined | null {
   return null;
 }
 
-function statusOf({ key, agent, state }: SessionRun): SessionStatus {
+function statusOf({ key, state }: SessionRun): SessionStatus {
   const { waiting } = state.open?.calls ?? {};
+  const { moving } = state;
   return {
     ...key,
-    agent,
+    ...state.agent,
+    ...(moving ? { moving: { agent: moving.agent, version: moving.version! } } : {}),
     state: state.machine.state,
     turn: state.turn,
     step: state.open?.step ?? 0,

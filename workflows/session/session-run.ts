@@ -13,7 +13,12 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
-import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
+import {
+  SEARCH_ATTRIBUTES,
+  type AgentTraits,
+  type SessionSettings,
+} from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
@@ -33,7 +38,6 @@ const REGULAR_CALLS = 'perdura-regular-calls';
 
 export class SessionRun {
   readonly key = sessionOf(workflowInfo().workflowId);
-  readonly agent: string;
   readonly title: string | undefined;
   readonly state: SessionState;
   readonly details: Details;
@@ -66,21 +70,35 @@ export class SessionRun {
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent, title, parent, root, carried }: CheckedInput) {
-    this.agent = agent;
+  constructor({ agent, version, title, parent, root, carried }: CheckedInput) {
     this.title = title;
     const { tenant, session: id } = this.key;
     this.reference = { tenant, id, ...(parent ? { parent } : {}), ...(root ? { root } : {}) };
     this.regular = sessionCalls(this.reference);
     this.calls = this.legacy ? localCalls : this.regular.short;
-    this.state = new SessionState(carried);
-    this.details = new Details(this.key, this.agent, this.title);
+    const asked = { agent, ...(version === undefined ? {} : { version }) };
+    this.state = new SessionState(carried, asked);
+    this.details = new Details(this.key, this.title);
     const current = () => ({ state: this.state.machine.state, turn: this.state.turn });
     const warn = (text: string) => this.notice(text);
     this.journal = this.legacy
       ? new LegacyJournal((input) => this.calls.recordState(input), current, warn)
       : new Journal(this.calls, current, warn);
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
+  }
+
+  /** Name of the agent that the session runs. */
+  get agent(): string {
+    return this.state.agent.agent;
+  }
+
+  /** From now on it runs this one. Not while a turn is under way that was begun by another. */
+  changeAgent(to: AgentReference, { limits, unread }: AgentTraits): void {
+    const renamed = to.agent !== this.agent;
+    this.state.agent = to;
+    this.settings = { ...this.settings!, limits, unread };
+    if (renamed) this.introduce();
+    this.show();
   }
 
   get paused(): boolean {
@@ -122,7 +140,7 @@ export class SessionRun {
     };
   }
 
-  /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */
+  /** Tells the Temporal UI and its list whose session this is; not often, since each costs an event. */
   introduce(): void {
     upsertMemo(this.memo);
     if (!this.settings?.searchAttributes) return;

@@ -12,7 +12,13 @@ import {
   type Usage,
 } from '../../src/contracts/message.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
-import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
+import type {
+  CarriedState,
+  OpenTurn,
+  PendingMove,
+  SendReceipt,
+} from '../../src/contracts/session.js';
 
 /** Ids that travel through continue-as-new. Older ones are recognised by the store. */
 const CARRIED_IDS = 500;
@@ -49,13 +55,20 @@ export class SessionState {
   wakeAt: number | undefined;
   /** Workflows that wait for the answer to a message, by its id. */
   readonly replies: Map<string, string>;
+  /** The agent that the session runs. */
+  agent: AgentReference;
+  /** Where it goes when no turn is under way. */
+  moving: PendingMove | undefined;
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
   /** By id, in the order of acceptance. */
   readonly #seen: Map<string, Seen>;
 
-  constructor(carried?: CarriedState) {
+  constructor(carried?: CarriedState, agent: AgentReference = { agent: 'assistant' }) {
+    const version = carried ? carried.agentVersion : agent.version;
+    this.agent = { agent: agent.agent, ...(version === undefined ? {} : { version }) };
+    this.moving = carried?.moving;
     this.head = carried?.head ?? 0;
     this.stage = carried?.stage ?? 0;
     this.turn = carried?.turn ?? 0;
@@ -246,6 +259,8 @@ export class SessionState {
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
+      ...(this.agent.version === undefined ? {} : { agentVersion: this.agent.version }),
+      ...(this.moving ? { moving: this.moving } : {}),
     };
   }
 }

@@ -12,6 +12,7 @@ import {
   type SessionSettings,
   type WritePlace,
 } from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
@@ -37,7 +38,8 @@ import { until } from './waiting.js';
 export interface TurnSurroundings {
   readonly state: SessionState;
   readonly settings: CallSettings & Pick<SessionSettings, 'limits'>;
-  readonly agent: string;
+  /** The agent that the next step runs. */
+  readonly agent: AgentReference;
   /** Writes the result of a call that nothing has to run. */
   readonly calls: Pick<ShortCalls, 'callTool'>;
   readonly activities: TurnCalls;
@@ -201,7 +203,7 @@ export class Turn {
     this.cutOff = place.stage;
     const input: CallModelInput = {
       ...place,
-      agent,
+      ...agent,
       ...(inbox && inbox.length > 0 ? { inbox } : {}),
       ...(spent.input + spent.output > 0 ? { spent } : {}),
       ...(onward ? { onward } : {}),
@@ -253,7 +255,7 @@ export class Turn {
     const place = this.place();
     this.cutOff = place.stage;
     const done = await activities.compact(
-      { ...place, agent, left },
+      { ...place, ...agent, left },
       settings,
       `${this.#summary()} · compaction`,
     );
@@ -385,7 +387,7 @@ export class Turn {
     return {
       ...place,
       head: state.head,
-      agent,
+      ...agent,
       message,
       index,
       seq: resultPlace(message, index),
@@ -394,7 +396,7 @@ export class Turn {
 
   #summary(): string {
     const { state, agent } = this.#around;
-    return `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
+    return `turn ${state.turn} · step ${state.open!.step} · ${agent.agent}`;
   }
 }
 

@@ -7,10 +7,10 @@
  *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?, with?}],
  *                              with: not if the message at that place was there before
  *      probe?: {seq, key}      is this place taken by this key already?
- *      attempt?: {turn, step, kind, attempt, model, outcome, failure?, usage},
+ *      attempt?: {turn, step, kind, attempt, agent?, model, outcome, failure?, usage},
  *      toolRun?: {key, outcome},
  *      events?: [{key, type, body, seq?, messageId?, with?}],
- *      updates?: {state?, turn?, head?, failure?, force?},
+ *      updates?: {state?, turn?, head?, failure?, force?, agent?, version?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
  *      channel?                of the readers: notified here. Given by earlier versions only.
  *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
@@ -78,10 +78,10 @@ begin
         select coalesce(sum(input_tokens), 0), coalesce(sum(output_tokens), 0),
                coalesce(sum(cached_tokens), 0), coalesce(sum(cost_micros), 0)
           into v_in, v_out, v_cached, v_cost from lost;
-        insert into perdura.attempts (tenant, session, run, turn, step, stage, kind, attempt, model,
-            outcome, input_tokens, cost_micros)
+        insert into perdura.attempts (tenant, session, run, turn, step, stage, kind, attempt, agent,
+            model, outcome, input_tokens, cost_micros)
           values (v_tenant, v_session, v_run, (a->>'turn')::int, v_step, v_stage, v_kind, v_attempt,
-            a->>'model', 'running', (u->>'input')::int, (u->>'costMicros')::bigint)
+            a->>'agent', a->>'model', 'running', (u->>'input')::int, (u->>'costMicros')::bigint)
           on conflict do nothing;
       else
         select * into v_known from perdura.attempts
@@ -304,6 +304,8 @@ begin
             when state = 'paused' and u->>'force' is null then state else u->>'state' end,
           turn = coalesce((u->>'turn')::int, turn),
           head = coalesce((u->>'head')::int, head),
+          agent = coalesce(u->>'agent', agent),
+          version = case when u->>'agent' is null then version else u->>'version' end,
           failure = case when u->>'state' is null then failure else (u->'failure')::json end,
           input_tokens = input_tokens + coalesce(v_in, 0),
           output_tokens = output_tokens + coalesce(v_out, 0),

@@ -9,11 +9,17 @@ create or replace function perdura.open_session(p jsonb) returns json language p
 declare
   v_new boolean;
 begin
-  insert into perdura.sessions (tenant, session, workflow_id, agent, title, transcript, state)
-    values (p->>'tenant', p->>'session', p->>'workflowId', p->>'agent', p->>'title',
-      p->>'transcript', 'idle')
+  insert into perdura.sessions (tenant, session, workflow_id, agent, version, title, transcript, state,
+      parent, root, on_parent_end)
+    values (p->>'tenant', p->>'session', p->>'workflowId', p->>'agent', p->>'version', p->>'title',
+      p->>'transcript', 'idle', p->>'parent', p->>'root', p->>'onParentEnd')
     on conflict (tenant, session) do nothing;
   v_new := found;
+  if not v_new and p->>'version' is not null then
+    -- A session of an earlier version of Perdura, which recorded none.
+    update perdura.sessions set agent = p->>'agent', version = p->>'version'
+      where tenant = p->>'tenant' and session = p->>'session' and version is null;
+  end if;
   insert into perdura.transcripts (tenant, transcript, session, run)
     values (p->>'tenant', p->>'transcript', p->>'session', p->>'run')
     on conflict (tenant, transcript) do nothing;
@@ -22,7 +28,11 @@ begin
       values (p->>'tenant', p->>'transcript', p->>'run', 1);
   end if;
   return (select json_build_object('new', v_new, 'head', coalesce(max(m.seq), 0),
-      'turn', coalesce(max(m.turn), 0))
+      'turn', coalesce(max(m.turn), 0),
+      'agent', (select s.agent from perdura.sessions s
+        where s.tenant = p->>'tenant' and s.session = p->>'session'),
+      'version', (select s.version from perdura.sessions s
+        where s.tenant = p->>'tenant' and s.session = p->>'session'))
     from perdura.messages m where m.tenant = p->>'tenant' and m.transcript = p->>'transcript'
       and m.superseded_at is null);
 end

@@ -70,7 +70,7 @@ describe('configuration: nothing is declared', () => {
     expect(agents[0]).toMatchObject({ model: 'llama-3', temperature: 0.7 });
   });
 
-  it('the offline model answers → agents of the default provider have its name, and cost nothing', async () => {
+  it('the offline model answers → it is the model of the default provider, and costs nothing', async () => {
     const offline = {
       OPENAI_BASE_URL: 'http://127.0.0.1:1/v1',
       OPENAI_API_KEY: 'offline',
@@ -84,8 +84,13 @@ describe('configuration: nothing is declared', () => {
       ),
     };
     const { agents, providers } = await load(files, offline);
-    expect(agents.map(({ model }) => model)).toEqual([OFFLINE_MODEL, OFFLINE_MODEL, 'llama-3']);
-    expect(providers).toMatchObject({ default: { free: true }, local: { free: true } });
+    // The definitions stay what they are: their versions must not depend on who answers.
+    expect(agents.map(({ model }) => model)).toEqual(['gpt-5-mini', 'gpt-5', 'llama-3']);
+    expect(providers).toMatchObject({
+      default: { free: true, model: OFFLINE_MODEL },
+      local: { free: true },
+    });
+    expect(providers['local']).not.toHaveProperty('model');
   });
 
   it('PERDURA_OFFLINE_MODEL, and a default provider of its own → that one answers, at its price', async () => {
