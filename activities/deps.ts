@@ -24,7 +24,7 @@ export interface AgentDirectory {
    */
   callable(reference: AgentReference, tenant: string): Promise<Agent>;
   /** What an agent of the configuration says it is for. */
-  description(name: string): string | undefined;
+  readonly description: (name: string) => string | undefined;
 }
 
 /** The tools that an agent may call, now. */

@@ -1,6 +1,7 @@
 /** The activities of sessions and of `perdura/workflow`, made of what they are given. */
 import type { SessionActivities } from '../src/contracts/activities.js';
 import type { PartActivities } from '../src/contracts/parts.js';
+import type { Tool } from '../src/contracts/tool.js';
 import { partActivities } from './parts/part-activities.js';
 import { NO_BUS, withoutEvents } from './parts/quiet-store.js';
 import { callModel, type CallModelDeps } from './session/call-model.js';
@@ -9,6 +10,7 @@ import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
 import { beating } from './execution.js';
 import { withFailures } from './failures.js';
+import { handOff } from './session/hand-off.js';
 import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
@@ -28,6 +30,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
   const model = { ...tool, modelTools, inlineTools: inlineTools(tool) };
   const quiet = {
     ...tool,
+    tools: withoutHandoffs(deps.tools),
     transcripts: withoutEvents(deps.transcripts),
     bus: NO_BUS,
     speakers: new Speakers(NO_BUS),
@@ -36,6 +39,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     openSession: beating((input) => writes.openSession(tool, input)),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
+    handOff: (input) => handOff(tool, input),
     compact: (input) => compact(model, input),
     endTurn: beating((input) => writes.endTurn(deps, input)),
     moveSession: beating((input) => writes.moveSession(deps, input)),
@@ -51,6 +55,25 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
       end: quiet,
     }),
   });
+}
+
+/** A workflow of an application has no session that could change hands. */
+function withoutHandoffs(tools: ActivityDeps['tools']): ActivityDeps['tools'] {
+  // What is made of a set of tools is kept by its identity.
+  const without = new WeakMap<ReadonlyMap<string, Tool>, ReadonlyMap<string, Tool>>();
+  return {
+    ...tools,
+    async toolsOf(agent, tenant) {
+      const all = await tools.toolsOf(agent, tenant);
+      if (!agent.handoffs) return all;
+      let some = without.get(all);
+      if (!some) {
+        some = new Map([...all].filter(([, { source }]) => source.kind !== 'handoff'));
+        without.set(all, some);
+      }
+      return some;
+    },
+  };
 }
 
 function inlineTools(tool: CallToolDeps): CallModelDeps['inlineTools'] {

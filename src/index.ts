@@ -14,7 +14,13 @@ export {
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
-export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
+export type {
+  AgentBill,
+  Timeline,
+  TimelineStep,
+  TimelineTool,
+  TimelineTurn,
+} from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
 export type { SessionRecord } from './store/session-catalogue.js';
 export {
@@ -77,6 +83,7 @@ export {
   defineAgent,
   defineConfig,
   type AgentDeclaration,
+  type HandoffDeclaration,
   type PerduraConfig,
   type ProviderDeclaration,
 } from './config/define-config.js';
@@ -85,6 +92,8 @@ export {
   type Agent,
   type AgentLimits,
   type AgentReference,
+  type Handoff,
+  type HandoffFilter,
 } from './contracts/agent.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';

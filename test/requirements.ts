@@ -14,6 +14,7 @@ export interface Requirement {
 }
 
 const at = {
+  agentVersions: 'test/integration/agents/versions.test.ts',
   context: 'test/integration/faults/context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
@@ -23,6 +24,7 @@ const at = {
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   garbage: 'test/integration/faults/garbage.test.ts',
+  handoff: 'test/integration/agents/handoff.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -232,7 +234,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',
-    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'] },
+    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'], [at.handoff]: ['F17 handoff:'] },
   },
   F18: {
     what: 'MCP server dies in a call, hangs in any phase, changes a tool',
@@ -271,6 +273,10 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
       [at.pairs]: ['F2 F5 F25 pair:', 'F20 F25 pair:'],
       [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
+  },
+  F22: {
+    what: 'new code under running agents, a definition edited under a running session',
+    shownBy: { [at.agentVersions]: ['F22 '], [at.histories]: ['histories:'] },
   },
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',

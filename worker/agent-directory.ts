@@ -91,9 +91,8 @@ class Directory implements AgentDirectory {
     );
   }
 
-  description(name: string): string | undefined {
-    return this.#configured.get(name)?.definition.description;
-  }
+  readonly description = (name: string): string | undefined =>
+    this.#configured.get(name)?.definition.description;
 
   #missing({ provider, tools, mcp }: Agent): string[] {
     const { config, hasTool } = this.#parts;

@@ -73,16 +73,17 @@ export async function composeActivities(
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
   const always = [readArtifact];
+  const agents = agentDirectory({
+    config,
+    definitions: stores.definitions,
+    hasTool: (name) =>
+      registry.get(name) !== undefined || always.some((tool) => tool.name === name),
+  });
   const activities = createActivities({
     ...stores,
     bus,
-    agents: agentDirectory({
-      config,
-      definitions: stores.definitions,
-      hasTool: (name) =>
-        registry.get(name) !== undefined || always.some((tool) => tool.name === name),
-    }),
-    tools: createToolSource({ registry, mcp, always, log }),
+    agents,
+    tools: createToolSource({ registry, mcp, always, log, describe: agents.description }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

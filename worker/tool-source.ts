@@ -3,6 +3,7 @@ import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { ToolSource } from '../activities/deps.js';
+import { handoffTools } from '../src/tools/handoff-tools.js';
 import { combineTools, type ToolRegistry } from '../src/tools/tool-registry.js';
 
 /** What a tool source asks of the MCP servers. */
@@ -35,8 +36,10 @@ export function createToolSource(parts: {
   mcp: McpTools | undefined;
   always: readonly Tool[];
   log: ToolLogger;
+  /** What an agent is for: shown to those that may hand over to it. */
+  describe?: (agent: string) => string | undefined;
 }): ToolSource {
-  const { registry, mcp, always, log } = parts;
+  const { registry, mcp, always, log, describe = () => undefined } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -46,7 +49,10 @@ export function createToolSource(parts: {
       const kept = (made.get(agent) ?? []).filter((each) => each.version === version);
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
-      const list = combineTools([always, registry.select(agent.tools), remote], log);
+      const list = combineTools(
+        [always, handoffTools(agent, describe), registry.select(agent.tools), remote],
+        log,
+      );
       const tools = new Map(list.map((tool) => [tool.name, tool]));
       made.set(agent, [{ version, remote, tools }, ...kept].slice(0, MAX_KEPT));
       return tools;

@@ -95,7 +95,7 @@ export class ToolCallRun {
   async run(): Promise<CallToolResult> {
     const { failure, given } = this.#input;
     const agent = await this.#agent();
-    const { call, messageId } = await this.#findCall();
+    const { call, messageId } = await findCall(this.#deps, this.#execution, this.#input);
     if (failure) return this.#giveUp(call, messageId, failure);
     if (given !== undefined) return this.#conclude(call, messageId, normaliseOutput(given));
     const tools = await this.#deps.tools.toolsOf(agent, this.#execution.key.tenant);
@@ -195,17 +195,6 @@ export class ToolCallRun {
     return this.#deps.agents.get(this.#input, this.#execution.key.tenant);
   }
 
-  async #findCall(): Promise<{ call: ToolCall; messageId: string }> {
-    const { message, index } = this.#input;
-    const { key, transcript, run } = this.#execution;
-    const found = await this.#deps.cache.find(key, transcript, run, message);
-    const call = found?.role === 'assistant' ? found.toolCalls?.[index] : undefined;
-    if (found?.role !== 'assistant' || !call) {
-      throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
-    }
-    return { call, messageId: found.id };
-  }
-
   #keyOf(messageId: string): string {
     return idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
   }
@@ -213,6 +202,20 @@ export class ToolCallRun {
   #recordOf(call: ToolCall): SessionToolRecord {
     return (this.#record ??= new SessionToolRecord(this.#deps, this.#input, this.#execution, call));
   }
+}
+
+/** A call in the transcript, and the id of its message. */
+export async function findCall(
+  { cache }: Pick<ToolRecordDeps, 'cache'>,
+  { key, transcript, run }: Pick<Execution, 'key' | 'transcript' | 'run'>,
+  { message, index }: Pick<CallToolInput, 'message' | 'index'>,
+): Promise<{ call: ToolCall; messageId: string }> {
+  const found = await cache.find(key, transcript, run, message);
+  const call = found?.role === 'assistant' ? found.toolCalls?.[index] : undefined;
+  if (found?.role !== 'assistant' || !call) {
+    throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
+  }
+  return { call, messageId: found.id };
 }
 
 /**

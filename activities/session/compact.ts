@@ -65,7 +65,8 @@ class Compaction {
     const { model, contextWindow, maxTokens } = this.#agent;
     const transcribed = await this.#deps.cache.load(key, transcript, run, head);
     const manager = new ContextManager({ model, contextWindow, maxTokens });
-    const plan = manager.compaction(transcribed);
+    const { handoff, turn } = this.#input;
+    const plan = manager.compaction(transcribed, handoff ? { before: turn } : {});
     if (!plan) return { head, usage: NO_USAGE, compacted: false };
     if (attempt > 1) {
       // Before this attempt is on record: it would be charged although it asks nobody.

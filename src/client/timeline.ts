@@ -1,4 +1,5 @@
 /** The events and attempts of a session, put into the shape in which people read them. Pure. */
+import type { AgentReference } from '../contracts/agent.js';
 import type { SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
@@ -26,6 +27,12 @@ export interface TimelineStep {
   finish?: string;
   usage?: Usage;
   readonly tools: TimelineTool[];
+  /** The conversation went to another agent behind this step. */
+  handoff?: {
+    readonly from: AgentReference;
+    readonly to: AgentReference;
+    readonly reason?: string;
+  };
 }
 
 export interface TimelineTurn {
@@ -43,9 +50,23 @@ export interface TimelineTurn {
   costMicros: number;
 }
 
+/** What an agent of the session has cost, failed and interrupted attempts included. */
+export interface AgentBill {
+  /** Absent for attempts of earlier versions, which did not record it. */
+  readonly agent?: string;
+  readonly attempts: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  /** Micro-dollars. */
+  readonly costMicros: number;
+}
+
 export interface Timeline {
   readonly session: string;
   readonly turns: TimelineTurn[];
+  /** Who spent what, in the order in which the agents came in. */
+  readonly agents: AgentBill[];
   /** Pauses, resumptions and the end. */
   readonly states: { at: string; state: AgentState; reason?: string }[];
   /** Signals that were refused. */
@@ -88,7 +109,26 @@ export function buildTimeline(
   const ordered = [...turns.values()].sort((a, b) => a.turn - b.turn);
   for (const turn of ordered) turn.steps.sort((a, b) => a.step - b.step);
   const costMicros = ordered.reduce((sum, turn) => sum + turn.costMicros, 0);
-  return { session, turns: ordered, states, refused, costMicros };
+  return { session, turns: ordered, agents: billOf(attempts), states, refused, costMicros };
+}
+
+function billOf(attempts: readonly AttemptRow[]): AgentBill[] {
+  const bills = new Map<string | undefined, AgentBill>();
+  for (const attempt of attempts) {
+    const { agent } = attempt;
+    const before = bills.get(agent);
+    const sum = (of: 'inputTokens' | 'outputTokens' | 'cachedTokens' | 'costMicros') =>
+      (before?.[of] ?? 0) + attempt[of];
+    bills.set(agent, {
+      ...(agent === undefined ? {} : { agent }),
+      attempts: (before?.attempts ?? 0) + 1,
+      inputTokens: sum('inputTokens'),
+      outputTokens: sum('outputTokens'),
+      cachedTokens: sum('cachedTokens'),
+      costMicros: sum('costMicros'),
+    });
+  }
+  return [...bills.values()];
 }
 
 function place(
@@ -158,6 +198,15 @@ function place(
         ms,
         ...(artifact ? { artifact } : {}),
         ...(failure ? { failure } : {}),
+      };
+      return;
+    }
+    case 'agent.handoff': {
+      const { from, to: target, reason } = event;
+      to.stepOf(event.turn, event.step).handoff = {
+        from,
+        to: target,
+        ...(reason === undefined ? {} : { reason }),
       };
       return;
     }

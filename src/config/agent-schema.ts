@@ -4,13 +4,21 @@
  */
 import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
-import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
+import {
+  DEFAULT_LIMITS,
+  MOST_HANDOFF_NAME,
+  type Agent,
+  type AgentLimits,
+  type Handoff,
+  type HandoffFilter,
+} from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
-import type { AgentDeclaration } from './define-config.js';
+import type { AgentDeclaration, HandoffDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
+const HANDOFF_FILTERS = ['all', 'no-tools', 'summary'] as const;
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -51,6 +59,40 @@ const responseFormat = closed({
     }),
 });
 
+const agentName = name('the agent that takes over').max(MOST_HANDOFF_NAME, {
+  error: `must have at most ${MOST_HANDOFF_NAME} characters, because the tool that hands over is named after it.`,
+});
+
+const turns = closed({ turns: whole(1, 1_000, 'turns') });
+
+const handoffFilter = z.unknown().superRefine((value, context) => {
+  if (typeof value === 'object' && value !== null) {
+    for (const { path, message } of turns.safeParse(value).error?.issues ?? []) {
+      context.addIssue({ code: 'custom', path: [...path], message });
+    }
+  } else if (!HANDOFF_FILTERS.includes(value as never)) {
+    const message = `must be ${HANDOFF_FILTERS.map((each) => `"${each}"`).join(', ')} or { turns: <number> }, not ${shown(value)}.`;
+    context.addIssue({ code: 'custom', message });
+  }
+}) as z.ZodType<HandoffFilter>;
+
+const fullHandoff = closed({
+  agent: agentName,
+  description: text('when to hand over').optional(),
+  filter: handoffFilter.optional(),
+  reason: z
+    .literal(true, { error: ({ input }) => `must be true or left out, not ${shown(input)}.` })
+    .optional(),
+});
+
+/** By its kind, so that an error speaks of the form that was meant. */
+const handoff = z.custom<string | HandoffDeclaration>().superRefine((value, context) => {
+  const schema = typeof value === 'string' ? agentName : fullHandoff;
+  for (const { path, message } of schema.safeParse(value).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});
+
 /** An agent's declaration. */
 export const agentSchema = closed({
   name: name('what the agent is called'),
@@ -64,6 +106,7 @@ export const agentSchema = closed({
   responseFormat: responseFormat.optional(),
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
+  handoffs: list(handoff, 'handoffs').optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
@@ -113,10 +156,24 @@ export function completeAgent(
     ...(responseFormat === undefined ? {} : { responseFormat }),
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
+    ...(declared.handoffs === undefined || declared.handoffs.length === 0
+      ? {}
+      : { handoffs: declared.handoffs.map(completeHandoff) }),
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),
     ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+function completeHandoff(declared: string | HandoffDeclaration): Handoff {
+  if (typeof declared === 'string') return { agent: declared };
+  const { agent, description, filter, reason } = declared;
+  return {
+    agent,
+    ...(description === undefined ? {} : { description }),
+    ...(filter === undefined ? {} : { filter }),
+    ...(reason === undefined ? {} : { reason }),
   };
 }
 

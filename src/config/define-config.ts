@@ -2,7 +2,7 @@
  * What a user writes in `perdura.config.ts`: the types and `defineConfig`, which only types.
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
-import type { AgentLimits } from '../contracts/agent.js';
+import type { AgentLimits, Handoff } from '../contracts/agent.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
@@ -31,6 +31,8 @@ export interface AgentDeclaration {
   readonly tools?: readonly string[] | undefined;
   /** Names of `mcp` servers, or `*` for all. Default none. */
   readonly mcp?: readonly string[] | undefined;
+  /** Agents that the conversation can be handed to, by name or with more. Default none. */
+  readonly handoffs?: readonly (string | HandoffDeclaration)[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
@@ -38,6 +40,11 @@ export interface AgentDeclaration {
   readonly policy?: PolicyDeclaration | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+/** As {@link Handoff}. */
+export type HandoffDeclaration = { readonly [K in keyof Handoff]: Handoff[K] | undefined } & {
+  readonly agent: string;
+};
 
 /** How to reach a provider of models; see `Provider` for the defaults. */
 export interface ProviderDeclaration {

@@ -18,6 +18,7 @@ export interface KnownNames {
 export function agentProblems(agents: readonly DeclaredAgent[], known: KnownNames): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, DeclaredAgent>();
+  const names = agents.map(({ declaration }) => declaration.name);
   for (const agent of agents) {
     const { declaration, where } = agent;
     const { name, tools = [], mcp = [], provider = 'default' } = declaration;
@@ -40,6 +41,25 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
         'mcp',
       );
       problems.push({ where: where(['mcp', i]), text });
+    });
+    declaration.handoffs?.forEach((handoff, i) => {
+      const to = typeof handoff === 'string' ? handoff : handoff.agent;
+      const place = where(['handoffs', i]);
+      const earlier = declaration.handoffs!.findIndex(
+        (other) => (typeof other === 'string' ? other : other.agent) === to,
+      );
+      if (earlier < i) problems.push({ where: place, text: `"${to}" is listed twice. Keep one.` });
+      if (to === name) {
+        problems.push({ where: place, text: `Agent "${name}" cannot hand over to itself.` });
+      } else if (!names.includes(to)) {
+        const text = unknown(
+          `Agent "${name}" hands over to the unknown agent`,
+          to,
+          names,
+          'agents',
+        );
+        problems.push({ where: place, text });
+      }
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(

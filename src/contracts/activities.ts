@@ -131,6 +131,8 @@ export interface PlannedCall {
   readonly invalid?: true;
   /** The arguments while they are at most 512 characters, for whoever reads the history. */
   readonly args?: string;
+  /** Hands the conversation over to this agent, after all other calls of the answer. */
+  readonly handoff?: string;
   /** Run already, within the step; at most 200 characters of the result. */
   readonly done?: string;
 }
@@ -179,7 +181,24 @@ export interface CallToolResult {
   readonly failure?: string;
 }
 
+/** Hands the conversation over: writes the result of the call that asks for it. */
+export interface HandOffInput extends CallToolInput {
+  /** Handoffs of this turn so far. */
+  readonly count: number;
+  /** Another call of the same answer has handed over before. */
+  readonly late?: true;
+}
+
+export interface HandOffResult {
+  /** Who goes on, and what the workflow must know of that agent. Absent: nothing has changed. */
+  readonly to?: AgentReference & { readonly traits: AgentTraits };
+  /** The earlier turns are to be summarised by the agent that hands over. */
+  readonly summarise?: true;
+}
+
 export interface CompactInput extends WritePlace, OfRun, AgentReference {
+  /** Summarise all earlier turns, however short: the conversation is handed over. */
+  readonly handoff?: true;
   readonly left?: TurnRemainder;
 }
 
@@ -260,6 +279,8 @@ export interface SessionActivities {
   callModel(input: CallModelInput): Promise<CallModelResult>;
   /** Runs one tool call and writes its result. */
   callTool(input: CallToolInput): Promise<CallToolResult>;
+  /** Hands the conversation over to another agent, or tells the model why not. */
+  handOff(input: HandOffInput): Promise<HandOffResult>;
   /** Replaces old turns by a summary in what the model sees. */
   compact(input: CompactInput): Promise<CompactResult>;
   /** Closes a turn that did not complete: results for open tool calls, event, state. */

@@ -55,6 +55,33 @@ export function agentText({ agent, version }: AgentReference): string {
   return version === undefined ? agent : `${agent} (${version})`;
 }
 
+/**
+ * What the agent that takes over sees of the conversation before it: `all` of it; the messages
+ * without tool calls and their results (`no-tools`); a `summary` of the earlier turns, written by the
+ * agent that hands over, and the turn under way; or the last so many turns, the one under way among
+ * them.
+ */
+export type HandoffFilter = 'all' | 'no-tools' | 'summary' | { readonly turns: number };
+
+/** An agent that a conversation can be handed to. The model gets a tool `transfer_to_<agent>`. */
+export interface Handoff {
+  readonly agent: string;
+  /** When to hand over, for the model. Default: the description of that agent. */
+  readonly description?: string;
+  /** Default `all`. */
+  readonly filter?: HandoffFilter;
+  /** The model must say why. By default it may. */
+  readonly reason?: true;
+}
+
+/** Longest name of an agent that can be handed to: names of tools have 64 characters. */
+export const MOST_HANDOFF_NAME = 52;
+
+/** Name of the tool that hands over to an agent. */
+export function handoffTool(agent: string): string {
+  return `transfer_to_${agent}`;
+}
+
 /** An agent, complete with its defaults. */
 export interface Agent {
   /** 1–64 of `A-Z a-z 0-9 _ -`. */
@@ -77,6 +104,8 @@ export interface Agent {
   readonly tools: readonly string[];
   /** Names of MCP servers of the configuration, or `*`. Default none. */
   readonly mcp: readonly string[];
+  /** Agents that the conversation can be handed to. Absent for none. */
+  readonly handoffs?: readonly Handoff[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;

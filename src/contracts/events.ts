@@ -15,6 +15,7 @@
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
+ *     │  ├─ agent.handoff            another agent goes on with the turn
  *     │  └─ context.compacted
  *     ├─ turn.completed | turn.interrupted | turn.failed
  *     ├─ session.state               paused, resumed
@@ -160,6 +161,15 @@ export type SessionEventBody =
       readonly ms: number;
       readonly artifact?: string;
       readonly failure?: FailureInfo;
+    } & StepPlace)
+  | ({
+      readonly type: 'agent.handoff';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+      /** As the model of the first one gave it. */
+      readonly reason?: string;
+      /** The call that has handed over. */
+      readonly callId: string;
     } & StepPlace)
   | ({
       readonly type: 'context.compacted';

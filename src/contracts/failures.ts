@@ -177,6 +177,11 @@ export const FAILURES = {
       'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
   },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
+  'Handoff.Refused': {
+    retry: false,
+    remedy:
+      'The model sees this error. Look at `handoffs` of the agent, and at `maxHandoffs` and `delegation` of its policy.',
+  },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
     retry: true,

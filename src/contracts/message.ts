@@ -2,6 +2,7 @@
  * Messages: what comes in from a sender, and what a transcript holds. Types and pure
  * functions only; the workflow sandbox imports this file.
  */
+import type { AgentReference, HandoffFilter } from './agent.js';
 import { wellFormed } from './text.js';
 
 export { wellFormed } from './text.js';
@@ -113,6 +114,15 @@ export interface ToolMessage {
   readonly failure?: { readonly type: string; readonly message: string };
   /** Where the whole output is when `content` shows only its head and tail. */
   readonly artifact?: string;
+  /** The call has handed the conversation over. What comes next is another agent's. */
+  readonly handoff?: HandoffRecord;
+}
+
+/** From whom to whom a conversation went, and what of it went along. */
+export interface HandoffRecord {
+  readonly from: AgentReference;
+  readonly to: AgentReference;
+  readonly filter: HandoffFilter;
 }
 
 /** Stands for the messages `from`–`to` when a context is built; they stay in the transcript. */

@@ -89,5 +89,6 @@ export const eventKeys = {
   callStarted: (message: number, index: number, attempt: number) =>
     `${callKey(message, index)}.a${attempt}`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
+  handedOff: (message: number, index: number) => `${callKey(message, index)}.handoff`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

@@ -148,14 +148,16 @@ export function readCarried(given: unknown): CarriedState | undefined {
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, usage, calls } = value;
+  const { step, repairs, startedAt, waitedMs, usage, calls, handoffs, limits } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
     isNumber(startedAt) &&
     (waitedMs === undefined || isNumber(waitedMs)) &&
     isUsage(usage) &&
-    (calls === undefined || isOpenCalls(calls))
+    (calls === undefined || isOpenCalls(calls)) &&
+    (handoffs === undefined || isCount(handoffs)) &&
+    (limits === undefined || isRecord(limits))
   );
 }
 
@@ -164,6 +166,8 @@ function isOpenCalls(value: unknown): boolean {
     isRecord(value) &&
     isCount(value['message']) &&
     isCount(value['first']) &&
+    (value['handoffs'] === undefined ||
+      (Array.isArray(value['handoffs']) && value['handoffs'].every(isCount))) &&
     Array.isArray(value['waiting']) &&
     value['waiting'].every(
       (call: unknown) =>

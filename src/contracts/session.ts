@@ -89,6 +89,10 @@ export interface OpenTurn {
   readonly usage: Usage;
   /** Calls of the last step that are not settled. */
   readonly calls?: OpenCalls;
+  /** How often the conversation was handed over. Absent for never. */
+  readonly handoffs?: number;
+  /** Of the agent that began the turn: they hold to its end. Absent before a handoff. */
+  readonly limits?: AgentTraits['limits'];
 }
 
 /** The calls of an assistant message whose results are not all in the transcript. */
@@ -99,6 +103,8 @@ export interface OpenCalls {
   readonly first: number;
   /** Calls that wait for their answer (`run: 'workflow'`). */
   readonly waiting: readonly WaitingCall[];
+  /** Indices of calls that hand over, when all others are settled. Absent for none. */
+  readonly handoffs?: readonly number[];
 }
 
 /** A tool call that waits until somebody answers it by its key. */

@@ -84,8 +84,12 @@ export interface Tool {
   readonly highRisk: boolean;
   /** Parses with zod where the tool was declared with it (defaults, transforms). */
   readonly parse?: (args: unknown) => unknown;
-  /** Where the tool came from: the code of the application, or an MCP server. */
-  readonly source: { readonly kind: 'code' } | { readonly kind: 'mcp'; readonly server: string };
+  /** Where the tool came from: the code of the application, an MCP server, or a handoff that the agent declares. */
+  readonly source:
+    | { readonly kind: 'code' }
+    | { readonly kind: 'mcp'; readonly server: string }
+    /** Hands the conversation over. The workflow of the session does that, when the other calls are settled. */
+    | { readonly kind: 'handoff'; readonly agent: string };
   /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }

@@ -33,6 +33,7 @@ export function planCalls(
             timeoutMs: tool.timeoutMs,
             attempts: tool.retry.maximumAttempts,
             retryMs: tool.retry.initialIntervalMs,
+            ...(tool.source.kind === 'handoff' ? { handoff: tool.source.agent } : {}),
           }
         : { ...WRONG, invalid: true as const }),
       ...(call.arguments.length <= SHOWN_ARGUMENTS ? { args: call.arguments } : {}),

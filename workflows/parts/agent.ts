@@ -97,7 +97,11 @@ export class LoopAgent {
           state,
           settings: { ...settings, limits: { ...settings.limits, ...limits } },
           agent: this.#reference(settings),
-          calls: { callTool: (input) => writeResult(transcript.run, input) },
+          calls: {
+            callTool: (input) => writeResult(transcript.run, input),
+            // Such an agent is offered no handoff: there is no session to hand over.
+            handOff: () => Promise.resolve({}),
+          },
           activities: turnCalls(transcript.run, () => transcript.entered),
           legacy: false,
           desk,
@@ -106,6 +110,7 @@ export class LoopAgent {
           onRepeated: () => undefined,
           onStep: () => (transcript.entered = true),
           onTools: () => undefined,
+          onHandoff: () => undefined,
           onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
         },
         inbox,

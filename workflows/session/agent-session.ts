@@ -257,6 +257,7 @@ class SessionLoop {
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
         historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
+        onHandoff: ({ traits, ...to }) => this.#run.changeAgent(to, traits),
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
         onStep: (result) => {

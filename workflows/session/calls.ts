@@ -51,6 +51,7 @@ export type ShortCalls = Omit<SessionActivities, 'callModel' | 'compact'>;
 const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   openSession: 'open the session',
   callTool: 'write the result of a tool call',
+  handOff: 'hand the conversation over',
   endTurn: 'close the turn',
   moveSession: 'move the session to another agent',
   recordState: 'note the state',

@@ -92,7 +92,7 @@ export class SessionRun {
     return this.state.agent.agent;
   }
 
-  /** From now on it runs this one. Not while a turn is under way that was begun by another. */
+  /** From now on it runs this one; a turn that is under way keeps the limits that it began with. */
   changeAgent(to: AgentReference, { limits, unread }: AgentTraits): void {
     const renamed = to.agent !== this.agent;
     this.state.agent = to;

@@ -3,11 +3,12 @@
  * until it asks for none. What comes next is decided by `decide`; here it is done. The transcript
  * is in the store; what passes through here is places in it.
  */
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import {
   STRETCH_MS,
   type CallModelInput,
   type CallModelResult,
+  type HandOffResult,
   type PlannedCall,
   type SessionSettings,
   type WritePlace,
@@ -41,7 +42,7 @@ export interface TurnSurroundings {
   /** The agent that the next step runs. */
   readonly agent: AgentReference;
   /** Writes the result of a call that nothing has to run. */
-  readonly calls: Pick<ShortCalls, 'callTool'>;
+  readonly calls: Pick<ShortCalls, 'callTool' | 'handOff'>;
   readonly activities: TurnCalls;
   /** The run has local activities in its history. */
   readonly legacy: boolean;
@@ -51,6 +52,8 @@ export interface TurnSurroundings {
   readonly historyFull: () => boolean;
   readonly onRepeated: (ids: readonly string[]) => void;
   readonly onStep: (result: CallModelResult) => void;
+  /** Another agent goes on from here. */
+  readonly onHandoff: (to: NonNullable<HandOffResult['to']>) => void;
   /** The tools of a step have ended. */
   readonly onTools: () => void;
   /** Calls wait for an answer, or no longer do. */
@@ -95,8 +98,8 @@ export class Turn {
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
     this.#around = around;
     this.inbox = inbox;
-    this.#limits = turnLimits(around.settings.limits);
-    const { calls } = around.state.open!;
+    const { calls, limits = around.settings.limits } = around.state.open!;
+    this.#limits = turnLimits(limits);
     if (!calls) return;
     // Carried here while calls waited: all others of the step are settled.
     this.openCalls = { message: calls.message, first: calls.first };
@@ -282,7 +285,13 @@ export class Turn {
       state.head = headAfterCalls(state.head, calls.length);
       if (calls.some(({ done }) => done === undefined)) {
         this.openCalls = { message, first };
-        open = { message, first, waiting: this.#waitingCalls(message, calls) };
+        const handoffs = calls.flatMap((call, index) => (handsOver(call) ? [index] : []));
+        open = {
+          message,
+          first,
+          waiting: this.#waitingCalls(message, calls),
+          ...(handoffs.length > 0 ? { handoffs } : {}),
+        };
         // Before the others run: they may take hours, and answers can come at once.
         if (open.waiting.length > 0) {
           state.open = { ...state.open!, calls: open };
@@ -294,6 +303,7 @@ export class Turn {
     if (open && open.waiting.length > 0) {
       if ((await this.#collect(open)) === 'carry') return 'carry';
     }
+    if (open?.handoffs) await this.#handOver(open.message, open.handoffs);
     this.openCalls = undefined;
     const { calls: _settled, ...rest } = state.open!;
     state.open = rest;
@@ -311,7 +321,7 @@ export class Turn {
     this.listening = true;
     const settled = await Promise.allSettled(
       calls.map(async (call, index) => {
-        if (call.done !== undefined || call.run === 'workflow') return;
+        if (call.done !== undefined || call.run === 'workflow' || handsOver(call)) return;
         // Legacy: a local tool that could not run within its step.
         if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
         else await activities.runTool(call, inputOf(index), settings);
@@ -326,6 +336,46 @@ export class Turn {
       if (failure === undefined) throw result.reason;
       await short.callTool({ ...inputOf(index), ...this.place(), failure });
     }
+  }
+
+  /**
+   * All other calls of the answer are settled: the conversation changes hands. Of several calls that
+   * want it the first one counts. Not cancelled in the middle, or the store would know of an agent
+   * that the session does not.
+   */
+  async #handOver(message: number, handoffs: readonly number[]): Promise<void> {
+    const { state, settings, agent: from, calls: short, onHandoff } = this.#around;
+    let done: HandOffResult | undefined;
+    for (const index of handoffs) {
+      const count = state.open!.handoffs ?? 0;
+      const { head: _head, ...place } = this.place();
+      const input = {
+        ...this.#toolInput(place, message, index, from),
+        count,
+        ...(done ? { late: true as const } : {}),
+      };
+      const result = await CancellationScope.nonCancellable(() => short.handOff(input));
+      if (!result.to) continue;
+      done = result;
+      const { limits = settings.limits } = state.open!;
+      state.open = { ...state.open!, handoffs: count + 1, limits };
+      onHandoff(result.to);
+    }
+    if (done?.summarise) await this.#summarise(from);
+  }
+
+  /** What the next agent sees of the earlier turns, written by the one that hands over. */
+  async #summarise(from: AgentReference): Promise<void> {
+    const { state, settings, activities } = this.#around;
+    const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
+    const place = this.place();
+    this.cutOff = place.stage;
+    const summary = `turn ${state.turn} · step ${state.open!.step} · ${from.agent} · summary for a handoff`;
+    const input = { ...place, ...from, left, handoff: true as const };
+    const { head, usage } = await activities.compact(input, settings, summary);
+    this.cutOff = undefined;
+    state.head = head;
+    state.spend(usage);
   }
 
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
@@ -382,8 +432,13 @@ export class Turn {
     );
   }
 
-  #toolInput(place: Omit<WritePlace, 'head'>, message: number, index: number) {
-    const { state, agent } = this.#around;
+  #toolInput(
+    place: Omit<WritePlace, 'head'>,
+    message: number,
+    index: number,
+    agent = this.#around.agent,
+  ) {
+    const { state } = this.#around;
     return {
       ...place,
       head: state.head,
@@ -398,6 +453,11 @@ export class Turn {
     const { state, agent } = this.#around;
     return `turn ${state.turn} · step ${state.open!.step} · ${agent.agent}`;
   }
+}
+
+/** Wrong arguments are answered like those of any other tool. */
+function handsOver({ handoff, done, invalid }: PlannedCall): boolean {
+  return handoff !== undefined && done === undefined && !invalid;
 }
 
 const UNSETTLED = { settled: false, invalid: false } as const;

@@ -1,4 +1,5 @@
 /** Lines about events other than the text of the answer. Pure. */
+import { agentText } from '../../contracts/agent.js';
 import type { SessionEvent, UnavailableServer } from '../../contracts/events.js';
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
@@ -42,6 +43,10 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [style.yellow(withReason('interrupted', event))];
     case 'turn.failed':
       return [failureText(withRemedyOf(event.failure), style).trimEnd()];
+    case 'agent.handoff':
+      return [style.yellow(withReason(`handed over to ${oneLine(event.to.agent, 64)}`, event))];
+    case 'agent.moved':
+      return [style.yellow(`(moved to ${oneLine(agentText(event.to), 90)})`)];
     case 'session.state':
       return [style.yellow(withReason(event.state === 'paused' ? 'paused' : 'resumed', event))];
     case 'session.ended':

@@ -21,7 +21,7 @@ export interface TimelineOptions {
 
 export function timelineText(
   record: SessionRecord,
-  { turns, states, refused }: Timeline,
+  { turns, agents, states, refused }: Timeline,
   options: TimelineOptions,
 ): string {
   const { style } = options;
@@ -34,6 +34,16 @@ export function timelineText(
   ];
   const lines = [`${style.bold(record.session)} · ${facts.join(' · ')}`];
   if (record.title) lines.push(oneLine(record.title, 200));
+  // Only where it is not that of the session.
+  for (const bill of agents.length > 1 ? agents : []) {
+    const { agent = 'not on record', attempts, inputTokens, outputTokens, costMicros } = bill;
+    const spent = [
+      plural(attempts, 'attempt'),
+      tokens({ input: inputTokens, output: outputTokens }),
+      dollars(costMicros),
+    ];
+    lines.push(style.dim(`${oneLine(agent, 64)} · ${spent.join(' · ')}`));
+  }
   for (const turn of turns) lines.push('', ...turnLines(turn, options));
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
@@ -90,6 +100,11 @@ function stepLines(step: TimelineStep, options: TimelineOptions): string[] {
   }
   if (step.text?.trim()) lines.push(...said(4, 'agent', step.text, options));
   for (const tool of step.tools) lines.push(...toolLines(tool, options));
+  if (step.handoff) {
+    const { to, reason } = step.handoff;
+    const why = reason === undefined ? '' : `: ${oneLine(reason, 160)}`;
+    lines.push(`    ${style.yellow(`handed over to ${oneLine(to.agent, 64)}${why}`)}`);
+  }
   return lines;
 }
 
