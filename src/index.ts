@@ -11,6 +11,25 @@ export {
   type SessionFilter,
   type StartOptions,
 } from './client/agent-runtime.js';
+export {
+  AgentFactory,
+  TemplateRegistry,
+  type BatchItem,
+  type CreateAgentOptions,
+  type CreateFromTemplateOptions,
+  type FactoryOptions,
+  type KnownTemplate,
+} from './client/agent-factory.js';
+export { AgentComponents, type AgentComponent, type ToolHost } from './client/agent-components.js';
+export {
+  AgentManager,
+  type AgentFilter,
+  type AgentTree,
+  type Termination,
+  type WaitOptions,
+} from './client/agent-manager.js';
+export type { AgentVersion, AgentVersionRecord, MadeAgent } from './store/agent-definitions.js';
+export type { AgentTemplate, TemplateVariable } from './config/template-schema.js';
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
@@ -22,7 +41,7 @@ export type {
   TimelineTurn,
 } from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
-export type { SessionRecord } from './store/session-catalogue.js';
+export type { SessionPage, SessionPageOptions, SessionRecord } from './store/session-catalogue.js';
 export {
   HANDLERS,
   type Answer,

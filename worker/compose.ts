@@ -6,6 +6,7 @@ import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
+import { workspaceTools } from '../src/tools/workspace/index.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
@@ -73,17 +74,18 @@ export async function composeActivities(
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
   const always = [readArtifact];
+  const named = config.workspace === undefined ? [] : workspaceTools(config.workspace);
   const agents = agentDirectory({
     config,
     definitions: stores.definitions,
     hasTool: (name) =>
-      registry.get(name) !== undefined || always.some((tool) => tool.name === name),
+      registry.get(name) !== undefined || [...always, ...named].some((tool) => tool.name === name),
   });
   const activities = createActivities({
     ...stores,
     bus,
     agents,
-    tools: createToolSource({ registry, mcp, always, log, describe: agents.description }),
+    tools: createToolSource({ registry, mcp, always, named, log, describe: agents.description }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -36,10 +36,12 @@ export function createToolSource(parts: {
   mcp: McpTools | undefined;
   always: readonly Tool[];
   log: ToolLogger;
+  /** Given to agents that list them by name, and not for `*`. The application's come first. */
+  named?: readonly Tool[];
   /** What an agent is for: shown to those that may hand over to it. */
   describe?: (agent: string) => string | undefined;
 }): ToolSource {
-  const { registry, mcp, always, log, describe = () => undefined } = parts;
+  const { registry, mcp, always, log, named = [], describe = () => undefined } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -50,7 +52,14 @@ export function createToolSource(parts: {
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
       const list = combineTools(
-        [always, handoffTools(agent, describe), registry.select(agent.tools), remote],
+        [
+          always,
+          handoffTools(agent, describe),
+          registry.select(agent.tools),
+          // A tool of the application may have such a name: then it is the one that is meant.
+          named.filter(({ name }) => agent.tools.includes(name) && !registry.get(name)),
+          remote,
+        ],
         log,
       );
       const tools = new Map(list.map((tool) => [tool.name, tool]));

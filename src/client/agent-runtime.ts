@@ -20,10 +20,14 @@ import {
   sessionOf,
   type SessionKey,
 } from '../contracts/ids.js';
-import type { SessionInput } from '../contracts/session.js';
+import { runName } from '../contracts/run-reference.js';
+import type { OnParentEnd, SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import { checkAnswers } from '../store/readiness.js';
+import type { AgentVersionRecord } from '../store/agent-definitions.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
+import { AgentFactory, type FactoryOptions } from './agent-factory.js';
+import { AgentManager } from './agent-manager.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
@@ -44,6 +48,10 @@ export interface StartOptions {
   /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
   readonly session?: string;
   readonly title?: string;
+  /** Name of the session whose child it is. */
+  readonly parent?: string;
+  /** What becomes of it when its parent ends. Default `end`. */
+  readonly onParentEnd?: OnParentEnd;
   /** A first message; it is accepted when `start` resolves. */
   readonly message?: OutgoingMessage;
 }
@@ -126,7 +134,10 @@ export class AgentRuntime implements AsyncDisposable {
     if (options.session !== undefined && (await this.#record(key))?.state === 'terminated') {
       throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`);
     }
+    const family = options.parent === undefined ? {} : await this.#familyOf(options.parent);
     const input: SessionInput = {
+      ...family,
+      ...(options.onParentEnd === undefined ? {} : { onParentEnd: options.onParentEnd }),
       ...(agent === undefined ? {} : { agent }),
       ...(version === undefined ? {} : { version }),
       ...(title === undefined ? {} : { title }),
@@ -188,6 +199,38 @@ export class AgentRuntime implements AsyncDisposable {
   /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** Makes agents at run time, which every worker of the tenant then knows. */
+  factory(options: FactoryOptions = {}): AgentFactory {
+    const { definitions, templates } = this.#connections.stores;
+    return new AgentFactory({ ...options, tenant: this.tenant, definitions, templates });
+  }
+
+  /** The life cycle of the tenant's agents, which are its sessions. */
+  manager(): AgentManager {
+    return new AgentManager({ runtime: this, sessions: this.#connections.stores.sessions });
+  }
+
+  /** Versions of an agent that the store has, or of all agents; the newest first. */
+  agentVersions(agent?: string): Promise<AgentVersionRecord[]> {
+    return this.#connections.stores.definitions.versions(this.tenant, agent);
+  }
+
+  /** Parent and root of a child, as its input names them. */
+  async #familyOf(parent: string): Promise<Pick<SessionInput, 'parent' | 'root'>> {
+    const record = await this.#record(this.#key(parent));
+    if (!record) {
+      throw new PerduraError(
+        'Session.NotFound',
+        `There is no session "${parent}" to be the parent.`,
+      );
+    }
+    const root = record.root ?? record.parent;
+    return {
+      parent: runName({ tenant: this.tenant, id: parent }),
+      ...(root === undefined ? {} : { root }),
+    };
   }
 
   #key(session: string): SessionKey {

@@ -81,6 +81,11 @@ export interface PerduraConfig {
    * `agents` beside it, where there is one.
    */
   readonly agentFiles?: string | readonly string[] | undefined;
+  /**
+   * Folder of the files that agents work on with `list_files`, `read_file`, `search_files`,
+   * `analyze_data` and `write_file`, relative to this file. Default `workspace`.
+   */
+  readonly workspace?: string | undefined;
   /** Made by `tool(…)`. */
   readonly tools?: readonly Tool[] | undefined;
   /** MCP servers by name. A relative `cwd` is relative to this file. */

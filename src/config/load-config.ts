@@ -72,6 +72,7 @@ async function complete(
     agents,
     tools,
     mcp,
+    workspace: resolve(folder, config.workspace ?? 'workspace'),
     providers: resolved.providers,
     ...(file === undefined ? {} : { file }),
   };

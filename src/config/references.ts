@@ -6,6 +6,14 @@ import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
 const ALWAYS_THERE = 'read_artifact';
+/** The tools of a workspace, which every worker has; see `src/tools/workspace`. */
+export const WORKSPACE_TOOLS = [
+  'list_files',
+  'read_file',
+  'search_files',
+  'write_file',
+  'analyze_data',
+] as const;
 
 /** The names that agents may refer to. */
 export interface KnownNames {
@@ -30,6 +38,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     first.set(name, other ?? agent);
     tools.forEach((tool, i) => {
       if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
+      if (WORKSPACE_TOOLS.includes(tool as never)) return;
       problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
     });
     mcp.forEach((server, i) => {

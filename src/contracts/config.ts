@@ -8,6 +8,8 @@ export interface ResolvedConfig {
   readonly agents: readonly Agent[];
   readonly tools: readonly Tool[];
   readonly mcp: Readonly<Record<string, McpServer>>;
+  /** Folder that agents work in which list the tools for it. Absent: there are no such tools. */
+  readonly workspace?: string;
   /** `default` is always there. */
   readonly providers: Readonly<Record<string, Provider>>;
   /** Where it was read from, for messages; absent when there is no file. */

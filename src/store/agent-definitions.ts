@@ -32,6 +32,18 @@ export interface MadeAgent extends AgentVersion {
   readonly updatedAt: string;
 }
 
+/** An agent that is to be made. */
+export interface MakeAgent extends AgentVersion {
+  readonly template?: string;
+  /** In place of the one of that name. Sessions that run go on with their version. */
+  readonly replace?: boolean;
+}
+
+/** Rolls a batch back. */
+class Taken extends Error {
+  override name = '';
+}
+
 /** The version of a definition: equal definitions have equal versions, wherever they are written. */
 export function versionOf(definition: Agent): string {
   return createHash('sha256').update(canonicalJson(definition)).digest('hex').slice(0, 16);
@@ -82,31 +94,40 @@ export class AgentDefinitionStore implements AgentDefinitions {
   }
 
   /**
-   * Enters an agent that is made at run time, with its version, in one commit. `replace` false: says
-   * `false` and changes nothing where there is one of this name with another definition.
+   * Enters agents that are made at run time, with their versions, all of them or none. Answers with the
+   * name of one that there is already with another definition, where it is not to be replaced.
    */
-  async make(
-    tenant: string,
-    { version, definition }: AgentVersion,
-    { template, replace = false }: { template?: string; replace?: boolean } = {},
-  ): Promise<boolean> {
-    const { name } = definition;
-    return this.#database.db.transaction().execute(async (db) => {
-      await db
-        .insertInto('perdura.agent_versions')
-        .values({ tenant, agent: name, version, definition: toJson(definition) })
-        .onConflict((conflict) => conflict.doNothing())
-        .execute();
-      const { rows } = await sql<{ version: string }>`
-        insert into perdura.agents as a (tenant, agent, version, template)
-          values (${tenant}, ${name}, ${version}, ${template ?? null})
-          on conflict (tenant, agent) do update set
-            version = case when ${replace} then excluded.version else a.version end,
-            template = case when ${replace} then excluded.template else a.template end,
-            updated_at = case when ${replace} then now() else a.updated_at end
-          returning version`.execute(db);
-      return rows[0]!.version === version;
-    });
+  async makeAll(tenant: string, all: readonly MakeAgent[]): Promise<string | undefined> {
+    const taken = new Taken();
+    try {
+      await this.#database.db.transaction().execute(async (db) => {
+        // In one order, or two batches could wait for each other.
+        const ordered = [...all].sort((a, b) => (a.definition.name < b.definition.name ? -1 : 1));
+        for (const { version, definition, template = null, replace = false } of ordered) {
+          const { name } = definition;
+          await db
+            .insertInto('perdura.agent_versions')
+            .values({ tenant, agent: name, version, definition: toJson(definition) })
+            .onConflict((conflict) => conflict.doNothing())
+            .execute();
+          const { rows } = await sql<{ version: string }>`
+            insert into perdura.agents as a (tenant, agent, version, template)
+              values (${tenant}, ${name}, ${version}, ${template})
+              on conflict (tenant, agent) do update set
+                version = case when ${replace} then excluded.version else a.version end,
+                template = case when ${replace} then excluded.template else a.template end,
+                updated_at = case when ${replace} then now() else a.updated_at end
+              returning version`.execute(db);
+          if (rows[0]!.version === version) continue;
+          taken.name = name;
+          throw taken;
+        }
+      });
+      return undefined;
+    } catch (error) {
+      if (error === taken) return taken.name;
+      throw error;
+    }
   }
 
   /** Whether there was such an agent. Its versions stay, and so do the sessions that run them. */

@@ -1,6 +1,6 @@
 /** The list of sessions and what they cost, for people and for the SDK. Reads only. */
-import type { Selectable } from 'kysely';
-import type { FailureInfo } from '../contracts/failures.js';
+import { sql, type Selectable } from 'kysely';
+import { PerduraError, type FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
@@ -39,6 +39,30 @@ export interface SessionRecord {
   readonly createdAt: string;
   readonly updatedAt: string;
 }
+
+/** Which sessions, and from where on. */
+export interface SessionPageOptions {
+  /** 1 to 1,000. Default 50. */
+  readonly limit?: number;
+  /** `next` of the page before. */
+  readonly after?: string;
+  readonly state?: AgentState | readonly AgentState[];
+  readonly agent?: string;
+  readonly version?: string;
+  /** Name of the run that started them. */
+  readonly parent?: string;
+  /** A part of the title, in any case. */
+  readonly title?: string;
+}
+
+/** Some sessions, the newest first. */
+export interface SessionPage {
+  readonly agents: readonly SessionRecord[];
+  /** Where the next page begins. Absent on the last one. */
+  readonly next?: string;
+}
+
+const MOST_OF_A_PAGE = 1_000;
 
 /** How far a session has come, and the run that its transcript belongs to. */
 export interface SessionPlace {
@@ -81,6 +105,79 @@ export class SessionCatalogue implements Sessions {
     return row && toRecord(row);
   }
 
+  /**
+   * A page of sessions by the time of their start: one that is started meanwhile moves no other.
+   * Rejects with `Request.Invalid` for a cursor that no page gave.
+   */
+  async page(tenant: string, options: SessionPageOptions = {}): Promise<SessionPage> {
+    const { state, agent, version, parent, title } = options;
+    const limit = pageSize(options.limit);
+    let query = this.#database.db
+      .selectFrom('perdura.sessions')
+      .selectAll()
+      .select(sql<string>`created_at::text`.as('created'))
+      .where('tenant', '=', tenant)
+      .orderBy('created_at', 'desc')
+      .orderBy('session', 'desc')
+      .limit(limit + 1);
+    if (state !== undefined) query = query.where('state', 'in', [state].flat());
+    if (agent !== undefined) query = query.where('agent', '=', agent);
+    if (version !== undefined) query = query.where('version', '=', version);
+    if (parent !== undefined) query = query.where('parent', '=', parent);
+    if (title !== undefined) {
+      query = query.where(sql<boolean>`position(lower(${title}) in lower(title)) > 0`);
+    }
+    if (options.after !== undefined) {
+      const [created, session] = readCursor(options.after);
+      query = query.where(
+        sql<boolean>`(created_at, session) < (${created}::timestamptz, ${session})`,
+      );
+    }
+    const rows = await query.execute();
+    const shown = rows.slice(0, limit);
+    const last = rows.length > limit ? shown.at(-1) : undefined;
+    return {
+      agents: shown.map(toRecord),
+      ...(last ? { next: writeCursor(last.created, last.session) } : {}),
+    };
+  }
+
+  /** Gives a child another parent, if it still has the one that is named. */
+  async adopt(
+    { tenant, session }: SessionKey,
+    { from, to }: { from: string; to: string | null },
+  ): Promise<boolean> {
+    const { numUpdatedRows } = await this.#database.db
+      .updateTable('perdura.sessions')
+      .set({ parent: to })
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .where('parent', '=', from)
+      .executeTakeFirst();
+    return numUpdatedRows > 0n;
+  }
+
+  /** Sessions that have ended and have children that have not. */
+  async endedParents(tenant: string): Promise<SessionRecord[]> {
+    const rows = await this.#database.db
+      .selectFrom('perdura.sessions as p')
+      .selectAll()
+      .where('p.tenant', '=', tenant)
+      .where('p.state', '=', 'terminated')
+      .where(({ exists, selectFrom }) =>
+        exists(
+          selectFrom('perdura.sessions as c')
+            .select('c.session')
+            .where('c.tenant', '=', tenant)
+            .where('c.state', '!=', 'terminated')
+            .where('c.on_parent_end', 'is not', null)
+            .whereRef('c.parent', '=', sql<string>`'session/' || p.session`),
+        ),
+      )
+      .execute();
+    return rows.map(toRecord);
+  }
+
   /** `undefined` for a session that no worker has opened yet. */
   async place({ tenant, session }: SessionKey): Promise<SessionPlace | undefined> {
     const row = await this.#database.db
@@ -94,6 +191,35 @@ export class SessionCatalogue implements Sessions {
       .executeTakeFirst();
     return row && { ...row, state: row.state as AgentState };
   }
+}
+
+/** Numbers at the edge: what is no count of rows is an error, not a surprise. */
+function pageSize(limit = 50): number {
+  if (Number.isSafeInteger(limit) && limit >= 1 && limit <= MOST_OF_A_PAGE) return limit;
+  throw new PerduraError(
+    'Request.Invalid',
+    `The limit of a page is a whole number from 1 to ${MOST_OF_A_PAGE}, not ${String(limit)}.`,
+  );
+}
+
+function writeCursor(created: string, session: string): string {
+  return Buffer.from(JSON.stringify([created, session])).toString('base64url');
+}
+
+function readCursor(cursor: string): readonly [string, string] {
+  try {
+    const value = JSON.parse(Buffer.from(cursor, 'base64url').toString('utf8')) as unknown;
+    const [created, session] = value as unknown[];
+    if (typeof created === 'string' && typeof session === 'string' && Date.parse(created) > 0) {
+      return [created, session];
+    }
+  } catch {
+    // Said below.
+  }
+  throw new PerduraError(
+    'Request.Invalid',
+    'The cursor "after" is none that a page gave. Use the "next" of the page before, as it is.',
+  );
 }
 
 function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {

@@ -19,7 +19,9 @@ import {
   type AgentVersion,
   type AgentVersionRecord,
   type MadeAgent,
+  type MakeAgent,
 } from './agent-definitions.js';
+import { AgentTemplateStore, type TemplateRecord } from './agent-templates.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import {
   AttemptLog,
@@ -32,7 +34,13 @@ import { ArtifactStore, SpillStore, type Artifact } from './blob-stores.js';
 import type { Database } from './database.js';
 import { EventLog } from './event-log.js';
 import { McpPinStore } from './mcp-pins.js';
-import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
+import {
+  SessionCatalogue,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionPlace,
+  type SessionRecord,
+} from './session-catalogue.js';
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import { TranscriptStore } from './transcript-store.js';
 
@@ -73,6 +81,9 @@ export interface Sessions {
     options?: { limit?: number; state?: AgentState; agent?: string },
   ): Promise<SessionRecord[]>;
   get(tenant: string, session: string): Promise<SessionRecord | undefined>;
+  page(tenant: string, options?: SessionPageOptions): Promise<SessionPage>;
+  adopt(key: SessionKey, change: { from: string; to: string | null }): Promise<boolean>;
+  endedParents(tenant: string): Promise<SessionRecord[]>;
   place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 
@@ -111,14 +122,17 @@ export interface AgentDefinitions {
   keep(tenant: string, version: AgentVersion): Promise<void>;
   read(tenant: string, agent: string, version: string): Promise<Agent | undefined>;
   versions(tenant: string, agent?: string): Promise<AgentVersionRecord[]>;
-  make(
-    tenant: string,
-    version: AgentVersion,
-    options?: { template?: string; replace?: boolean },
-  ): Promise<boolean>;
+  makeAll(tenant: string, all: readonly MakeAgent[]): Promise<string | undefined>;
   remove(tenant: string, agent: string): Promise<boolean>;
   made(tenant: string, agent: string): Promise<MadeAgent | undefined>;
   allMade(tenant: string): Promise<MadeAgent[]>;
+}
+
+/** Templates of agents, by name. */
+export interface AgentTemplates {
+  put(tenant: string, template: string, body: object): Promise<void>;
+  remove(tenant: string, template: string): Promise<boolean>;
+  list(tenant: string): Promise<TemplateRecord[]>;
 }
 
 export interface Stores {
@@ -131,6 +145,7 @@ export interface Stores {
   readonly spills: Spills;
   readonly pins: McpPins;
   readonly definitions: AgentDefinitions;
+  readonly templates: AgentTemplates;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -148,5 +163,6 @@ export function openStores(
     spills: new SpillStore(database),
     pins: new McpPinStore(database),
     definitions: new AgentDefinitionStore(database),
+    templates: new AgentTemplateStore(database),
   };
 }

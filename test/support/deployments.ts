@@ -20,6 +20,7 @@ import { CACHED_WORKFLOWS } from './cached-workflows.js';
 export interface Deployment {
   readonly agents: readonly AgentDeclaration[];
   readonly tools?: readonly Tool[];
+  readonly workspace?: string;
   readonly settings?: { readonly historyLimit?: number };
 }
 
@@ -69,7 +70,12 @@ export class Deployments {
   }
 
   /** Stops the workers, and starts those of this configuration. */
-  async deploy({ agents, tools = [], settings = this.#first.settings }: Deployment): Promise<void> {
+  async deploy({
+    agents,
+    tools = [],
+    workspace,
+    settings = this.#first.settings,
+  }: Deployment): Promise<void> {
     await this.#stopWorker();
     const provider: Provider = {
       api: 'chat',
@@ -82,6 +88,7 @@ export class Deployments {
         agents: agents.map((agent) => completeAgent(agent, { model: 'gpt-test' })),
         tools,
         mcp: {},
+        ...(workspace === undefined ? {} : { workspace }),
         providers: { default: provider },
       },
       connection: this.#connection,

@@ -43,6 +43,6 @@ const STATEMENTS = [
     add column if not exists root text,
     add column if not exists on_parent_end text`,
   `create index sessions_children on perdura.sessions (tenant, parent) where parent is not null`,
-  `create index sessions_created on perdura.sessions (tenant, created_at desc, session)`,
+  `create index sessions_created on perdura.sessions (tenant, created_at desc, session desc)`,
   `alter table perdura.attempts add column if not exists agent text`,
 ];
