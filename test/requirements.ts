@@ -14,6 +14,8 @@ export interface Requirement {
 }
 
 const at = {
+  agentFactory: 'test/integration/agents/factory.test.ts',
+  agentManager: 'test/integration/agents/manager.test.ts',
   agentVersions: 'test/integration/agents/versions.test.ts',
   context: 'test/integration/faults/context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
@@ -113,6 +115,31 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   M10: {
     what: 'state kept, resumed from where it was',
     shownBy: { [at.kills]: ['F1 F2 F3 F4 F5 workers:'], [at.stuck]: ['F29 workflow task:'] },
+  },
+  H7: {
+    what: 'AgentManager: instances and their life cycle; AgentFactory; parent and child agents',
+    shownBy: {
+      [at.agentManager]: [
+        'list: pages by cursor',
+        'family:',
+        'terminate:',
+        'settleOrphans:',
+        'wait:',
+      ],
+      [at.agentFactory]: ['create:'],
+    },
+  },
+  A1: {
+    what: 'factory: create, from a template, a batch; templates, components, checks; ready made ones',
+    shownBy: {
+      [at.agentFactory]: [
+        'create:',
+        'createBatch:',
+        'templates:',
+        'components:',
+        'writer, analyst, searcher:',
+      ],
+    },
   },
   P1: {
     what: 'a transcript by reference: what a turn adds to the history does not grow',

@@ -32,6 +32,8 @@ export function createProgram(version: string, runner: Runner): Command {
   addTalk(command, runner);
   addSessions(command, runner);
   addOperations(command, runner);
+  addAgents(program, runner);
+  addTemplates(program, runner);
   addMcp(program, runner);
   program.addHelpText(
     'after',
@@ -144,6 +146,79 @@ function addOperations(command: Add, runner: Runner): void {
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/worker.js')).migrate(context)),
   );
+}
+
+function addAgents(program: Command, runner: Runner): void {
+  const agents = program.command('agents').description('agents, their versions, and who runs them');
+  const commands = () => import('./commands/agents.js');
+  const add = adder(agents);
+  add('list', 'agents of the configuration, and those made at run time').action(
+    ({ json = false }: Json) =>
+      runner(json, async (context) => (await commands()).listAgents(context)),
+  );
+  add('show', 'the definition of an agent')
+    .argument('<agent>')
+    .option('--definition <version>', 'another version than the newest')
+    .action((agent: string, options: Json & { definition?: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).showAgent(context, agent, options),
+      ),
+    );
+  add('versions', 'the versions of an agent that sessions have run')
+    .argument('<agent>')
+    .action((agent: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).agentVersions(context, agent)),
+    );
+  add('move', 'move a session to the newest version of its agent, or to another agent')
+    .argument('<session>', 'name of the session', sessionName)
+    .option('-a, --agent <name>', 'another agent')
+    .option('--definition <version>', '16 hex characters, or "latest"')
+    .action((session: string, options: Json & { agent?: string; definition?: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).moveSession(context, session, options),
+      ),
+    );
+}
+
+function addTemplates(program: Command, runner: Runner): void {
+  const templates = program.command('templates').description('templates of agents');
+  const commands = () => import('./commands/agents.js');
+  const add = adder(templates);
+  add('list', 'the templates that there are').action(({ json = false }: Json) =>
+    runner(json, async (context) => (await commands()).listTemplates(context)),
+  );
+  add('show', 'a template with its variables')
+    .argument('<template>')
+    .action((template: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).showTemplate(context, template)),
+    );
+  add('register', 'keep a template from a JSON file')
+    .argument('<template>')
+    .argument('<file>')
+    .action((template: string, file: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).registerTemplate(context, template, file)),
+    );
+  add('remove', 'remove a template; agents that were made of it stay')
+    .argument('<template>')
+    .action((template: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).removeTemplate(context, template)),
+    );
+  add('create', 'make an agent of a template')
+    .argument('<template>')
+    .argument('<agent>')
+    .option('--var <name=value...>', 'values for its variables')
+    .option('--replace', 'in place of the agent of that name')
+    .action(
+      (template: string, agent: string, options: Json & { var?: string[]; replace?: boolean }) =>
+        runner(options.json ?? false, async (context) =>
+          (await commands()).createFromTemplate(context, template, agent, options),
+        ),
+    );
+}
+
+function adder(group: Command): Add {
+  return (name, description) =>
+    group.command(name).description(description).option('--json', 'machine-readable output');
 }
 
 function addMcp(program: Command, runner: Runner): void {
