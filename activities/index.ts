@@ -39,7 +39,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     openSession: beating((input) => writes.openSession(tool, input)),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
-    handOff: (input) => handOff(tool, input),
+    handOff: beating((input) => handOff(tool, input)),
     compact: (input) => compact(model, input),
     endTurn: beating((input) => writes.endTurn(deps, input)),
     moveSession: beating((input) => writes.moveSession(deps, input)),

@@ -9,7 +9,7 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 2,
-    checksum: '5d995a08035576153c503d04998d7976ea5debb91c6e724f9f9a99fc8ae70b1e',
+    checksum: '455b15113d019261fa6260b23ab09c3746f3eeb6a19c912cacb98b371169c806',
   },
   open_session: {
     revision: 2,
