@@ -43,12 +43,14 @@ export interface PartDeps {
 export function partActivities(parts: PartDeps): PartActivities {
   const { deps, model, tool } = parts;
   return {
-    async readAgent({ run, ...reference }) {
-      const { definition, version } = await resolveAgent(deps.agents, reference, run.tenant);
-      const { limits, unread } = definition;
-      const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
-      return { limits, unread, modelTimeoutMs, heartbeatTimeoutMs, version };
-    },
+    readAgent: beating(
+      async ({ run, ...reference }: Parameters<PartActivities['readAgent']>[0]) => {
+        const { definition, version } = await resolveAgent(deps.agents, reference, run.tenant);
+        const { limits, unread } = definition;
+        const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
+        return { limits, unread, modelTimeoutMs, heartbeatTimeoutMs, version };
+      },
+    ),
     runModel: (input) => runModel(parts, input),
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),
     runTool: (input) => runTool(parts, input),
