@@ -114,13 +114,17 @@ export {
   type Handoff,
   type HandoffFilter,
 } from './contracts/agent.js';
+export type { SubAgent } from './contracts/delegation.js';
+export type { SubAgentDeclaration } from './config/sub-agent-schema.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,
   type JsonSchema,
   type JsonToolDeclaration,
+  type AgentAnswer,
   type RawContentPart,
+  type RunAgentOptions,
   type Tool,
   type ToolContext,
   type ToolEffect,
