@@ -9,7 +9,7 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 2,
-    checksum: 'f71cef2063ad887d9572aa59b7ce2f5b2aa64f6c4280f5de08b6bc5a9319a7ac',
+    checksum: '15074f3aac6a0c2c3241ba473793b7f61bff72c6faa4bbab44ef8d99467613fc',
   },
   open_session: {
     revision: 2,
