@@ -30,8 +30,15 @@ export {
 } from './client/agent-manager.js';
 export type { AgentVersion, AgentVersionRecord, MadeAgent } from './store/agent-definitions.js';
 export type { AgentTemplate, TemplateVariable } from './config/template-schema.js';
+export {
+  ServedTools,
+  type ClientCall,
+  type ClientTool,
+  type ClientTools,
+  type ServeOptions,
+} from './client/client-tools.js';
 export type { EventsOptions } from './client/event-stream.js';
-export type { OutgoingMessage } from './client/outgoing-message.js';
+export type { OutgoingMessage, SendOptions } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
 export type {
   AgentBill,
@@ -45,6 +52,7 @@ export type { SessionPage, SessionPageOptions, SessionRecord } from './store/ses
 export {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
   type MoveReceipt,
   type MoveRequest,
@@ -54,6 +62,7 @@ export {
   type SessionResult,
   type SessionStatus,
   type TranscriptHead,
+  type WaitingCall,
 } from './contracts/session.js';
 export {
   DEFAULT_TASK_QUEUE,
@@ -117,6 +126,7 @@ export {
 export type { SubAgent } from './contracts/delegation.js';
 export type { SubAgentDeclaration } from './config/sub-agent-schema.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
+export { WHILE_WORKING, type WhileWorking } from './contracts/while-working.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,
@@ -132,6 +142,7 @@ export {
   type ToolOutput,
   type ToolRetry,
   type ToolRun,
+  type WaitingToolDeclaration,
   type ZodToolDeclaration,
 } from './contracts/tool.js';
 export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './contracts/mcp.js';

@@ -26,7 +26,7 @@ import { beating, currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact } from '../session/compact.js';
-import { endTurn, resolveAgent, type EndTurnDeps } from '../session/session-writes.js';
+import { endTurn, resolveAgent, traitsOf, type EndTurnDeps } from '../session/session-writes.js';
 import { runToolStandalone } from './run-tool.js';
 
 export interface PartDeps {
@@ -46,9 +46,8 @@ export function partActivities(parts: PartDeps): PartActivities {
     readAgent: beating(
       async ({ run, ...reference }: Parameters<PartActivities['readAgent']>[0]) => {
         const { definition, version } = await resolveAgent(deps.agents, reference, run.tenant);
-        const { limits, unread } = definition;
         const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
-        return { limits, unread, modelTimeoutMs, heartbeatTimeoutMs, version };
+        return { ...traitsOf(definition), modelTimeoutMs, heartbeatTimeoutMs, version };
       },
     ),
     runModel: (input) => runModel(parts, input),

@@ -61,9 +61,9 @@ class Compaction {
 
   async run(): Promise<CompactResult> {
     const { key, transcript, run, attempt } = this.#execution;
-    const { head } = this.#input;
+    const { head, generation } = this.#input;
     const { model, contextWindow, maxTokens } = this.#agent;
-    const transcribed = await this.#deps.cache.load(key, transcript, run, head);
+    const transcribed = await this.#deps.cache.load(key, transcript, run, head, generation);
     const manager = new ContextManager({ model, contextWindow, maxTokens });
     const { handoff, turn } = this.#input;
     const plan = manager.compaction(transcribed, handoff ? { before: turn } : {});

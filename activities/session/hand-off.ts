@@ -18,7 +18,7 @@ import type { AgentVersion } from '../../src/store/agent-definitions.js';
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
 import { findCall } from './call-tool.js';
-import { resolveAgent } from './session-writes.js';
+import { resolveAgent, traitsOf } from './session-writes.js';
 import { SessionToolRecord, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
 
@@ -43,9 +43,8 @@ export async function handOff(deps: HandOffDeps, input: HandOffInput): Promise<H
   if (!written) return {};
   // An earlier attempt may have found another version: what it has written counts.
   const to = await resolveAgent(deps.agents, written.to, key.tenant);
-  const { limits, unread } = to.definition;
   return {
-    to: { ...written.to, traits: { limits, unread } },
+    to: { ...written.to, traits: traitsOf(to.definition) },
     ...(written.filter === 'summary' ? { summarise: true } : {}),
   };
 }

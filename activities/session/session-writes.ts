@@ -1,5 +1,6 @@
 /** The short writes of a session: its beginning, the end of a turn, changes of state. */
 import type {
+  AgentTraits,
   EndTurnInput,
   EndTurnResult,
   MoveSessionInput,
@@ -10,7 +11,7 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
-import type { AgentReference } from '../../src/contracts/agent.js';
+import type { Agent, AgentReference } from '../../src/contracts/agent.js';
 import type { SessionKey } from '../../src/contracts/ids.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
@@ -89,14 +90,18 @@ export async function openSession(
   return {
     agent: agent.name,
     version,
-    limits: agent.limits,
-    unread: agent.unread,
+    ...traitsOf(agent),
     modelTimeoutMs,
     heartbeatTimeoutMs,
     historyLimit,
     searchAttributes,
     ...(past ? { resume: past } : {}),
   };
+}
+
+/** What the workflow must know of an agent. */
+export function traitsOf({ limits, unread, whileWorking }: Agent): AgentTraits {
+  return { limits, unread, ...(whileWorking ? { whileWorking } : {}) };
 }
 
 /** The definition of a reference, and its version, which the store has from now on. */
@@ -154,24 +159,29 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
   const { key, transcript, channel, attempt } = execution;
   const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
-  const { messages, events } = inboxWrites(inbox, input, attempt);
+  const { messages, events } = inboxWrites(inbox, { turn, head: input.head }, attempt);
   // No call of this turn is awaited any more: one that died with its worker has no other end.
   await deps.attempts.giveUp(key);
   const found =
     input.cutOff === undefined
       ? undefined
       : await leftBehind(deps, execution, input.cutOff, input.head);
+  // A killed worker may have written the last word: readers have seen the turn end with it.
+  const rollback = found?.answered ? undefined : input.rollback;
   const open = found?.open ?? input.open;
-  const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
+  // What is forgotten needs no results.
+  const closing =
+    open && !rollback ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
     headAfterMessages(input.head, inbox.length),
     found?.head ?? 0,
-    found?.open ? headAfterCalls(found.open.message, closing.length) : 0,
+    found?.open ? headAfterCalls(found.open.message, found.open.calls) : 0,
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  await deps.transcripts.append(execution.writer({ ...input, head }), {
+  const { generation } = await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
+    ...(rollback ? { rollback } : {}),
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
@@ -194,6 +204,7 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
                 type: 'turn.interrupted',
                 turn,
                 ...(reason === undefined ? {} : { reason }),
+                ...(rollback ? { rolledBack: true } : {}),
                 usage,
               },
       },
@@ -203,7 +214,20 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
         ? { state: 'error', turn, head, failure }
         : { state: 'idle', turn, head },
   });
-  return { head, ...(found ? { found: found.usage } : {}) };
+  return {
+    head,
+    ...(found ? { found: found.usage } : {}),
+    ...(rollback ? { generation } : {}),
+  };
+}
+
+interface LeftBehind {
+  readonly head: number;
+  readonly usage: Usage;
+  /** The last answer, where it made calls. */
+  readonly open?: { readonly message: number; readonly calls: number };
+  /** The last answer has ended the turn. */
+  readonly answered: boolean;
 }
 
 /**
@@ -215,17 +239,19 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number } }> {
+): Promise<LeftBehind> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
     deps.attempts.spendingOfStage({ ...key, run, stage }),
   ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
-  const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
+  const said = last?.message.role === 'assistant' ? last.message : undefined;
+  const calls = said?.toolCalls ?? [];
   return {
+    answered: said !== undefined && calls.length === 0 && said.finish !== 'interrupted',
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
-    ...(last && calls.length > 0 ? { open: { message: last.seq } } : {}),
+    ...(last && calls.length > 0 ? { open: { message: last.seq, calls: calls.length } } : {}),
   };
 }
 
@@ -342,4 +368,12 @@ export async function publishInterrupt(
       deps.bus.control({ tenant, session: each.session }, { type: 'interrupt', turn: each.turns }),
     ),
   ]);
+}
+
+export async function publishSteering(
+  deps: ActivityDeps,
+  input: { stage: number } & OfRun,
+): Promise<void> {
+  const { key } = currentExecution(input.run);
+  await deps.bus.control(key, { type: 'steer', stage: input.stage });
 }

@@ -17,6 +17,7 @@ import {
 } from '../../src/contracts/message.js';
 import { answerKey, callKey, eventKeys } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
+import { answeredBy, isAnswered } from '../../src/contracts/tool-kinds.js';
 import type {
   Append,
   AttemptFailure,
@@ -46,11 +47,12 @@ export interface StepAttempt {
   readonly stop: StopSignals;
 }
 
-/** The messages that begin the turn, where this step does. */
+/** The messages that begin the turn with this step, or join it. */
 export function taking(step: StepAttempt): Append {
   const { execution, input } = step;
-  const { turn } = input;
-  const { messages, events } = inboxWrites(step.inbox, input, execution.attempt);
+  const { turn, head, joins } = input;
+  const place = { turn, head, ...(joins ? { step: input.step } : {}) };
+  const { messages, events } = inboxWrites(step.inbox, place, execution.attempt);
   const first = input.step === 1 && input.inbox !== undefined;
   return {
     channel: execution.channel,
@@ -62,7 +64,7 @@ export function taking(step: StepAttempt): Append {
       ...events,
     ],
     updates: { state: 'running', turn },
-    onlyIfNew: true,
+    ...(joins ? {} : { onlyIfNew: true }),
   };
 }
 
@@ -191,7 +193,7 @@ function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] 
         },
       ];
     }
-    if (run !== 'workflow') return [];
+    if (!isAnswered(run)) return [];
     return [
       {
         key: eventKeys.callWaits(seq, index),
@@ -199,6 +201,7 @@ function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] 
           type: 'tool.waiting',
           ...place,
           key: callKey(seq, index),
+          ...answeredBy(run),
           ...(args === undefined ? {} : { args }),
           ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
         },

@@ -14,6 +14,7 @@ import {
 } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
+import { WHILE_WORKING } from '../contracts/while-working.js';
 import type { AgentDeclaration, HandoffDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
 import { completeSubAgents, subAgentsSchema } from './sub-agent-schema.js';
@@ -110,6 +111,7 @@ export const agentSchema = closed({
   handoffs: list(handoff, 'handoffs').optional(),
   agents: subAgentsSchema.optional(),
   unread: oneOf(['all', 'one']).optional(),
+  whileWorking: oneOf(WHILE_WORKING).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
   metadata: texts('text').optional(),
@@ -142,7 +144,7 @@ export function completeAgent(
   declared: AgentDeclaration,
   defaults: { model: string; policy?: PolicyDeclaration | undefined },
 ): Agent {
-  const { description, contextWindow, responseFormat, metadata } = declared;
+  const { description, contextWindow, responseFormat, whileWorking, metadata } = declared;
   const model = declared.model ?? defaults.model;
   const policy = mergePolicies(defaults.policy, declared.policy);
   return {
@@ -165,6 +167,7 @@ export function completeAgent(
       ? { agents: completeSubAgents(declared.agents) }
       : {}),
     unread: declared.unread ?? 'all',
+    ...(whileWorking === undefined ? {} : { whileWorking }),
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),
     ...(metadata === undefined ? {} : { metadata }),

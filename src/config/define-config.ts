@@ -6,6 +6,7 @@ import type { AgentLimits, Handoff } from '../contracts/agent.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
+import type { WhileWorking } from '../contracts/while-working.js';
 import type { SubAgentDeclaration } from './sub-agent-schema.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
@@ -38,6 +39,11 @@ export interface AgentDeclaration {
   readonly agents?: readonly (string | SubAgentDeclaration)[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
+  /**
+   * What becomes of a message that comes during a turn: `enqueue` (default), `steer`, `interrupt`,
+   * `rollback` or `reject`. A message can override it.
+   */
+  readonly whileWorking?: WhileWorking | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
   /** What the agent may do; see `RuntimePolicy` for the defaults. */
   readonly policy?: PolicyDeclaration | undefined;

@@ -2,6 +2,7 @@
 import type { SubAgent } from './delegation.js';
 import type { PolicyDeclaration } from './policy.js';
 import type { JsonSchema } from './tool-kinds.js';
+import type { WhileWorking } from './while-working.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
 export interface AgentLimits {
@@ -111,6 +112,8 @@ export interface Agent {
   readonly agents?: readonly SubAgent[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
+  /** What becomes of a message that comes during a turn. Absent: `enqueue`. */
+  readonly whileWorking?: WhileWorking;
   readonly limits: AgentLimits;
   /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
   readonly policy?: PolicyDeclaration;

@@ -27,6 +27,7 @@ import type { AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /** What every durable event has. */
 export interface EventHeader {
@@ -71,6 +72,8 @@ export type SessionEventBody =
       readonly id: string;
       readonly seq: number;
       readonly turn: number;
+      /** The step that it joined, where it steered a turn under way; absent where it began the turn. */
+      readonly step?: number;
       readonly from?: string;
       readonly text: string;
     }
@@ -99,6 +102,8 @@ export type SessionEventBody =
       readonly type: 'turn.interrupted';
       readonly turn: number;
       readonly reason?: string;
+      /** The turn was forgotten: nothing of it is in the transcript that models and readers get. */
+      readonly rolledBack?: true;
       readonly usage: Usage;
     }
   | {
@@ -136,7 +141,9 @@ export type SessionEventBody =
       readonly name: string;
       /** Whoever answers names the call by it: unique in the session. */
       readonly key: string;
-      /** The arguments while they are at most 512 characters. */
+      /** Who answers it. Absent: anybody. */
+      readonly by?: AnsweredBy;
+      /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
       readonly args?: string;
       /**
        * When the wait ends with `Tool.Timeout`, ISO 8601, by the worker's clock; the session's own
@@ -248,4 +255,9 @@ export type LiveMessage =
   /** A reader came late: the running attempt publishes its text so far again. */
   | { readonly type: 'sync' }
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
-  | { readonly type: 'interrupt'; readonly turn: number };
+  | { readonly type: 'interrupt'; readonly turn: number }
+  /**
+   * A message steers the turn: the model call of this stage ends its series. No turn in here: workers
+   * of earlier versions would take it for an interruption.
+   */
+  | { readonly type: 'steer'; readonly stage: number };

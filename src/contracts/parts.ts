@@ -32,6 +32,8 @@ export type AgentSettings = Pick<
 > & {
   /** Absent in histories of earlier versions. */
   readonly unread?: SessionSettings['unread'];
+  /** Absent: `enqueue`. */
+  readonly whileWorking?: SessionSettings['whileWorking'];
 };
 
 /** Of calls that may be the first with their transcript. */

@@ -136,6 +136,7 @@ export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
   const { failure, wakeAt, replies, agentVersion, moving, children } = given;
+  const { modes, generation, closedCalls } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -155,7 +156,10 @@ export function readCarried(given: unknown): CarriedState | undefined {
     (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
     (agentVersion === undefined || isAgentVersion(agentVersion)) &&
     (moving === undefined || isMove(moving)) &&
-    (children === undefined || (Array.isArray(children) && children.every(isChild)));
+    (children === undefined || (Array.isArray(children) && children.every(isChild))) &&
+    (closedCalls === undefined || (Array.isArray(closedCalls) && closedCalls.every(isReply))) &&
+    (modes === undefined || (Array.isArray(modes) && modes.every(isMode))) &&
+    (generation === undefined || isCount(generation));
   return right ? (given as unknown as CarriedState) : undefined;
 }
 
@@ -205,12 +209,13 @@ function isChild(value: unknown): value is Child {
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, usage, calls, handoffs, limits } = value;
+  const { step, repairs, startedAt, waitedMs, from, usage, calls, handoffs, limits } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
     isNumber(startedAt) &&
     (waitedMs === undefined || isNumber(waitedMs)) &&
+    (from === undefined || isCount(from)) &&
     isUsage(usage) &&
     (calls === undefined || isOpenCalls(calls)) &&
     (handoffs === undefined || isCount(handoffs)) &&
@@ -279,6 +284,12 @@ function isMove(value: unknown): boolean {
 
 function isReply(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && value.every(isText);
+}
+
+function isMode(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const [item, mode] = value as unknown[];
+  return isText(item) && (mode === 'steer' || mode === 'next');
 }
 
 function isUsage(value: unknown): boolean {

@@ -8,6 +8,7 @@ import type { Child, ChildInput } from './delegation.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /**
  * Input of `agentSession`. Every field is optional, so that a session can be started by hand:
@@ -75,12 +76,24 @@ export interface CarriedState {
   readonly moving?: PendingMove;
   /** Sub-agents at work. Absent for none. */
   readonly children?: readonly Child[];
+  /** Calls that no longer wait, newest last. Absent for none. */
+  readonly closedCalls?: readonly (readonly [key: string, fate: CallFate])[];
+  /** Waiting messages with a mode, by their id (or that of their batch). Absent for none. */
+  readonly modes?: readonly (readonly [item: string, mode: QueueMode])[];
+  /** Generation of the transcript since the last rollback. Absent before any. */
+  readonly generation?: number;
 }
 
 /** Where a session goes when no turn is under way, and what its workflow must know of that agent. */
 export interface PendingMove extends AgentReference {
   readonly traits: AgentTraits;
 }
+
+/**
+ * How a waiting message is taken. `steer`: with the next step of the turn under way. `next`: it
+ * stopped a turn, and begins the next one also where a turn takes one message.
+ */
+export type QueueMode = 'steer' | 'next';
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
 export interface OpenTurn {
@@ -92,6 +105,8 @@ export interface OpenTurn {
   readonly startedAt: number;
   /** Of the time since then, ms spent waiting for people: no work. Absent for none. */
   readonly waitedMs?: number;
+  /** The head before the turn, for a rollback. Absent in turns that an earlier version began. */
+  readonly from?: number;
   readonly usage: Usage;
   /** Calls of the last step that are not settled. */
   readonly calls?: OpenCalls;
@@ -107,7 +122,7 @@ export interface OpenCalls {
   readonly message: number;
   /** Place of the first call's result; the others follow in the order of the calls. */
   readonly first: number;
-  /** Calls that wait for their answer (`run: 'workflow'`). */
+  /** Calls that wait for their answer (`run: 'workflow'` or `'client'`). */
   readonly waiting: readonly WaitingCall[];
   /** Indices of calls that hand over, when all others are settled. Absent for none. */
   readonly handoffs?: readonly number[];
@@ -122,18 +137,21 @@ export interface WaitingCall {
   /** The model's id of the call. */
   readonly id: string;
   readonly name: string;
-  /** The arguments while they are at most 512 characters. */
+  /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
-  /** What answers it. Absent: somebody, by `session.answer`. */
-  readonly by?: AnswersCall;
+  /** What answers it: who holds the session, or sub-agents. Absent: anybody, by `session.answer`. */
+  readonly by?: AnsweredBy | AnsweringAgents;
 }
 
-/** What answers a waiting call: the session of a sub-agent, or the ends of several. */
-export type AnswersCall =
+/** The session of a sub-agent that answers a call, or those whose ends do. */
+export type AnsweringAgents =
   | { readonly session: string; readonly agent: string }
   | { readonly sessions: readonly string[]; readonly any?: true };
+
+/** What became of a call that no longer waits. The last three: of its turn. */
+export type CallFate = 'answered' | 'refused' | 'timeout' | 'interrupted' | 'rolledBack' | 'failed';
 
 /** Answer of the update `send`. */
 export interface SendReceipt {

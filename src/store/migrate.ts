@@ -10,6 +10,7 @@ import { installFunctions, outdatedFunctions } from './sql-functions.js';
 import * as toolRunTries from './migrations/0004-tool-run-tries.js';
 import * as agents from './migrations/0005-agents.js';
 import * as tree from './migrations/0006-tree.js';
+import * as steer from './migrations/0007-steer.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -19,6 +20,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0004-tool-run-tries': toolRunTries,
   '0005-agents': agents,
   '0006-tree': tree,
+  '0007-steer': steer,
 };
 
 /**

@@ -39,7 +39,7 @@ export class WorkflowToolDesk implements AnswerDesk {
   /** Starts what of these calls has not been started. */
   start(calls: readonly WaitingCall[]): void {
     for (const call of calls) {
-      if (call.by || this.#started.has(call.key)) continue;
+      if (typeof call.by === 'object' || this.#started.has(call.key)) continue;
       this.#started.add(call.key);
       void this.#answer(call);
     }

@@ -39,7 +39,7 @@ export class AgentDesk {
 
   /** Answers when the session has moved, or when it is known where it goes after its turn. */
   async move(request?: MoveRequest | null): Promise<MoveReceipt> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     if (!this.#run.settings) await this.#run.ready();
     const { state, reference } = this.#run;
     const { agent = state.agent.agent, version = LATEST } = request ?? {};
@@ -81,8 +81,9 @@ export class AgentDesk {
   }
 }
 
-function traitsOf({ limits, unread = 'all' }: Awaited<ReturnType<typeof readAgent>>): AgentTraits {
-  return { limits, unread };
+function traitsOf(found: Awaited<ReturnType<typeof readAgent>>): AgentTraits {
+  const { limits, unread = 'all', whileWorking } = found;
+  return { limits, unread, ...(whileWorking ? { whileWorking } : {}) };
 }
 
 function isSame(a: AgentReference, b: AgentReference): boolean {

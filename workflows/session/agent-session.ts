@@ -13,13 +13,13 @@ import {
   patched,
   sleep,
   uuid4,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { SessionSettings } from '../../src/contracts/activities.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
+import { turnFailure } from '../../src/contracts/turn-end.js';
 import { refusal } from '../door.js';
 import { AgentDesk } from './agent-desk.js';
 import { Children } from './children.js';
@@ -77,8 +77,8 @@ class SessionLoop {
     this.#problems = problems;
     this.#run = new SessionRun(input);
     this.#state = this.#run.state;
-    this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
+    this.#reception = new Reception(this.#run, this.#control);
     this.#desk = new OpenCallDesk(this.#run);
     this.#agents = new AgentDesk(this.#run);
     this.#children = new Children(this.#run, this.#desk);
@@ -113,7 +113,9 @@ class SessionLoop {
       if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
+      this.#run.look();
       await this.#idle();
+      this.#run.look();
       if (this.#run.ending && !this.#stopping) break;
       if (this.#agents.due) {
         await this.#agents.moveNow();
@@ -205,7 +207,7 @@ class SessionLoop {
       });
       state.head = head ?? state.head;
       this.#run.closed = true;
-      await until(allHandlersFinished);
+      await until(() => allHandlersFinished() && !this.#run.notifying);
       // A signal may have come in during the last write; it was accepted, so it is written.
     } while (state.queued > 0);
     if (state.replies.size > 0) {
@@ -277,12 +279,13 @@ class SessionLoop {
         desk: this.#desk,
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
-        historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
         onHandoff: ({ traits, ...to }) => this.#run.changeAgent(to, traits),
+        look: () => this.#run.look(),
+        historyFull: () => this.#run.longerBy(TURN_EVENTS),
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
         delegate: (calls, rules) => this.#children.begin(calls, rules),
-        onLate: (call) => (call.by ? this.#children.expire(call) : undefined),
+        onLate: (call) => this.#children.expire(call),
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();
@@ -339,8 +342,9 @@ class SessionLoop {
   /** Closes a turn that was interrupted or failed. */
   async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
     const state = this.#state;
-    const reason = this.#control.interruption?.reason;
-    const { head, found } = await this.#run.calls.endTurn({
+    const { reason, rollback } = this.#control.interruption ?? {};
+    const from = rollback && !failure ? state.open!.from : undefined;
+    const { head, found, generation } = await this.#run.calls.endTurn({
       ...turn.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
@@ -349,14 +353,22 @@ class SessionLoop {
       ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
       ...(turn.openCalls ? { open: turn.openCalls } : {}),
       ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+      ...(from === undefined ? {} : { rollback: { after: from } }),
     });
     state.head = head;
+    const rolledBack = generation !== undefined;
+    if (rolledBack) state.generation = generation;
     if (found) state.spend(found);
+    state.callsGivenUp(failure ? 'failed' : rolledBack ? 'rolledBack' : 'interrupted');
     this.#reception.turnEnds({
-      failure: failure ?? {
-        type: 'Turn.Interrupted',
-        message: `Turn ${state.turn} was interrupted${reason ? `: ${reason}` : ''}.`,
-      },
+      failure:
+        failure ??
+        turnFailure({
+          outcome: 'interrupted',
+          turn: state.turn,
+          ...(reason ? { reason } : {}),
+          ...(rolledBack ? { rolledBack } : {}),
+        }),
     });
     state.finish(failure);
   }
@@ -372,7 +384,7 @@ class SessionLoop {
       if (!this.#children.quiet) await this.#children.settled();
       do {
         await this.#spill();
-        await until(allHandlersFinished);
+        await until(() => allHandlersFinished() && !this.#run.notifying);
         if (!this.#run.legacy) await this.#run.journal.written();
       } while (state.oversized().length > 0);
     } finally {

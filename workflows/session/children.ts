@@ -94,7 +94,7 @@ export class Children {
   replied(reply: SessionReply | null): void {
     const child = reply ? this.#all.get(reply.session) : undefined;
     if (!reply || !child || reply.id !== taskId(child.session)) return;
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     const { session, agent } = child;
     const failure = reply.failure ?? NO_ANSWER;
     this.#ended(
@@ -128,7 +128,8 @@ export class Children {
    * result all the same.
    */
   expire({ key, by }: WaitingCall): GivenResult | undefined {
-    if (by && 'sessions' in by) return this.#gathered(this.#meant(by.sessions));
+    if (typeof by !== 'object') return undefined;
+    if ('sessions' in by) return this.#gathered(this.#meant(by.sessions));
     const child = [...this.#all.values()].find(({ call }) => call === key);
     if (!child) return undefined;
     this.#all.delete(child.session);
@@ -291,7 +292,7 @@ export class Children {
   /** Answers the calls of `wait_for` that need to wait no longer. */
   #answerWaits(): void {
     for (const { key, by } of this.#run.state.open?.calls?.waiting ?? []) {
-      if (!by || !('sessions' in by) || this.#desk.has(key)) continue;
+      if (typeof by !== 'object' || !('sessions' in by) || this.#desk.has(key)) continue;
       const sessions = this.#meant(by.sessions);
       const atWork = sessions.filter((session) => this.#all.has(session)).length;
       if (atWork === 0 || (by.any && atWork < sessions.length)) {

@@ -13,9 +13,11 @@ const LEGACY_HEARD_MS = 1_000;
 
 export class Control {
   /** The turn under way, or the one that continue-as-new carried here, is to stop. */
-  interruption: { reason?: string } | undefined;
+  interruption: { reason?: string; rollback?: true } | undefined;
   readonly #run: SessionRun;
   #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
+  /** Stage of the model call that was told that a message waits to join. */
+  #told: number | undefined;
 
   constructor(run: SessionRun) {
     this.#run = run;
@@ -38,8 +40,35 @@ export class Control {
     if (this.interruption) this.#current?.scope.cancel();
   }
 
+  /** A message stops the turn under way. With `rollback` the turn is forgotten, too. */
+  stopFor(messageId: string, rollback: boolean): void {
+    const before = this.interruption;
+    this.interruption = {
+      ...(before ?? { reason: `message ${messageId} came` }),
+      ...(rollback ? { rollback } : {}),
+    };
+    if (!before) this.#run.beside(this.#stopTurn());
+  }
+
+  /**
+   * A message waits to join the turn: a model call that makes several steps is told once to end its
+   * series. When that is lost, the next message tries again, and the series ends by itself.
+   */
+  steer(): void {
+    const stage = this.#current?.turn.series;
+    if (stage === undefined || stage === this.#told) return;
+    this.#told = stage;
+    this.#run.beside(
+      CancellationScope.nonCancellable(() =>
+        this.#run.regular.steer({ stage }).catch(() => {
+          if (this.#told === stage) this.#told = undefined;
+        }),
+      ),
+    );
+  }
+
   async interrupt(reason: string | undefined): Promise<InterruptReceipt> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     if (!this.#run.settings) await this.#run.ready();
     const { state } = this.#run;
     const { turn } = state;
@@ -52,7 +81,7 @@ export class Control {
 
   /** As a signal, which nobody waits for and which must not throw. */
   async interruptSignalled(reason: string | undefined): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     if (!this.#run.state.open) return;
     this.interruption ??= reason === undefined ? {} : { reason };
@@ -60,7 +89,7 @@ export class Control {
   }
 
   async pause(move: 'pause' | 'resume'): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     const { machine } = this.#run.state;
     if (!machine.can(move)) return;
@@ -70,7 +99,7 @@ export class Control {
   }
 
   async terminate(reason: unknown): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (this.#run.ending) return;
     const given = readEnd(reason);
     this.#run.ending = given.reason === undefined ? {} : { reason: given.reason };

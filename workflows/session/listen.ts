@@ -48,7 +48,7 @@ export function listen(
     signalDoor(
       handlers.wakeUpAfterSignal,
       (ms: unknown) => {
-        run.signals += 1;
+        run.handles('signal');
         const problem = wakeUpProblem(ms);
         if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
         else run.refuse(problem);
@@ -57,7 +57,7 @@ export function listen(
     ),
     signalDoor(replySignal, (reply) => children.replied(reply)),
     signalDoor(handlers.kinSignal, (message) => {
-      run.signals += 1;
+      run.handles('signal');
       const { adopt, asker } = readKin(message);
       if (adopt && !run.ending) children.adopt(adopt);
       if (asker !== undefined && run.child)
@@ -65,7 +65,7 @@ export function listen(
     }),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
-    validator: (message) => void reception.check(message),
+    validator: (message) => reception.checkSent(message),
     description: 'Takes a message; answers when it is accepted.',
   });
   onUpdate(handlers.askUpdate, (message) => reception.ask(message), {

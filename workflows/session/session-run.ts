@@ -1,8 +1,8 @@
 /**
  * One run of a session's workflow, as its parts see it: whose session it is, what it remembers,
  * whether it is open yet, whether it is to end. The reception (messages) and the control
- * (interrupt, pause, terminate) know of each other only what stands here; the loop in
- * `agent-session.ts` knows both.
+ * (interrupt, pause, terminate) share what stands here; the reception also asks the control to stop or
+ * to steer the turn for a message. The loop in `agent-session.ts` knows both.
  */
 import {
   log,
@@ -57,8 +57,11 @@ export class SessionRun {
   /** Set once the session is to end: nothing is accepted any more. */
   ending: { reason?: string } | undefined;
   /** Handled so far in this run. */
-  updates = 0;
-  signals = 0;
+  #updates = 0;
+  #signals = 0;
+  /** Events of the run, and what Temporal suggests, as {@link look} has seen them last. */
+  #events = 0;
+  #suggested = false;
   /**
    * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
    * also none that starts now.
@@ -72,6 +75,7 @@ export class SessionRun {
    */
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
+  #beside = 0;
 
   constructor({ agent, version, title, parent, root, child, carried }: CheckedInput) {
     this.title = title;
@@ -103,10 +107,11 @@ export class SessionRun {
   }
 
   /** From now on it runs this one; a turn that is under way keeps the limits that it began with. */
-  changeAgent(to: AgentReference, { limits, unread }: AgentTraits): void {
+  changeAgent(to: AgentReference, traits: AgentTraits): void {
     const renamed = to.agent !== this.agent;
     this.state.agent = to;
-    this.settings = { ...this.settings!, limits, unread };
+    const { whileWorking: _before, ...settings } = this.settings!;
+    this.settings = { ...settings, ...traits };
     if (renamed) this.introduce();
     this.show();
   }
@@ -120,15 +125,49 @@ export class SessionRun {
     return this.state.machine.state === 'paused';
   }
 
+  /** An update or a signal has come in. */
+  handles(kind: 'update' | 'signal'): void {
+    if (kind === 'update') this.#updates += 1;
+    else this.#signals += 1;
+    this.look();
+  }
+
+  /**
+   * Looks how long the history is. To be called where something of the history has been handed to the
+   * workflow, never from a condition: that is also evaluated in a task that brings nothing but an
+   * update which is refused. Such a task leaves nothing to replay but its two events, so a run that
+   * then ended, or went on, could not be replayed.
+   */
+  look(): void {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#events = historyLength;
+    this.#suggested = continueAsNewSuggested;
+  }
+
+  /** Whether the run has more events than its limit and these. Only of an open session. */
+  longerBy(events: number): boolean {
+    return this.#events > this.settings!.historyLimit + events;
+  }
+
   /** Whether the run should end at the next boundary of a turn. Only of an open session. */
   get full(): boolean {
-    const info = workflowInfo();
     return (
-      info.continueAsNewSuggested ||
-      info.historyLength > this.settings!.historyLimit ||
-      this.updates > MANY_UPDATES ||
-      this.signals > MANY_SIGNALS
+      this.#suggested ||
+      this.longerBy(0) ||
+      this.#updates > MANY_UPDATES ||
+      this.#signals > MANY_SIGNALS
     );
+  }
+
+  /** Notifications are under way that nobody waits for but the end of the run. */
+  get notifying(): boolean {
+    return this.#beside > 0;
+  }
+
+  /** Lets `work`, which must not reject, go on beside the handlers and the loop. */
+  beside(work: Promise<void>): void {
+    this.#beside += 1;
+    void work.finally(() => (this.#beside -= 1));
   }
 
   /** Lets in, or sends away, the handlers that came before the session was open. */

@@ -17,8 +17,8 @@ import type { AgentReference } from '../../src/contracts/agent.js';
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { DelegationRules } from '../../src/contracts/delegation.js';
-import type { AnswersCall, OpenCalls, WaitingCall } from '../../src/contracts/session.js';
-import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
+import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import { answeredBy, waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import {
   afterStep,
   decide,
@@ -51,6 +51,8 @@ export interface TurnSurroundings {
   readonly legacy: boolean;
   readonly desk: AnswerDesk;
   readonly paused: () => boolean;
+  /** Looks at the length of the history, for `historyFull`. */
+  readonly look: () => void;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
   readonly onRepeated: (ids: readonly string[]) => void;
@@ -94,6 +96,8 @@ export class Turn {
   cutOff: number | undefined;
   /** What is under way listens on the bus, and can be stopped without Temporal. */
   listening = false;
+  /** Stage of a model call under way that may make several steps. */
+  series: number | undefined;
   readonly #around: TurnSurroundings;
   readonly #limits: TurnLimits;
   #last: LastStep | undefined;
@@ -101,6 +105,8 @@ export class Turn {
   #compacted = false;
   #result: CallModelResult | undefined;
   #planned: readonly PlannedCall[] = [];
+  /** The messages of `inbox` join a turn that has begun. */
+  #joining = false;
 
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
     this.#around = around;
@@ -115,9 +121,11 @@ export class Turn {
 
   async run(): Promise<TurnOutcome> {
     for (;;) {
+      this.#around.look();
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
+        steering: this.#steering(),
       });
       switch (next.do) {
         case 'model':
@@ -128,6 +136,10 @@ export class Turn {
           break;
         case 'compact':
           await this.#compact();
+          break;
+        case 'join':
+          this.inbox = this.#around.state.takeSteering();
+          this.#joining = true;
           break;
         case 'wait':
           // Also while it is paused: messages go on coming in, and grow the history.
@@ -149,7 +161,14 @@ export class Turn {
   place(): WritePlace {
     const { state } = this.#around;
     state.stage += 1;
-    return { turn: state.turn, step: state.open?.step ?? 0, stage: state.stage, head: state.head };
+    const { turn, stage, head, generation } = state;
+    return {
+      turn,
+      step: state.open?.step ?? 0,
+      stage,
+      head,
+      ...(generation === undefined ? {} : { generation }),
+    };
   }
 
   #progress(): TurnProgress {
@@ -169,6 +188,15 @@ export class Turn {
   /** Whether the turn can go on in another run: its messages are written by this one. */
   #full(): boolean {
     return this.inbox === undefined && this.#around.historyFull();
+  }
+
+  /**
+   * Whether messages wait that can join: none while those that were taken are not written, and none
+   * of a turn that is to stop, which would take them and not answer.
+   */
+  #steering(): boolean {
+    const { steering } = this.#around.state;
+    return steering && this.inbox === undefined && !CancellationScope.current().consideredCancelled;
   }
 
   /** Waits for a person. That is no work, and counts toward no limit of time. */
@@ -215,16 +243,21 @@ export class Turn {
       ...place,
       ...agent,
       ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      ...(this.#joining ? { joins: true } : {}),
       ...(spent.input + spent.output > 0 ? { spent } : {}),
       ...(onward ? { onward } : {}),
       left,
     };
     const { desk } = this.#around;
     desk.opening = true;
+    this.series = onward ? place.stage : undefined;
     const result = await activities
       .callModel(input, settings, this.#summary())
       // An answer that waits for this is looked at when the activation has run: the calls wait then.
-      .finally(() => (desk.opening = false));
+      .finally(() => {
+        desk.opening = false;
+        this.series = undefined;
+      });
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {
@@ -242,6 +275,7 @@ export class Turn {
     state.head = result.head;
     state.spend(result.usage);
     this.inbox = undefined;
+    this.#joining = false;
     this.#result = result;
     this.#planned = result.calls ?? [];
     // Also calls that have run within the step: their places are not reserved yet.
@@ -304,7 +338,7 @@ export class Turn {
           state.open = { ...state.open!, calls: open };
           this.#around.onWaiting();
           const begun = open.waiting.flatMap(({ key, index, by }) =>
-            by ? { key, call: calls[index]! } : [],
+            typeof by === 'object' ? { key, call: calls[index]! } : [],
           );
           if (begun.length > 0) this.#around.delegate(begun, this.#result!.rules);
         }
@@ -393,16 +427,15 @@ export class Turn {
     const now = Date.now();
     return calls.flatMap((call, index) => {
       const { run, done, id, name, args, timeoutMs } = call;
-      const by = answersOf(call);
       return waitsForAnswer(run) && done === undefined
         ? {
             key: callKey(message, index),
             index,
             id,
             name,
+            ...answeringCall(call),
             ...(args === undefined ? {} : { args }),
             ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
-            ...(by ? { by } : {}),
           }
         : [];
     });
@@ -417,6 +450,7 @@ export class Turn {
       const answer = desk.take(call.key) ?? this.#around.onLate(call);
       // Before it is written: a second answer is refused.
       waiting = waiting.filter(({ key }) => key !== call.key);
+      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
       state.open = { ...state.open!, calls: { ...open, waiting } };
       this.#around.onWaiting();
       const { head: _head, ...place } = this.place();
@@ -440,6 +474,7 @@ export class Turn {
   async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
     const { desk } = this.#around;
     const answered = () => waiting.find(({ key }) => desk.has(key));
+    this.#around.look();
     const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
     const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
     await this.#waiting(() => answered() !== undefined || this.#full(), due);
@@ -476,10 +511,11 @@ function handsOver({ handoff, done, invalid }: PlannedCall): boolean {
   return handoff !== undefined && done === undefined && !invalid;
 }
 
-/** What answers a call, where that is not somebody outside. */
-function answersOf({ task, wait }: PlannedCall): AnswersCall | undefined {
-  if (task) return { session: task.session, agent: task.agent };
-  return wait ? { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } : undefined;
+/** What answers a call; nothing where anybody may. */
+function answeringCall({ run, task, wait }: PlannedCall): Pick<WaitingCall, 'by'> {
+  if (task) return { by: { session: task.session, agent: task.agent } };
+  if (wait) return { by: { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } };
+  return answeredBy(run);
 }
 
 const UNSETTLED = { settled: false, invalid: false } as const;

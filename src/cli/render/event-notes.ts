@@ -5,7 +5,7 @@ import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
 import type { Style } from './style.js';
-import { toolCallText, toolResultText, waitingText } from './tool-lines.js';
+import { answerHint, toolCallText, toolResultText, waitingText } from './tool-lines.js';
 
 /** The lines of an event, most often none. */
 export function eventNotes(event: SessionEvent, style: Style): string[] {
@@ -29,7 +29,10 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     case 'step.completed':
       return (event.toolCalls ?? []).map((call) => toolCallText(call, style));
     case 'tool.waiting':
-      return [style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`)];
+      return [
+        style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`),
+        style.dim(`  ${answerHint(event)}`),
+      ];
     case 'tool.delegated':
       return [style.dim(`(${event.agent} works on it in the session ${event.child})`)];
     case 'tool.completed':
@@ -42,7 +45,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       }
       return event.finish === 'filtered' ? [style.yellow('(the provider withheld the rest)')] : [];
     case 'turn.interrupted':
-      return [style.yellow(withReason('interrupted', event))];
+      return [style.yellow(withReason(event.rolledBack ? 'rolled back' : 'interrupted', event))];
     case 'turn.failed':
       return [failureText(withRemedyOf(event.failure), style).trimEnd()];
     case 'agent.handoff':

@@ -62,6 +62,6 @@ begin
       'version', (select s.version from perdura.sessions s
         where s.tenant = p->>'tenant' and s.session = p->>'session'))
     from perdura.messages m where m.tenant = p->>'tenant' and m.transcript = p->>'transcript'
-      and m.superseded_at is null);
+      and (m.superseded_at is null or m.rolled_back));
 end
 $fn$;

@@ -24,6 +24,7 @@ const FROZEN: Record<string, string> = {
   '0004-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
   '0005-agents': 'fb723093397befad8ebd79e06d730698fa48a6dfd147d14f9bbcdea77ade5ba1',
   '0006-tree': '1b2b73a35c72230124ca651af6789a533640e3a442eee4ecbab6f17c44f9879c',
+  '0007-steer': '3e291f667b64b6d74008b428bb4875933ef0e1f68c3e4e6786a2bdd9192fc4c3',
 };
 
 async function digestOf(name: string): Promise<string> {

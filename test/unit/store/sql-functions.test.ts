@@ -9,11 +9,11 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 3,
-    checksum: '455b15113d019261fa6260b23ab09c3746f3eeb6a19c912cacb98b371169c806',
+    checksum: 'a36c775e0afccd8d012db123c2b6e24a2f5e8879cf8ff76abb9d6a0c4488b994',
   },
   open_session: {
     revision: 2,
-    checksum: 'ff9874c20fcf238ed4849d37bbce613aed090c054ff104dfa0882c95a95c80e2',
+    checksum: '09e308d93de3ff212ed2f0e146017dcb38f2f02956987923765e7437f17e8fa2',
   },
 };
 
