@@ -1,5 +1,5 @@
 /** What the activities are given. Nothing in `activities` reaches for anything else. */
-import type { Agent } from '../src/contracts/agent.js';
+import type { Agent, AgentReference } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { SkillReference } from '../src/contracts/runtime-context.js';
@@ -7,12 +7,27 @@ import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { SessionKey } from '../src/contracts/ids.js';
 import type { SessionInput } from '../src/contracts/session.js';
 import type { LiveBus } from '../src/live/bus.js';
+import type { AgentVersion } from '../src/store/agent-definitions.js';
 import type { Stores } from '../src/store/stores.js';
 
-/** Agents by name, as configured where the worker runs. */
+/**
+ * Agents by name and version. A name alone means the newest definition: of the configuration where
+ * the worker runs, or of the agent that was made at run time. All reject with `Agent.Unknown`, naming
+ * those that exist.
+ */
 export interface AgentDirectory {
-  /** Throws `Agent.Unknown`, naming those that exist. */
-  get(name: string): Agent;
+  newest(name: string, tenant: string): Promise<AgentVersion>;
+  /** Makes sure that the store has a version, so that a session can go on with it. */
+  keep(tenant: string, version: AgentVersion): Promise<void>;
+  /** A definition, the same object each time; the newest where the reference has no version. */
+  get(reference: AgentReference, tenant: string): Promise<Agent>;
+  /**
+   * As `get`, for a model call. Rejects with `Agent.Incomplete` where the definition refers to a tool, a
+   * provider or an MCP server that this worker does not have.
+   */
+  callable(reference: AgentReference, tenant: string): Promise<Agent>;
+  /** What an agent of the configuration says it is for. */
+  readonly description: (name: string) => string | undefined;
 }
 
 /** The tools that an agent may call, now. */
@@ -70,7 +85,19 @@ export interface SessionSignals {
   wake(type: string, workflowId: string, name: string, input: unknown): Promise<void>;
 }
 
+/** Starts the sessions that tools give tasks to. */
+export interface SubAgentClient {
+  /**
+   * Starts the session, or takes the one of this name, and resolves when its workflow has closed.
+   * Rejects with the type of what its workflow failed with, with `Session.Closed` where that was
+   * ended from outside, with `Temporal.Unavailable`, and with the reason of `signal` when aborted;
+   * the session then goes on.
+   */
+  run(key: SessionKey, input: SessionInput, signal: AbortSignal): Promise<void>;
+}
+
 export interface ActivityDeps extends Stores {
+  readonly subAgents: SubAgentClient;
   readonly bus: LiveBus;
   readonly agents: AgentDirectory;
   readonly tools: ToolSource;

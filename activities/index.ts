@@ -2,6 +2,7 @@
 import type { SessionActivities } from '../src/contracts/activities.js';
 import type { MailActivities } from '../src/contracts/mail.js';
 import type { PartActivities } from '../src/contracts/parts.js';
+import type { Tool } from '../src/contracts/tool.js';
 import { deliverMail } from './mail/deliver-mail.js';
 import { endGroupTurn } from './mail/end-group-turn.js';
 import { partActivities } from './parts/part-activities.js';
@@ -12,12 +13,14 @@ import { compact } from './session/compact.js';
 import type { ActivityDeps } from './deps.js';
 import { beating } from './execution.js';
 import { withFailures } from './failures.js';
+import { handOff } from './session/hand-off.js';
 import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
 import { Recollections } from './session/recollections.js';
 import { RuntimeContexts } from './session/runtime-contexts.js';
 import { Speakers } from './session/speaker.js';
+import { StepSeriesDesk } from './session/step-series.js';
 import { ToolRunner } from '../src/tools/tool-runner.js';
 import { TranscriptCache } from './session/transcript-cache.js';
 
@@ -34,10 +37,12 @@ export function createActivities(
   const speakers = new Speakers(deps.bus);
   const runtimes = new RuntimeContexts(deps.contexts, deps.tools);
   const tool = { ...deps, cache, runner, speakers, runtimes };
+  const series = new StepSeriesDesk(deps.bus);
   const recollections = new Recollections(deps.memory);
-  const model = { ...tool, modelTools, recollections, inlineTools: inlineTools(tool) };
+  const model = { ...tool, series, modelTools, recollections, inlineTools: inlineTools(tool) };
   const quiet = {
     ...tool,
+    tools: withoutHandoffs(deps.tools),
     transcripts: withoutEvents(deps.transcripts),
     bus: NO_BUS,
     speakers: new Speakers(NO_BUS),
@@ -46,22 +51,50 @@ export function createActivities(
     openSession: beating((input) => writes.openSession(tool, input)),
     callModel: (input) => callModel(model, input),
     callTool: (input) => callTool(tool, input),
+    handOff: beating((input) => handOff(tool, input)),
     compact: (input) => compact(model, input),
     endTurn: beating((input) => writes.endTurn(deps, input)),
+    moveSession: beating((input) => writes.moveSession(deps, input)),
     recordState: beating((input) => writes.recordState(deps, input)),
     recordRefusals: beating((input) => writes.recordRefusals(deps, input)),
     spill: beating((input) => writes.spill(deps, input)),
     readAnswer: beating((input) => writes.readAnswer(deps, input)),
     publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
+    publishSteering: beating((input) => writes.publishSteering(deps, input)),
     endGroupTurn: beating((input) => endGroupTurn(deps, input)),
     deliverMail: (input) => deliverMail(deps, input),
     ...partActivities({
       deps,
-      model: { ...quiet, modelTools, recollections, inlineTools: inlineTools(quiet) },
+      model: {
+        ...quiet,
+        series: new StepSeriesDesk(NO_BUS),
+        modelTools,
+        recollections,
+        inlineTools: inlineTools(quiet),
+      },
       tool: quiet,
       end: quiet,
     }),
   });
+}
+
+/** A workflow of an application has no session that could change hands. */
+function withoutHandoffs(tools: ActivityDeps['tools']): ActivityDeps['tools'] {
+  // What is made of a set of tools is kept by its identity.
+  const without = new WeakMap<ReadonlyMap<string, Tool>, ReadonlyMap<string, Tool>>();
+  return {
+    ...tools,
+    async toolsOf(agent, tenant) {
+      const all = await tools.toolsOf(agent, tenant);
+      if (!agent.handoffs) return all;
+      let some = without.get(all);
+      if (!some) {
+        some = new Map([...all].filter(([, { source }]) => source.kind !== 'handoff'));
+        without.set(all, some);
+      }
+      return some;
+    },
+  };
 }
 
 function inlineTools(tool: CallToolDeps): CallModelDeps['inlineTools'] {

@@ -10,6 +10,7 @@ import type { Results } from './report.js';
 import { splitOf } from './split.js';
 import { mean, median } from './statistics.js';
 import { measureAppends, measureIdleReaders } from './store.js';
+import { measureSubAgent } from './sub-agent.js';
 import { FIRST, measureTurns, type Run, type Workers } from './turns.js';
 
 /** Turns of the warm-up: V8 has compiled what is hot, pools and caches are open. */
@@ -85,6 +86,8 @@ export async function measureAll(
     environment,
     quick ? { sessions: 10, turns: 3 } : { sessions: 50, turns: 6 },
   );
+  progress('sub-agents');
+  const subagent = await measureSubAgent(environment, quick ? 10 : 60);
   await workers.baseline.stop();
   progress('broadcast');
   const broadcast = await measureBroadcast(
@@ -120,6 +123,7 @@ export async function measureAll(
       directMs: first.directMs,
     },
     recovery: { killToResumeMs },
+    subagent,
     worker: {
       cpuMsPerTurn: all.perdura.cpuMs,
       baselineCpuMsPerTurn: all.baseline.cpuMs,

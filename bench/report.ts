@@ -36,6 +36,7 @@ export interface Results {
   };
   readonly stream: { firstTokenOverheadMs: number } & Pick<FirstToken, 'oursMs' | 'directMs'>;
   readonly recovery: { killToResumeMs: number };
+  readonly subagent: { withMs: number; withoutMs: number; overheadMs: number };
   readonly worker: {
     cpuMsPerTurn: number;
     baselineCpuMsPerTurn: number;
@@ -114,6 +115,7 @@ const GOALS: readonly Goal<Results>[] = [
     unit: 'ms',
     most: 10_000,
   },
+  { name: 'sub-agent, over a local tool', measured: (r) => r.subagent.overheadMs, unit: 'ms' },
   { name: 'sessions at once', measured: (r) => r.concurrent.sessions, unit: '' },
   { name: '  turns a second', measured: (r) => r.concurrent.turnsPerSecond, unit: '' },
   { name: 'message to many, receivers', measured: (r) => r.broadcast.receivers, unit: '' },

@@ -11,8 +11,34 @@ export {
   type SessionFilter,
   type StartOptions,
 } from './client/agent-runtime.js';
+export {
+  AgentFactory,
+  TemplateRegistry,
+  type BatchItem,
+  type CreateAgentOptions,
+  type CreateFromTemplateOptions,
+  type FactoryOptions,
+  type KnownTemplate,
+} from './client/agent-factory.js';
+export { AgentComponents, type AgentComponent, type ToolHost } from './client/agent-components.js';
+export {
+  AgentManager,
+  type AgentFilter,
+  type AgentTree,
+  type Termination,
+  type WaitOptions,
+} from './client/agent-manager.js';
+export type { AgentVersion, AgentVersionRecord, MadeAgent } from './store/agent-definitions.js';
+export type { AgentTemplate, TemplateVariable } from './config/template-schema.js';
+export {
+  ServedTools,
+  type ClientCall,
+  type ClientTool,
+  type ClientTools,
+  type ServeOptions,
+} from './client/client-tools.js';
 export type { EventsOptions } from './client/event-stream.js';
-export type { OutgoingMessage } from './client/outgoing-message.js';
+export type { OutgoingMessage, SendOptions } from './client/outgoing-message.js';
 export {
   Memory,
   type Erased,
@@ -25,6 +51,7 @@ export {
 } from './client/memory.js';
 export { Session } from './client/session.js';
 export type {
+  AgentBill,
   Timeline,
   TimelinePlan,
   TimelineStep,
@@ -32,16 +59,21 @@ export type {
   TimelineTurn,
 } from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
-export type { SessionRecord } from './store/session-catalogue.js';
+export type { SessionPage, SessionPageOptions, SessionRecord } from './store/session-catalogue.js';
 export {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
+  type OnParentEnd,
   type SendReceipt,
   type SessionInput,
   type SessionResult,
   type SessionStatus,
   type TranscriptHead,
+  type WaitingCall,
 } from './contracts/session.js';
 export {
   DEFAULT_TASK_QUEUE,
@@ -118,10 +150,20 @@ export {
   defineAgent,
   defineConfig,
   type AgentDeclaration,
+  type HandoffDeclaration,
   type PerduraConfig,
   type ProviderDeclaration,
 } from './config/define-config.js';
-export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export {
+  DEFAULT_LIMITS,
+  type Agent,
+  type AgentLimits,
+  type AgentReference,
+  type Handoff,
+  type HandoffFilter,
+} from './contracts/agent.js';
+export type { SubAgent } from './contracts/delegation.js';
+export type { SubAgentDeclaration } from './config/sub-agent-schema.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export type {
   MemoryDeclaration,
@@ -140,12 +182,15 @@ export type {
   SkillReference,
 } from './contracts/runtime-context.js';
 export type { Skill, SkillFile, SkillSource } from './contracts/skill.js';
+export { WHILE_WORKING, type WhileWorking } from './contracts/while-working.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,
   type JsonSchema,
   type JsonToolDeclaration,
+  type AgentAnswer,
   type RawContentPart,
+  type RunAgentOptions,
   type Tool,
   type ToolContext,
   type ToolCost,
@@ -154,6 +199,7 @@ export {
   type ToolOutput,
   type ToolRetry,
   type ToolRun,
+  type WaitingToolDeclaration,
   type ZodToolDeclaration,
 } from './contracts/tool.js';
 export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './contracts/mcp.js';

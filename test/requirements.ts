@@ -14,6 +14,9 @@ export interface Requirement {
 }
 
 const at = {
+  agentFactory: 'test/integration/agents/factory.test.ts',
+  agentManager: 'test/integration/agents/manager.test.ts',
+  agentVersions: 'test/integration/agents/versions.test.ts',
   context: 'test/integration/faults/context.test.ts',
   contextUnit: 'test/unit/contracts/runtime-context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
@@ -24,6 +27,7 @@ const at = {
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
   garbage: 'test/integration/faults/garbage.test.ts',
+  handoff: 'test/integration/agents/handoff.test.ts',
   histories: 'test/integration/replay/histories.test.ts',
   history: 'test/integration/session/history.test.ts',
   interrupt: 'test/integration/faults/interrupt.test.ts',
@@ -57,6 +61,12 @@ const at = {
   states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
+  treeAgents: 'test/integration/tree/sub-agents.test.ts',
+  treeCancel: 'test/integration/tree/cancel.test.ts',
+  treeDetached: 'test/integration/tree/detached.test.ts',
+  treeEvents: 'test/integration/tree/events.test.ts',
+  treeKill: 'test/integration/tree/kill.test.ts',
+  treeRunAgent: 'test/integration/tree/run-agent.test.ts',
   wakeUp: 'test/integration/session/wake-up.test.ts',
 } as const;
 
@@ -113,6 +123,25 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.mcp]: ['mcp: tools, resources and prompts', 'mcp: a server over HTTP'],
       [at.mcpFaults]: ['mcp: server added and removed while running'],
+    },
+  },
+  H7: {
+    what: 'AgentManager: instances and their life cycle; AgentFactory; parent and child agents',
+    shownBy: {
+      [at.agentManager]: [
+        'list: pages by cursor',
+        'family:',
+        'terminate:',
+        'settleOrphans:',
+        'wait:',
+      ],
+      [at.agentFactory]: ['create:'],
+      [at.treeAgents]: ['sub-agent: called', 'sub-agent: typed', 'sub-agents: three', 'policy:'],
+      [at.treeCancel]: ['tree: three levels', 'tree: the first session ends'],
+      [at.treeDetached]: ['detached:', 'wait_for: all', 'wait_for: any', 'its parent has answered'],
+      [at.treeEvents]: ['tree: followed live'],
+      [at.treeKill]: ['tree: its workers are killed'],
+      [at.treeRunAgent]: ['runAgent: two at once', 'runAgent: the tool is tried again'],
     },
   },
   H8: {
@@ -189,6 +218,18 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
         'skills: a package',
         'load_skill:',
         'read_skill_resource: %j',
+      ],
+    },
+  },
+  A1: {
+    what: 'factory: create, from a template, a batch; templates, components, checks; ready made ones',
+    shownBy: {
+      [at.agentFactory]: [
+        'create:',
+        'createBatch:',
+        'templates:',
+        'components:',
+        'writer, analyst, searcher:',
       ],
     },
   },
@@ -312,7 +353,7 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   },
   F17: {
     what: 'endless tool loop: stopped by steps, cost and time',
-    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'] },
+    shownBy: { [at.toolCalls]: ['F17 endless tool loop:'], [at.handoff]: ['F17 handoff:'] },
   },
   F18: {
     what: 'MCP server dies in a call, hangs in any phase, changes a tool',
@@ -352,9 +393,17 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
       [at.silentDatabase]: ['F25 database: every connection goes silent'],
     },
   },
+  F22: {
+    what: 'new code under running agents, a definition edited under a running session',
+    shownBy: { [at.agentVersions]: ['F22 '], [at.histories]: ['histories:'] },
+  },
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',
     shownBy: { [at.readers]: ['F26 reader:'] },
+  },
+  F28: {
+    what: 'a child killed or terminated: a typed failure to the parent',
+    shownBy: { [at.treeAgents]: ['sub-agent: its turn fails, it is terminated'] },
   },
   F29: {
     what: 'a workflow task that fails at each replay: visible, others go on',

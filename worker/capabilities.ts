@@ -4,9 +4,14 @@ import type { CapabilityGraph } from '../src/contracts/capabilities.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { buildCapabilityGraph } from '../src/planner/build-graph.js';
+import { openDatabase } from '../src/store/database.js';
+import { openStores } from '../src/store/stores.js';
+import { agentTools } from '../src/tools/agent-tools.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
-import { agentDirectory } from './agent-directory.js';
+import { workspaceTools } from '../src/tools/workspace/index.js';
+import { agentDirectory, type DirectoryParts } from './agent-directory.js';
+import { hasTool } from './compose.js';
 import { withMcpServers } from './mcp-servers.js';
 import { createToolSource } from './tool-source.js';
 
@@ -26,11 +31,19 @@ export async function capabilitiesOf(
   { config, tenant, databaseUrl, log }: CapabilitySources,
   name: string,
 ): Promise<CapabilityGraph> {
-  const agent = agentDirectory(config).get(name);
   const registry = new ToolRegistry(config.tools);
+  const { agent, describe } = await agentOf({ config, tenant, databaseUrl, registry }, name);
   const parts = { servers: config.mcp, databaseUrl, log };
   return withMcpServers(parts, agent.mcp, async (mcp) => {
-    const source = createToolSource({ registry, mcp, always: [LISTED_ONLY], log });
+    const source = createToolSource({
+      registry,
+      mcp,
+      always: [LISTED_ONLY],
+      delegating: (of) => agentTools(of, describe),
+      named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
+      describe,
+      log,
+    });
     const tools = await source.toolsOf(agent, tenant);
     return buildCapabilityGraph({
       agent,
@@ -39,6 +52,33 @@ export async function capabilitiesOf(
     });
   });
 }
+
+/** Of the configuration or, where there is a database, made at run time. Rejects with `Agent.Unknown`. */
+async function agentOf(
+  parts: Omit<CapabilitySources, 'log'> & { readonly registry: ToolRegistry },
+  name: string,
+) {
+  const { config, tenant, databaseUrl, registry } = parts;
+  const configured = config.agents.some((agent) => agent.name === name);
+  // The database may be down, and is not asked for what the configuration says.
+  const database =
+    configured || databaseUrl === undefined
+      ? undefined
+      : openDatabase(databaseUrl, { maxConnections: 1 });
+  try {
+    const definitions = database ? openStores(database).definitions : NONE_MADE;
+    const agents = agentDirectory({ config, definitions, hasTool: hasTool(config, registry) });
+    return { agent: await agents.get({ agent: name }, tenant), describe: agents.description };
+  } finally {
+    await database?.close();
+  }
+}
+
+const NONE_MADE: DirectoryParts['definitions'] = {
+  keep: () => Promise.resolve(),
+  made: () => Promise.resolve(undefined),
+  read: () => Promise.resolve(undefined),
+};
 
 /** Nothing is called here. */
 const LISTED_ONLY = createArtifactTool(() =>

@@ -6,15 +6,21 @@ import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
 import { courierWaker } from '../activities/mail/wake.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import type { ToolSource } from '../activities/deps.js';
-import { createArtifactTool } from '../src/tools/artifact-tool.js';
+import { agentTools, DELEGATING_TOOLS } from '../src/tools/agent-tools.js';
+import { createArtifactTool, READ_ARTIFACT } from '../src/tools/artifact-tool.js';
 import { createMemoryTools } from '../src/tools/memory-tools.js';
 import { Skills } from '../src/tools/skill-tools.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { createMailTools } from '../src/mail/mail-tools.js';
+import { workspaceTools } from '../src/tools/workspace/index.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import { WORKSPACE_TOOLS } from '../src/config/references.js';
 import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
+import { MESSAGE_TOOLS } from '../src/contracts/mail.js';
+import { MEMORY_TOOLS } from '../src/contracts/memory.js';
+import { SKILL_TOOLS } from '../src/contracts/skill.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
 import { PostgresLiveBus } from '../src/live/postgres-bus.js';
@@ -25,6 +31,7 @@ import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
 import { askedTools, createToolSource } from './tool-source.js';
+import { subAgentClient } from './sub-agent-client.js';
 
 export interface CompositionOptions {
   readonly config: ResolvedConfig;
@@ -77,11 +84,16 @@ export async function composeActivities(
   const stores = openStores(database, (key, n) => bus.appended?.(key, n));
   const registry = options.registry ?? new ToolRegistry(config.tools);
   const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
-  const agents = agentDirectory(config);
+  const agents = agentDirectory({
+    config,
+    definitions: stores.definitions,
+    hasTool: hasTool(config, registry),
+  });
+  const describe = agents.description;
   const signals = sessionSignals({ connection, namespace, taskQueue });
   const messages = createMailTools({
     stores,
-    agent: (name) => agents.get(name),
+    agent: (reference, tenant) => agents.get(reference, tenant),
     wake: (tenant, shard) => courierWaker({ signals }, tenant)(shard),
     isRunning: (key) => signals.isRunning(key),
   });
@@ -89,8 +101,9 @@ export async function composeActivities(
     ...stores,
     bus,
     agents,
-    tools: toolsOfRuntime({ config, registry, mcp, stores, messages, log }),
+    tools: toolsOfRuntime({ config, registry, mcp, stores, messages, describe, log }),
     signals,
+    subAgents: subAgentClient({ connection, namespace, taskQueue }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,
@@ -115,9 +128,12 @@ export function toolsOfRuntime(parts: {
   readonly stores: Pick<Stores, 'artifacts' | 'memory'>;
   /** Tools for messages to other agents and people. */
   readonly messages: readonly Tool[];
+  /** What an agent says it is for. */
+  readonly describe?: (agent: string) => string | undefined;
   readonly log: ToolLogger;
 }): ToolSource {
   const { config, registry = new ToolRegistry(config.tools), mcp, stores, messages, log } = parts;
+  const { describe = () => undefined } = parts;
   const readArtifact = createArtifactTool(async (id, offset, length, context) => {
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
@@ -129,7 +145,34 @@ export function toolsOfRuntime(parts: {
     (agent: Agent) => skills.tools(agent),
     (agent: Agent) => askedTools(messages, agent.messages),
   ];
-  return createToolSource({ registry, mcp, always: [readArtifact], given, skills, log });
+  return createToolSource({
+    registry,
+    mcp,
+    always: [readArtifact],
+    given,
+    delegating: (agent) => agentTools(agent, describe),
+    named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
+    skills,
+    describe,
+    log,
+  });
+}
+
+/** Tools of Perdura that an agent may list by name, besides those of a workspace. */
+const OURS: readonly string[] = [
+  READ_ARTIFACT,
+  ...DELEGATING_TOOLS,
+  ...MEMORY_TOOLS,
+  ...SKILL_TOOLS,
+  ...MESSAGE_TOOLS,
+];
+
+/** Whether a worker of this configuration has a tool, of those that agents list one by one. */
+export function hasTool(config: ResolvedConfig, registry: ToolRegistry): (name: string) => boolean {
+  return (name) =>
+    registry.get(name) !== undefined ||
+    OURS.includes(name) ||
+    (config.workspace !== undefined && WORKSPACE_TOOLS.includes(name as never));
 }
 
 /** Perdura's own would stand in its place, and nobody would see why it never runs. */

@@ -7,8 +7,9 @@ import { createMailTools } from '../src/mail/mail-tools.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
 import { openDatabase } from '../src/store/database.js';
 import { openStores } from '../src/store/stores.js';
+import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { agentDirectory } from './agent-directory.js';
-import { toolsOfRuntime } from './compose.js';
+import { hasTool, toolsOfRuntime } from './compose.js';
 
 export type { ContextPreview } from '../activities/index.js';
 
@@ -31,7 +32,12 @@ export async function previewSession(options: PreviewOptions): Promise<ContextPr
   const { config, databaseUrl, tenant, session, message, log } = options;
   const database = openDatabase(databaseUrl, { maxConnections: 2 });
   const stores = openStores(database);
-  const agents = agentDirectory(config);
+  const registry = new ToolRegistry(config.tools);
+  const agents = agentDirectory({
+    config,
+    definitions: stores.definitions,
+    hasTool: hasTool(config, registry),
+  });
   const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
   try {
     const record = await stores.sessions.get(tenant, session);
@@ -44,17 +50,25 @@ export async function previewSession(options: PreviewOptions): Promise<ContextPr
     // Shown, and never run.
     const messages = createMailTools({
       stores,
-      agent: (name) => agents.get(name),
+      agent: (reference, of) => agents.get(reference, of),
       wake: () => Promise.resolve(),
       isRunning: () => Promise.resolve(false),
     });
-    const tools = toolsOfRuntime({ config, mcp, stores, messages, log });
+    const tools = toolsOfRuntime({
+      config,
+      registry,
+      mcp,
+      stores,
+      messages,
+      describe: agents.description,
+      log,
+    });
     return await previewContext(
       { ...stores, tools },
       {
         key: { tenant, session },
         transcript: record.transcript,
-        agent: agents.get(record.agent),
+        agent: await agents.get(record, tenant),
         ...(message === undefined ? {} : { message }),
       },
     );

@@ -1,12 +1,13 @@
 /**
- * The tools of an agent: those that the runtime gives it, the application's, and those of its MCP
- * servers.
+ * The tools of an agent: those that the runtime gives it, its sub-agents, the application's, and those
+ * of its MCP servers.
  */
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import { policyOf } from '../src/contracts/policy.js';
 import type { ToolSource } from '../activities/deps.js';
+import { handoffTools } from '../src/tools/handoff-tools.js';
 import type { Skills } from '../src/tools/skill-tools.js';
 import { guarded } from '../src/tools/approval-guard.js';
 import { combineTools, type ToolRegistry } from '../src/tools/tool-registry.js';
@@ -44,9 +45,16 @@ export function createToolSource(parts: {
   /** Tools of the runtime that an agent asks for by its declaration (`memory: true`). */
   given?: readonly ((agent: Agent) => readonly Tool[])[];
   skills?: Pick<Skills, 'of'>;
+  /** The tools by which an agent delegates. Default none. */
+  delegating?: (agent: Agent) => readonly Tool[];
   log: ToolLogger;
+  /** Given to agents that list them by name, and not for `*`. The application's come first. */
+  named?: readonly Tool[];
+  /** What an agent is for: shown to those that may hand over to it. */
+  describe?: (agent: string) => string | undefined;
 }): ToolSource {
-  const { registry, mcp, always, given = [], skills, log } = parts;
+  const { registry, mcp, always, given = [], delegating = () => [], skills, log } = parts;
+  const { named = [], describe = () => undefined } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -57,7 +65,16 @@ export function createToolSource(parts: {
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
       const list = combineTools(
-        [always, given.flatMap((of) => of(agent)), registry.select(agent.tools), remote],
+        [
+          always,
+          given.flatMap((of) => of(agent)),
+          delegating(agent),
+          handoffTools(agent, describe),
+          registry.select(agent.tools),
+          // A tool of the application may have such a name: then it is the one that is meant.
+          named.filter(({ name }) => agent.tools.includes(name) && !registry.get(name)),
+          remote,
+        ],
         log,
       );
       const policy = policyOf(agent);

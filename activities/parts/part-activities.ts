@@ -19,7 +19,6 @@ import {
   type RunToolInput,
   type RunToolResult,
 } from '../../src/contracts/parts.js';
-import { turnBounds } from '../../src/contracts/policy.js';
 import { clip } from '../../src/contracts/text.js';
 import type { StoredMessage } from '../../src/contracts/message.js';
 import type { ActivityDeps } from '../deps.js';
@@ -27,7 +26,7 @@ import { beating, currentExecution, keepAlive } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact, type CompactDeps } from '../session/compact.js';
-import { endTurn, type EndTurnDeps } from '../session/session-writes.js';
+import { endTurn, resolveAgent, traitsOf, type EndTurnDeps } from '../session/session-writes.js';
 import { runToolStandalone } from './run-tool.js';
 
 export interface PartDeps {
@@ -44,10 +43,13 @@ export interface PartDeps {
 export function partActivities(parts: PartDeps): PartActivities {
   const { deps, model, tool } = parts;
   return {
-    async readAgent({ agent }) {
-      const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
-      return { ...turnBounds(deps.agents.get(agent)), modelTimeoutMs, heartbeatTimeoutMs };
-    },
+    readAgent: beating(
+      async ({ run, ...reference }: Parameters<PartActivities['readAgent']>[0]) => {
+        const { definition, version } = await resolveAgent(deps.agents, reference, run.tenant);
+        const { modelTimeoutMs, heartbeatTimeoutMs } = deps.settings;
+        return { ...traitsOf(definition), modelTimeoutMs, heartbeatTimeoutMs, version };
+      },
+    ),
     runModel: (input) => runModel(parts, input),
     runToolCall: (input: CallToolInput): Promise<CallToolResult> => callTool(tool, input),
     runTool: (input) => runTool(parts, input),
@@ -80,14 +82,12 @@ async function closeTurn({ deps, end }: PartDeps, input: CloseTurnInput): Promis
 }
 
 /** A call that an application's workflow makes by itself, with the tools of an agent. */
-async function runTool(
-  { deps, tool }: PartDeps,
-  { run, agent: name, key, name: toolName, arguments: args }: RunToolInput,
-): Promise<RunToolResult> {
+async function runTool({ deps, tool }: PartDeps, input: RunToolInput): Promise<RunToolResult> {
+  const { run, agent: name, key, name: toolName, arguments: args } = input;
   const { key: owner, attempt, signal, hasContext } = currentExecution(run);
   const stop = keepAlive();
   try {
-    const agent = deps.agents.get(name);
+    const agent = await deps.agents.get(input, owner.tenant);
     const offered = await deps.tools.toolsOf(agent, owner.tenant);
     const withheld = offered.has(toolName)
       ? undefined

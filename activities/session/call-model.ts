@@ -15,17 +15,20 @@ import {
   type TurnProgress,
 } from '../../src/contracts/turn-decision.js';
 import { currentExecution, keepAlive } from '../execution.js';
+import { askedAgent } from './asked-agent.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
 import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
 import { plannerStep } from './planner-step.js';
+import type { StepSeriesDesk } from './step-series.js';
 import type { StepAttempt } from './step-writes.js';
 
 export interface CallModelDeps
   extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
   readonly runtimes: RuntimeContexts;
+  readonly series: StepSeriesDesk;
 }
 
 export async function callModel(
@@ -37,8 +40,10 @@ export async function callModel(
   // Once for the activity, however many steps it makes: this listens to its signal.
   const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
+  const series = deps.series.begin(execution.key, input.stage);
   try {
-    const agent = deps.agents.get(input.agent);
+    const agent = await deps.agents.callable(input, execution.key.tenant);
+    const asked = await askedAgent(deps.agents, agent, input.run);
     const earlier: CallModelResult[] = [];
     let progress = NO_PROGRESS;
     for (let next = input; ;) {
@@ -46,24 +51,28 @@ export async function callModel(
         deps.tools.toolsOf(agent, execution.key.tenant),
         expandInbox(deps.spills, execution.key, next.inbox),
         deps.speakers.ready(),
+        deps.series.ready(),
       ]);
       const seq = answerPlace(next.head, inbox.length);
       const unavailable = deps.tools.unavailable(agent);
       const runtime = await deps.runtimes.of(execution, agent, tools.keys());
       const place = { input: next, execution, inbox, seq, stop };
-      const step = { ...place, agent, runtime, tools, unavailable };
+      const step = { ...place, agent: asked, runtime, tools, unavailable };
       const end = await (agent.planner ? planned(deps, step) : new ModelStep(deps, step).run());
-      const { result, halted } = end;
+      const { result, halted, found } = end;
+      // A notification may have gone down with the worker of an earlier attempt.
+      const steering = series.steered || (execution.attempt > 1 && !found);
       const last = lastStep(result, ({ done }) => done !== undefined);
       const workedMs = Date.now() - startedAt - progress.workedMs;
       progress = afterStep(progress, last, { workedMs, costMicros: result.usage.costMicros });
-      if (execution.signal.aborted || !goesOn(progress, input, halted)) {
+      if (execution.signal.aborted || !goesOn(progress, input, { paused: halted, steering })) {
         return earlier.length > 0 ? { earlier, ...result } : result;
       }
       earlier.push(result);
       next = following(next, result);
     }
   } finally {
+    deps.series.end(execution.key, series);
     stopBeating();
   }
 }
@@ -76,7 +85,11 @@ async function planned(deps: CallModelDeps, step: StepAttempt): Promise<StepEnd>
 }
 
 /** Whether the next step needs nothing of the workflow, which counts repairs and sets the limits. */
-function goesOn(progress: TurnProgress, { onward }: CallModelInput, halted: boolean): boolean {
+function goesOn(
+  progress: TurnProgress,
+  { onward }: CallModelInput,
+  now: { readonly paused: boolean; readonly steering: boolean },
+): boolean {
   if (!onward) return false;
   const { steps, ms, costMicros } = onward;
   const limits = {
@@ -85,12 +98,12 @@ function goesOn(progress: TurnProgress, { onward }: CallModelInput, halted: bool
     maxRepairs: 0,
     ...(costMicros === undefined ? {} : { maxCostMicros: costMicros }),
   };
-  return decide(progress, limits, { paused: halted, full: false }).do === 'model';
+  return decide(progress, limits, { ...now, full: false }).do === 'model';
 }
 
 /** What the workflow would have asked for next. */
 function following(input: CallModelInput, result: CallModelResult): CallModelInput {
-  const { inbox: _taken, ...rest } = input;
+  const { inbox: _taken, joins: _joined, ...rest } = input;
   return {
     ...rest,
     step: input.step + 1,

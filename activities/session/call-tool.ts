@@ -20,8 +20,9 @@ import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js'
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
-import type { RuntimeContexts } from './runtime-contexts.js';
 import { plannerTools } from './planner-step.js';
+import { AgentRuns, type RunAgentDeps } from './run-agent.js';
+import type { RuntimeContexts } from './runtime-contexts.js';
 import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -32,7 +33,10 @@ export type { PreparedResult } from './tool-record.js';
 const MAX_UNFORESEEN = 5;
 
 export interface CallToolDeps
-  extends ToolRecordDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
+  extends
+    ToolRecordDeps,
+    Pick<RunAgentDeps, 'events' | 'sessions' | 'signals' | 'subAgents'>,
+    Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
   readonly runner: ToolRunner;
   readonly speakers: Speakers;
   readonly runtimes: RuntimeContexts;
@@ -100,8 +104,8 @@ export class ToolCallRun {
   /** As an activity of its own. */
   async run(): Promise<CallToolResult> {
     const { failure, given } = this.#input;
-    const agent = this.#deps.agents.get(this.#input.agent);
-    const { call, message } = await this.#findCall();
+    const agent = await this.#agent();
+    const { call, message } = await findCall(this.#deps, this.#execution, this.#input);
     if (failure) return this.#giveUp(call, message, failure);
     if (given !== undefined) return this.#conclude(call, message, normaliseOutput(given));
     const prepared = await this.prepare(call, message, await this.#toolsFor(agent, message));
@@ -122,7 +126,7 @@ export class ToolCallRun {
     message: AssistantMessage,
     tools: ReadonlyMap<string, Tool>,
   ): Promise<PreparedResult | CallToolResult> {
-    const agent = this.#deps.agents.get(this.#input.agent);
+    const agent = await this.#agent();
     const key = this.#keyOf(message.id);
     const { tenant } = this.#execution.key;
     const planned = plannedOf(agent, message);
@@ -183,9 +187,9 @@ export class ToolCallRun {
     message: AssistantMessage,
     outcome: Outcome,
   ): Promise<CallToolResult> {
-    const { runner, agents } = this.#deps;
+    const { runner } = this.#deps;
     const key = this.#keyOf(message.id);
-    const agent = agents.get(this.#input.agent);
+    const agent = await this.#agent();
     const { limits } = agent;
     const request = { ...this.#request(call, key), limits };
     const result = await runner.bound(request, { ...outcome, ms: 0 });
@@ -196,6 +200,13 @@ export class ToolCallRun {
     const { turn, step, agent } = this.#input;
     const { attempt, key: session, signal } = this.#execution;
     const { artifacts, bus } = this.#deps;
+    const runs = new AgentRuns(this.#deps, {
+      execution: this.#execution,
+      input: this.#input,
+      callId: call.id,
+      name: clipText(call.name, 64),
+      key,
+    });
     return {
       ...this.#stop,
       call,
@@ -205,6 +216,7 @@ export class ToolCallRun {
         put: (mediaType, content) => artifacts.put(session, mediaType, content),
       },
       active: signal,
+      runAgent: (options, tool) => runs.run(options, tool),
       progress: (message, fraction) => {
         bus.publish(session, {
           type: 'tool.progress',
@@ -219,15 +231,8 @@ export class ToolCallRun {
     } satisfies Partial<ToolRunRequest>;
   }
 
-  async #findCall(): Promise<{ call: ToolCall; message: AssistantMessage }> {
-    const { message, index } = this.#input;
-    const { key, transcript, run } = this.#execution;
-    const found = await this.#deps.cache.find(key, transcript, run, message);
-    const call = found?.role === 'assistant' ? found.toolCalls?.[index] : undefined;
-    if (found?.role !== 'assistant' || !call) {
-      throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
-    }
-    return { call, message: found };
+  #agent(): Promise<Agent> {
+    return this.#deps.agents.get(this.#input, this.#execution.key.tenant);
   }
 
   #keyOf(messageId: string): string {
@@ -246,8 +251,22 @@ export class ToolCallRun {
 }
 
 /** Whether a step of a plan is behind a call; `undefined` for an agent that does not plan. */
-function plannedOf({ planner }: Agent, { model }: AssistantMessage): boolean | undefined {
+export function plannedOf({ planner }: Agent, { model }: AssistantMessage): boolean | undefined {
   return planner ? model === PLANNER_MODEL : undefined;
+}
+
+/** A call in the transcript, and its message. */
+export async function findCall(
+  { cache }: Pick<ToolRecordDeps, 'cache'>,
+  { key, transcript, run }: Pick<Execution, 'key' | 'transcript' | 'run'>,
+  { message, index }: Pick<CallToolInput, 'message' | 'index'>,
+): Promise<{ call: ToolCall; message: AssistantMessage }> {
+  const found = await cache.find(key, transcript, run, message);
+  const call = found?.role === 'assistant' ? found.toolCalls?.[index] : undefined;
+  if (found?.role !== 'assistant' || !call) {
+    throw new Error(`Place ${message} of ${transcript} holds no tool call ${index}.`);
+  }
+  return { call, message: found };
 }
 
 /**

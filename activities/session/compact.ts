@@ -3,6 +3,7 @@
  * The turns stay in the transcript; only what the model sees gets shorter. A summary that is
  * empty, refused or cut off is not taken: it would erase the agent's memory.
  */
+import type { Agent } from '../../src/contracts/agent.js';
 import type { CompactInput, CompactResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type Usage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
@@ -44,7 +45,8 @@ export async function compact(deps: CompactDeps, input: CompactInput): Promise<C
   const execution = currentExecution(input.run);
   const stop = keepAlive();
   try {
-    return await new Compaction(deps, input, execution).run();
+    const agent = await deps.agents.callable(input, execution.key.tenant);
+    return await new Compaction(deps, input, execution, agent).run();
   } finally {
     stop();
   }
@@ -54,11 +56,13 @@ type Plan = NonNullable<ReturnType<ContextManager['compaction']>>;
 
 class Compaction {
   readonly #deps: CompactDeps;
+  readonly #agent: Agent;
   readonly #input: CompactInput;
   readonly #execution: Execution;
   #earlier: Usage = NO_USAGE;
 
-  constructor(deps: CompactDeps, input: CompactInput, execution: Execution) {
+  constructor(deps: CompactDeps, input: CompactInput, execution: Execution, agent: Agent) {
+    this.#agent = agent;
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
@@ -66,11 +70,12 @@ class Compaction {
 
   async run(): Promise<CompactResult> {
     const { key, transcript, run, attempt } = this.#execution;
-    const { head, agent: name } = this.#input;
-    const { model, contextWindow, maxTokens } = this.#deps.agents.get(name);
-    const transcribed = await this.#deps.cache.load(key, transcript, run, head);
+    const { head, generation } = this.#input;
+    const { model, contextWindow, maxTokens } = this.#agent;
+    const transcribed = await this.#deps.cache.load(key, transcript, run, head, generation);
     const manager = new ContextManager({ model, contextWindow, maxTokens });
-    const plan = manager.compaction(transcribed);
+    const { handoff, turn } = this.#input;
+    const plan = manager.compaction(transcribed, handoff ? { before: turn } : {});
     if (!plan) return { head, usage: NO_USAGE, compacted: false };
     if (attempt > 1) {
       // Before this attempt is on record: it would be charged although it asks nobody.
@@ -102,7 +107,7 @@ class Compaction {
 
   /** Asks for the summary; where the request itself is too long, once more for its newest part. */
   async #ask(plan: Plan, attempt: number): Promise<{ usage: Usage; end: ModelCallEnd }> {
-    const agent = this.#deps.agents.get(this.#input.agent);
+    const agent = this.#agent;
     const { client } = this.#deps.provider(agent.provider);
     const whole = summaryRequest(agent, plan, { attempt });
     const tokens = conversationTokens(whole);
@@ -119,9 +124,7 @@ class Compaction {
   }
 
   #call(request: ReturnType<typeof summaryRequest>): Promise<ModelCallEnd> {
-    const { client, provider } = this.#deps.provider(
-      this.#deps.agents.get(this.#input.agent).provider,
-    );
+    const { client, provider } = this.#deps.provider(this.#agent.provider);
     const { key, run, attempt, signal } = this.#execution;
     const { stage, step } = this.#input;
     const place = { ...key, run, stage, step, kind: 'compact', attempt } as const;
@@ -171,8 +174,8 @@ class Compaction {
    * takes the place of the one before.
    */
   async #remember(text: string): Promise<void> {
-    const { agents, runtimes, memory, log } = this.#deps;
-    const agent = agents.get(this.#input.agent);
+    const { runtimes, memory, log } = this.#deps;
+    const agent = this.#agent;
     if (!agent.memory) return;
     const { tenant, session } = this.#execution.key;
     try {
@@ -213,10 +216,10 @@ class Compaction {
   }
 
   #attempt(outcome: 'running' | 'completed' | 'failed' | 'interrupted', usage: Usage) {
-    const { turn, step, agent } = this.#input;
-    const { model } = this.#deps.agents.get(agent);
+    const { turn, step } = this.#input;
+    const { name: agent, model } = this.#agent;
     const { attempt } = this.#execution;
-    return { kind: 'compact', turn, step, attempt, model, outcome, usage } as const;
+    return { kind: 'compact', turn, step, attempt, agent, model, outcome, usage } as const;
   }
 
   #place(): { seq: number; key: string } {

@@ -20,7 +20,7 @@ import {
   type StopSignals,
 } from './call-tool.js';
 import type { Execution } from '../execution.js';
-import { policyOf } from '../../src/contracts/policy.js';
+import type { PolicyDeclaration } from '../../src/contracts/policy.js';
 import { checkArguments } from '../../src/tools/argument-check.js';
 
 /**
@@ -41,11 +41,12 @@ export class InlineTools {
   /** `undefined` when a call needs an activity of its own. */
   static for(
     deps: CallToolDeps,
-    step: Pick<CallToolInput, 'agent' | 'turn' | 'step' | 'stage'>,
+    step: Pick<CallToolInput, 'agent' | 'version' | 'turn' | 'step' | 'stage'>,
     execution: Execution,
     answer: { readonly seq: number; readonly message: AssistantMessage },
     tools: ReadonlyMap<string, Tool>,
     stop: StopSignals,
+    policy: PolicyDeclaration | undefined,
   ): InlineTools | undefined {
     const calls = answer.message.toolCalls ?? [];
     const inline = calls.every((call) => {
@@ -55,11 +56,12 @@ export class InlineTools {
       return tool.run === 'local';
     });
     if (!inline || calls.length === 0) return undefined;
-    const { agent, turn, step: number, stage } = step;
+    const { agent, version, turn, step: number, stage } = step;
     const runs = calls.map((_, index) => {
       const seq = resultPlace(answer.seq, index);
       const place = {
         agent,
+        ...(version === undefined ? {} : { version }),
         turn,
         step: number,
         stage,
@@ -70,7 +72,7 @@ export class InlineTools {
     });
     const order = {
       careful: execution.attempt > 1,
-      sequential: !policyOf(deps.agents.get(agent)).parallelExecution,
+      sequential: policy?.parallelExecution === false,
     };
     return new InlineTools(deps, answer.message, tools, runs, order);
   }

@@ -7,6 +7,7 @@ import { randomUUID } from 'node:crypto';
 import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
 import { addUsage, NO_USAGE, type AssistantMessage } from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
+import type { PolicyDeclaration } from '../../src/contracts/policy.js';
 import type { AttemptFailure } from '../../src/store/transcript-store.js';
 import type { ModelContext } from '../../src/context/context-builder.js';
 import { runModelCall, type ModelCallEnd } from '../../src/llm/model-call.js';
@@ -36,6 +37,7 @@ export interface ModelStepDeps extends StepRecordDeps, StepPromptDeps {
     answer: { readonly seq: number; readonly message: AssistantMessage },
     tools: StepAttempt['tools'],
     stop: StopSignals,
+    policy: PolicyDeclaration | undefined,
   ) => InlineTools | undefined;
 }
 
@@ -44,6 +46,8 @@ export interface StepEnd {
   readonly result: CallModelResult;
   /** The turn was interrupted or the session paused: nothing may follow without the workflow. */
   readonly halted: boolean;
+  /** An earlier attempt had written it. */
+  readonly found: boolean;
 }
 
 export class ModelStep {
@@ -53,6 +57,7 @@ export class ModelStep {
   readonly #results: StepResults;
   readonly #prompt: StepPrompt;
   #halted = false;
+  #found = false;
 
   constructor(deps: ModelStepDeps, step: StepAttempt) {
     this.#deps = deps;
@@ -65,7 +70,7 @@ export class ModelStep {
   async run(): Promise<StepEnd> {
     const first = this.#step.execution.attempt === 1;
     const result = first ? await this.#firstAttempt() : await this.#retry();
-    return { result, halted: this.#halted || this.#record.halted };
+    return { result, halted: this.#halted || this.#record.halted, found: this.#found };
   }
 
   /**
@@ -91,6 +96,7 @@ export class ModelStep {
   async #retry(): Promise<CallModelResult> {
     const { execution, input } = this.#step;
     const done = await this.#record.takeAndFind();
+    this.#found = done !== undefined;
     if (done) return this.#finishTools(done);
     if (this.#record.nothingNew) return this.#results.duplicate();
     const { attempts, settings } = this.#deps;
@@ -260,8 +266,9 @@ export class ModelStep {
   }
 
   #inlineTools(message: AssistantMessage, stop: StopSignals): InlineTools | undefined {
-    const { execution, input, seq, tools } = this.#step;
-    return this.#deps.inlineTools(input, execution, { seq, message }, tools, stop);
+    const { execution, input, seq, tools, agent } = this.#step;
+    const answer = { seq, message };
+    return this.#deps.inlineTools(input, execution, answer, tools, stop, agent.policy);
   }
 }
 

@@ -32,6 +32,8 @@ export interface PlannerPlace {
   readonly turn: number;
   /** Last place that an accepted step has written. */
   readonly head: number;
+  /** See `CallModelInput.generation`. */
+  readonly generation?: number;
 }
 
 /** What of a step is the planner's. */
@@ -100,9 +102,9 @@ export async function plannerTools(
 async function progressAt(
   { cache, transcripts }: PlannerStepDeps,
   { key, transcript, run }: Execution,
-  { turn, head }: PlannerPlace,
+  { turn, head, generation }: PlannerPlace,
 ): Promise<PlanProgress> {
-  const visible = messagesOf(await cache.load(key, transcript, run, head), turn);
+  const visible = messagesOf(await cache.load(key, transcript, run, head, generation), turn);
   if (visible.length === 0) return NO_PLAN;
   if (!visible.some(({ role }) => role === 'summary')) return readProgress(visible);
   // Compacted within the turn: the model need not see the first plan any more, but it counts.

@@ -1,7 +1,9 @@
 /** The short writes of a session: its beginning, the end of a turn, changes of state. */
 import type {
+  AgentTraits,
   EndTurnInput,
   EndTurnResult,
+  MoveSessionInput,
   OfRun,
   OpenSessionInput,
   RecordRefusalsInput,
@@ -9,7 +11,7 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
-import type { Agent } from '../../src/contracts/agent.js';
+import type { Agent, AgentReference } from '../../src/contracts/agent.js';
 import type { SessionKey } from '../../src/contracts/ids.js';
 import { mailOf } from '../../src/contracts/mail.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
@@ -24,10 +26,11 @@ import {
 import { turnBounds } from '../../src/contracts/policy.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
+import type { AgentVersion } from '../../src/store/agent-definitions.js';
 import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ActivityDeps, AgentDirectory } from '../deps.js';
 import { currentExecution, type Execution } from '../execution.js';
 import { leaveFloors, passFloors } from '../mail/floors.js';
 import { expandInbox, inboxWrites } from './inbox.js';
@@ -38,15 +41,37 @@ export async function openSession(
   input: OpenSessionInput,
 ): Promise<SessionSettings> {
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
-  const agent = await agentOf(deps, key, input.agent);
+  const asked = await refusingMail(deps, key, () => agentToOpen(deps, key, input));
   // Before the session is there: whoever sees it sees for whom it runs.
   if (input.context) await deps.contexts.put(key, input.context);
-  const opened = { ...key, transcript, run, workflowId, agent: agent.name };
-  const { head, turn } = await deps.transcripts.openSession({
-    ...opened,
-    ...(input.title === undefined ? {} : { title: input.title }),
+  const { title, onParentEnd, maxDescendants: most } = input;
+  const { parent, root } = input.run ?? {};
+  const { head, turn, full, ...known } = await deps.transcripts.openSession({
+    ...key,
+    transcript,
+    run,
+    workflowId,
+    agent: asked.definition.name,
+    version: asked.version,
+    ...(title === undefined ? {} : { title }),
+    ...(parent === undefined ? {} : { parent }),
+    ...(root === undefined ? {} : { root }),
+    ...(onParentEnd === undefined ? {} : { onParentEnd }),
+    ...(most === undefined ? {} : { most }),
   });
+  if (full !== undefined) {
+    throw new PerduraError(
+      'Delegation.TooLarge',
+      `${full} sessions are at work in this tree, and ${most} may be.`,
+    );
+  }
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
+  // What the store has of the session goes on with the agent that it has.
+  const own = { agent: known.agent, version: known.version ?? asked.version };
+  const { definition: agent, version } =
+    past && known.version !== null && known.version !== asked.version
+      ? await refusingMail(deps, key, () => resolveAgent(deps.agents, own, key.tenant))
+      : asked;
   if (past) await deps.attempts.giveUp(key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
   const at = { stage: input.stage, head: past?.head ?? input.head };
@@ -58,7 +83,7 @@ export async function openSession(
         ? [
             {
               key: eventKeys.sessionStarted(),
-              body: { type: 'session.started', agent: agent.name },
+              body: { type: 'session.started', agent: agent.name, version },
             },
           ]
         : [],
@@ -69,8 +94,9 @@ export async function openSession(
   if (input.spills) await deps.spills.keepOnly(key, input.spills);
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
-    ...turnBounds(agent),
-    unread: agent.unread,
+    agent: agent.name,
+    version,
+    ...traitsOf(agent),
     modelTimeoutMs,
     heartbeatTimeoutMs,
     historyLimit,
@@ -80,15 +106,70 @@ export async function openSession(
 }
 
 /** A session of an unknown agent fails, and reads nothing of what it was sent. */
-async function agentOf(deps: ActivityDeps, key: SessionKey, name: string): Promise<Agent> {
+async function refusingMail(
+  deps: ActivityDeps,
+  key: SessionKey,
+  find: () => Promise<AgentVersion>,
+): Promise<AgentVersion> {
   try {
-    return deps.agents.get(name);
+    return await find();
   } catch (error) {
     if (error instanceof PerduraError && error.type === 'Agent.Unknown') {
       await passFloors(deps, key, await deps.mail.refusedAll(key, error.message));
     }
     throw error;
   }
+}
+
+/** What the workflow must know of an agent. */
+export function traitsOf(agent: Agent): AgentTraits {
+  const { unread, whileWorking } = agent;
+  return { ...turnBounds(agent), unread, ...(whileWorking ? { whileWorking } : {}) };
+}
+
+/** The definition of a reference, and its version, which the store has from now on. */
+export async function resolveAgent(
+  agents: AgentDirectory,
+  reference: AgentReference,
+  tenant: string,
+): Promise<AgentVersion> {
+  const { agent, version } = reference;
+  if (version !== undefined) return { definition: await agents.get(reference, tenant), version };
+  const newest = await agents.newest(agent, tenant);
+  await agents.keep(tenant, newest);
+  return newest;
+}
+
+/**
+ * The agent that a run of a session opens with. One that nobody knows any more is no obstacle to a
+ * session that the store has: it goes on with its own version.
+ */
+async function agentToOpen(
+  { agents, sessions }: Pick<ActivityDeps, 'agents' | 'sessions'>,
+  { tenant, session }: SessionKey,
+  input: OpenSessionInput,
+): Promise<AgentVersion> {
+  try {
+    return await resolveAgent(agents, input, tenant);
+  } catch (error) {
+    const unknown = error instanceof PerduraError && error.type === 'Agent.Unknown';
+    const record = unknown && input.fresh ? await sessions.get(tenant, session) : undefined;
+    if (record?.version === undefined) throw error;
+    return resolveAgent(agents, { agent: record.agent, version: record.version }, tenant);
+  }
+}
+
+/** The session runs another agent from now on. Written beside the turns, so no stage fences it. */
+export async function moveSession(
+  deps: Pick<ActivityDeps, 'transcripts'>,
+  { run, key, from, to }: MoveSessionInput,
+): Promise<void> {
+  const execution = currentExecution(run);
+  await deps.transcripts.append(execution.writer(), {
+    channel: execution.channel,
+    events: [{ key: eventKeys.sessionMoved(key), body: { type: 'agent.moved', from, to } }],
+    updates: { ...to },
+  });
 }
 
 /** What ending a turn needs. */
@@ -101,24 +182,29 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
   const { key, transcript, channel, attempt } = execution;
   const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
-  const { messages, events } = inboxWrites(inbox, input, attempt);
+  const { messages, events } = inboxWrites(inbox, { turn, head: input.head }, attempt);
   // No call of this turn is awaited any more: one that died with its worker has no other end.
   await deps.attempts.giveUp(key);
   const found =
     input.cutOff === undefined
       ? undefined
       : await leftBehind(deps, execution, input.cutOff, input.head);
+  // A killed worker may have written the last word: readers have seen the turn end with it.
+  const rollback = found?.answered ? undefined : input.rollback;
   const open = found?.open ?? input.open;
-  const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
+  // What is forgotten needs no results.
+  const closing =
+    open && !rollback ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
     headAfterMessages(input.head, inbox.length),
     found?.head ?? 0,
-    found?.open ? headAfterCalls(found.open.message, closing.length) : 0,
+    found?.open ? headAfterCalls(found.open.message, found.open.calls) : 0,
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  await deps.transcripts.append(execution.writer({ ...input, head }), {
+  const { generation } = await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
+    ...(rollback ? { rollback } : {}),
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
@@ -141,6 +227,7 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
                 type: 'turn.interrupted',
                 turn,
                 ...(reason === undefined ? {} : { reason }),
+                ...(rollback ? { rolledBack: true } : {}),
                 usage,
               },
       },
@@ -150,7 +237,20 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
         ? { state: 'error', turn, head, failure }
         : { state: 'idle', turn, head },
   });
-  return { head, ...(found ? { found: found.usage } : {}) };
+  return {
+    head,
+    ...(found ? { found: found.usage } : {}),
+    ...(rollback ? { generation } : {}),
+  };
+}
+
+interface LeftBehind {
+  readonly head: number;
+  readonly usage: Usage;
+  /** The last answer, where it made calls. */
+  readonly open?: { readonly message: number; readonly calls: number };
+  /** The last answer has ended the turn. */
+  readonly answered: boolean;
 }
 
 /**
@@ -162,17 +262,19 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number } }> {
+): Promise<LeftBehind> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
     deps.attempts.spendingOfStage({ ...key, run, stage }),
   ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
-  const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
+  const said = last?.message.role === 'assistant' ? last.message : undefined;
+  const calls = said?.toolCalls ?? [];
   return {
+    answered: said !== undefined && calls.length === 0 && said.finish !== 'interrupted',
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
-    ...(last && calls.length > 0 ? { open: { message: last.seq } } : {}),
+    ...(last && calls.length > 0 ? { open: { message: last.seq, calls: calls.length } } : {}),
   };
 }
 
@@ -281,8 +383,30 @@ export async function readAnswer(
 
 export async function publishInterrupt(
   deps: ActivityDeps,
-  input: { turn: number } & OfRun,
+  { turn, tree, run }: { turn: number; tree?: true } & OfRun,
+): Promise<void> {
+  const { key } = currentExecution(run);
+  const { tenant, session } = key;
+  const own = deps.bus.control(key, { type: 'interrupt', turn });
+  if (!tree) return own;
+  const record = await deps.sessions.get(tenant, session);
+  const root = record?.root ?? `session/${session}`;
+  // Those at work, whatever their workflows know of it yet: they hear of it from their parents too.
+  const below = await deps.sessions.below(tenant, { name: session, root }, { open: true });
+  const kept = below.flatMap((each) => (each.onParentEnd === 'keep' ? each.session : []));
+  const reached = below.filter(({ path = [] }) => !path.some((name) => kept.includes(name)));
+  await Promise.all([
+    own,
+    ...reached.map((each) =>
+      deps.bus.control({ tenant, session: each.session }, { type: 'interrupt', turn: each.turns }),
+    ),
+  ]);
+}
+
+export async function publishSteering(
+  deps: ActivityDeps,
+  input: { stage: number } & OfRun,
 ): Promise<void> {
   const { key } = currentExecution(input.run);
-  await deps.bus.control(key, { type: 'interrupt', turn: input.turn });
+  await deps.bus.control(key, { type: 'steer', stage: input.stage });
 }

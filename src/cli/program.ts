@@ -5,11 +5,16 @@
 import { Command } from 'commander';
 import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type CommandContext } from './context.js';
+import type { AnswerArguments } from './commands/answer.js';
 import type { CapabilityOptions } from './commands/capabilities.js';
+import type { SendArguments } from './commands/control.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
 import { addGroups, addMessages } from './mail-program.js';
 import type { TalkOptions } from './talk.js';
+
+const WHILE_WORKING_HELP =
+  'if the agent is working: enqueue, steer, interrupt, rollback or reject (default: as the agent declares)';
 
 /** What a command answers: its exit code. */
 export type Runner = (
@@ -35,6 +40,8 @@ export function createProgram(version: string, runner: Runner): Command {
   addTalk(command, runner);
   addSessions(command, runner);
   addOperations(command, runner);
+  addAgents(program, runner);
+  addTemplates(program, runner);
   addMcp(program, runner);
   addMemory(program, runner);
   addSkills(program, runner);
@@ -69,6 +76,7 @@ function addTalk(command: Add, runner: Runner): void {
       .option('-a, --agent <name>', 'agent of a new session (default: assistant)')
       .option('-s, --session <name>', 'session to continue, or name of a new one', sessionName)
       .option('-u, --user <id>', 'user of a new session, whose memory its agent has')
+      .option('--while-working <what>', WHILE_WORKING_HELP)
       .option('--reasoning', 'show the reasoning of the model');
   talk('run', 'send one message and stream the answer; exit code 1 without an answer')
     .argument('[message...]', 'the message; read from standard input when missing or "-"')
@@ -93,10 +101,28 @@ function addSessions(command: Add, runner: Runner): void {
     .argument('[message...]', 'the message; read from standard input when missing or "-"')
     .option('--id <id>', 'id of the message; a message sent twice is accepted once')
     .option('--from <name>', 'sender, as the agent and other readers see it')
-    .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
+    .option('--while-working <what>', WHILE_WORKING_HELP)
+    .action((session: string, words: string[], options: Json & SendArguments) =>
       runner(options.json ?? false, async (context) =>
         (await control()).send(context, session, words, options),
       ),
+    );
+  command('answer', 'answer a tool call that waits; `perdura show` lists them')
+    .argument('<session>', 'name of the session', sessionName)
+    .argument('<call>', 'key of the call, such as c4.0')
+    .argument('[result]', 'the result as JSON; read from standard input when missing or "-"')
+    .option('--text', 'the result is text, not JSON')
+    .option('--refuse <reason>', 'there is no result; the model sees the reason')
+    .action(
+      (
+        session: string,
+        call: string,
+        result: string | undefined,
+        options: Json & AnswerArguments,
+      ) =>
+        runner(options.json ?? false, async (context) =>
+          (await import('./commands/answer.js')).answer(context, session, call, result, options),
+        ),
     );
   command('sessions', 'list sessions, the newest first')
     .option('--limit <count>', 'maximum number of sessions', '20')
@@ -111,7 +137,8 @@ function addSessions(command: Add, runner: Runner): void {
   command('show', 'show what happened in a session: turns, steps, attempts, tools, cost')
     .argument('<session>', 'name of the session', sessionName)
     .option('--full', 'whole texts instead of one line each')
-    .action((session: string, options: Json & { full?: boolean }) =>
+    .option('--tree', 'the sessions of its sub-agents too')
+    .action((session: string, options: Json & { full?: boolean; tree?: boolean }) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/look.js')).show(context, session, options),
       ),
@@ -170,6 +197,79 @@ function addOperations(command: Add, runner: Runner): void {
     ({ json = false }: Json) =>
       runner(json, async (context) => (await import('./commands/worker.js')).migrate(context)),
   );
+}
+
+function addAgents(program: Command, runner: Runner): void {
+  const agents = program.command('agents').description('agents, their versions, and who runs them');
+  const commands = () => import('./commands/agents.js');
+  const add = adder(agents);
+  add('list', 'agents of the configuration, and those made at run time').action(
+    ({ json = false }: Json) =>
+      runner(json, async (context) => (await commands()).listAgents(context)),
+  );
+  add('show', 'the definition of an agent')
+    .argument('<agent>')
+    .option('--definition <version>', 'another version than the newest')
+    .action((agent: string, options: Json & { definition?: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).showAgent(context, agent, options),
+      ),
+    );
+  add('versions', 'the versions of an agent that sessions have run')
+    .argument('<agent>')
+    .action((agent: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).agentVersions(context, agent)),
+    );
+  add('move', 'move a session to the newest version of its agent, or to another agent')
+    .argument('<session>', 'name of the session', sessionName)
+    .option('-a, --agent <name>', 'another agent')
+    .option('--definition <version>', '16 hex characters, or "latest"')
+    .action((session: string, options: Json & { agent?: string; definition?: string }) =>
+      runner(options.json ?? false, async (context) =>
+        (await commands()).moveSession(context, session, options),
+      ),
+    );
+}
+
+function addTemplates(program: Command, runner: Runner): void {
+  const templates = program.command('templates').description('templates of agents');
+  const commands = () => import('./commands/agents.js');
+  const add = adder(templates);
+  add('list', 'the templates that there are').action(({ json = false }: Json) =>
+    runner(json, async (context) => (await commands()).listTemplates(context)),
+  );
+  add('show', 'a template with its variables')
+    .argument('<template>')
+    .action((template: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).showTemplate(context, template)),
+    );
+  add('register', 'keep a template from a JSON file')
+    .argument('<template>')
+    .argument('<file>')
+    .action((template: string, file: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).registerTemplate(context, template, file)),
+    );
+  add('remove', 'remove a template; agents that were made of it stay')
+    .argument('<template>')
+    .action((template: string, { json = false }: Json) =>
+      runner(json, async (context) => (await commands()).removeTemplate(context, template)),
+    );
+  add('create', 'make an agent of a template')
+    .argument('<template>')
+    .argument('<agent>')
+    .option('--var <name=value...>', 'values for its variables')
+    .option('--replace', 'in place of the agent of that name')
+    .action(
+      (template: string, agent: string, options: Json & { var?: string[]; replace?: boolean }) =>
+        runner(options.json ?? false, async (context) =>
+          (await commands()).createFromTemplate(context, template, agent, options),
+        ),
+    );
+}
+
+function adder(group: Command): Add {
+  return (name, description) =>
+    group.command(name).description(description).option('--json', 'machine-readable output');
 }
 
 function addMcp(program: Command, runner: Runner): void {

@@ -21,11 +21,15 @@ import {
   type SessionKey,
 } from '../contracts/ids.js';
 import { readContext, type ContextInput, type GivenContext } from '../contracts/runtime-context.js';
-import type { SessionInput } from '../contracts/session.js';
+import { runName } from '../contracts/run-reference.js';
+import type { OnParentEnd, SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 import { GroupService, MessageService, type MailParts } from '../mail/index.js';
 import { checkAnswers } from '../store/readiness.js';
+import type { AgentVersionRecord } from '../store/agent-definitions.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
+import { AgentFactory, type FactoryOptions } from './agent-factory.js';
+import { AgentManager } from './agent-manager.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
 import { Memory } from './memory.js';
@@ -43,6 +47,8 @@ export interface ConnectOptions extends EndpointOptions, GivenConnections {}
 export interface StartOptions {
   /** Default `assistant`. */
   readonly agent?: string;
+  /** Of its definition. Default: the newest. A session that exists goes on with its own. */
+  readonly version?: string;
   /** A name of 1 to 80 of `A-Z a-z 0-9 _ -`. A session that runs under it is used. Default: a new one. */
   readonly session?: string;
   readonly title?: string;
@@ -51,6 +57,10 @@ export interface StartOptions {
    * it as `context.runtime`; a memory is that of its user. It counts for the life of the session.
    */
   readonly context?: ContextInput;
+  /** Name of the session whose child it is. */
+  readonly parent?: string;
+  /** What becomes of it when its parent ends. Default `end`. */
+  readonly onParentEnd?: OnParentEnd;
   /** A first message; it is accepted when `start` resolves. */
   readonly message?: OutgoingMessage;
 }
@@ -140,7 +150,7 @@ export class AgentRuntime implements AsyncDisposable {
    * down, since no worker could open the session.
    */
   async start(options: StartOptions = {}): Promise<Session> {
-    const { agent, title } = options;
+    const { agent, version, title } = options;
     const key = this.#key(options.session ?? newSessionName());
     const context = contextOf(options.context);
     await checkAnswers(this.#connections.database);
@@ -150,8 +160,12 @@ export class AgentRuntime implements AsyncDisposable {
       throw new PerduraError('Session.Closed', `Session ${key.session} has ended.`);
     }
     if (record && context?.user) await this.#checkUser(key, context.user.id);
+    const family = options.parent === undefined ? {} : await this.#familyOf(options.parent);
     const input: SessionInput = {
+      ...family,
+      ...(options.onParentEnd === undefined ? {} : { onParentEnd: options.onParentEnd }),
       ...(agent === undefined ? {} : { agent }),
+      ...(version === undefined ? {} : { version }),
       ...(title === undefined ? {} : { title }),
       ...(context ? { context } : {}),
     };
@@ -222,6 +236,38 @@ export class AgentRuntime implements AsyncDisposable {
       stores,
       wake: (shard) => wakeCourier(client, taskQueue, { tenant, shard }),
       isRunning: (session) => isRunning(client, { tenant, session }),
+    };
+  }
+
+  /** Makes agents at run time, which every worker of the tenant then knows. */
+  factory(options: FactoryOptions = {}): AgentFactory {
+    const { definitions, templates } = this.#connections.stores;
+    return new AgentFactory({ ...options, tenant: this.tenant, definitions, templates });
+  }
+
+  /** The life cycle of the tenant's agents, which are its sessions. */
+  manager(): AgentManager {
+    return new AgentManager({ runtime: this, sessions: this.#connections.stores.sessions });
+  }
+
+  /** Versions of an agent that the store has, or of all agents; the newest first. */
+  agentVersions(agent?: string): Promise<AgentVersionRecord[]> {
+    return this.#connections.stores.definitions.versions(this.tenant, agent);
+  }
+
+  /** Parent and root of a child, as its input names them. */
+  async #familyOf(parent: string): Promise<Pick<SessionInput, 'parent' | 'root'>> {
+    const record = await this.#record(this.#key(parent));
+    if (!record) {
+      throw new PerduraError(
+        'Session.NotFound',
+        `There is no session "${parent}" to be the parent.`,
+      );
+    }
+    const root = record.root ?? record.parent;
+    return {
+      parent: runName({ tenant: this.tenant, id: parent }),
+      ...(root === undefined ? {} : { root }),
     };
   }
 

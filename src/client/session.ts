@@ -1,29 +1,37 @@
 /** A session as a caller holds it: send, read, control. Keeps nothing itself. */
+import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
 import { PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import type { StoredMessage } from '../contracts/message.js';
+import type { StoredMessage, ToolCall } from '../contracts/message.js';
+import { callPlaceOf } from '../contracts/places.js';
 import type { GivenContext } from '../contracts/runtime-context.js';
+import { clip } from '../contracts/text.js';
 import {
   HANDLERS,
   STATUS_ANSWER,
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
   type SendReceipt,
   type SessionInput,
   type SessionStatus,
 } from '../contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
+import type { TranscriptRange } from '../store/stores.js';
 import type { Connections } from './connections.js';
+import { ServedTools, type ClientTools, type ServeOptions } from './client-tools.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
-import { updateIdOf, withId, type OutgoingMessage } from './outgoing-message.js';
+import { updateIdOf, withId, type OutgoingMessage, type SendOptions } from './outgoing-message.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
+import { streamTree } from './tree-stream.js';
 import { untilGone } from './until-gone.js';
 import { healthOf, type WorkflowHealth } from './workflow-health.js';
 
@@ -72,9 +80,12 @@ export class Session {
    * transcript once, in order, whatever dies. Sending again with the same id is safe: the
    * receipt says `duplicate`. A session whose workflow is gone (a Temporal server that kept it
    * in memory was restarted) is started again, where its transcript ends.
+   *
+   * While a turn is under way, `whileWorking` says what becomes of the message. Rejects with
+   * `Session.Busy` where that is `reject`.
    */
-  async send(message: OutgoingMessage): Promise<SendReceipt> {
-    const body = withId(message);
+  async send(message: OutgoingMessage, options: SendOptions = {}): Promise<SendReceipt> {
+    const body = withId(message, options);
     const updateId = updateIdOf(body);
     try {
       return await this.#workflow.call((handle) =>
@@ -90,12 +101,15 @@ export class Session {
   /**
    * Hands a message over and waits for the answer of its turn. Waits on the events, not on
    * an update, of which Temporal allows only ten in flight. Rejects with the failure of the
-   * turn, with `Turn.Interrupted`, with `Session.Closed` when the session has ended, and with
+   * turn, with `Turn.Interrupted`, with `Turn.RolledBack`, with `Session.Closed` when the session has ended, and with
    * `Session.NoWorkflow` when its workflow is gone; the last two take some seconds to notice
    * where the workflow was ended in Temporal.
    */
-  async ask(message: OutgoingMessage, options: { signal?: AbortSignal } = {}): Promise<Answer> {
-    const body = withId(message);
+  async ask(
+    message: OutgoingMessage,
+    options: SendOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    const body = withId(message, options);
     if (typeof message !== 'string' && message.id !== undefined) {
       // An id of the caller's: the message may have been sent, and answered, before.
       await this.send(body);
@@ -157,19 +171,26 @@ export class Session {
   /**
    * What happens in the session: durable events, numbered, and live deltas between them.
    * Resumes with the number of the last event seen; deltas that the reader has are not
-   * repeated, those of a superseded attempt are announced. The stream continues until the session has
-   * ended, the signal is aborted, or the runtime is closed.
+   * repeated, those of a superseded attempt are announced. With `tree`, also those of all sessions
+   * below it. The stream continues until the session has ended, the signal is aborted, or the runtime is closed.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
     const { connections, key, closed } = this.#parts;
     const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    if (options.tree) {
+      yield* streamTree(connections.hub, key, { ...options, signal });
+      return;
+    }
     const origin = { session: key.session, path: [] };
     const items = streamEvents(connections.hub, key, { ...options, signal });
     for await (const item of items) yield { ...item, ...origin };
   }
 
-  /** The messages of the session, oldest first. */
-  async transcript(range: { after?: number; to?: number } = {}): Promise<StoredMessage[]> {
+  /**
+   * The messages of the session, oldest first. Turns that were rolled back are left out unless
+   * `rolledBack` is set.
+   */
+  async transcript(range: TranscriptRange = {}): Promise<StoredMessage[]> {
     const { connections, key } = this.#parts;
     return connections.stores.transcripts.read(key.tenant, key.session, range);
   }
@@ -209,21 +230,61 @@ export class Session {
   }
 
   /**
-   * Answers a waiting tool call (`run: 'workflow'`) with its result; `status().waiting` and the event
-   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when the call does not wait.
+   * Answers a waiting tool call (`run: 'client'` or `'workflow'`) with its result; `status().waiting`
+   * and the event `tool.waiting` have its key. The first answer counts. Rejects with `Call.NotOpen`,
+   * which says what became of the call, when it does not wait.
    */
   async answer(call: string, output: unknown): Promise<void> {
     await this.#answer({ call, output });
   }
 
   /** Answers a waiting tool call with the reason why it has no result. The model sees the reason. */
-  async refuseCall(call: string, reason: string): Promise<void> {
+  async refuse(call: string, reason: string): Promise<void> {
     await this.#answer({ call, error: reason });
   }
 
+  /**
+   * Runs client tools here: follows the events and answers each call of a tool that is named, also
+   * those that wait already. A call is run once by this process, also over a reconnect, and answered
+   * once whoever else serves; a process that dies before it has answered leaves the call to the next
+   * one. Serves until it is stopped or the session ends.
+   */
+  serve(tools: ClientTools, options: ServeOptions = {}): ServedTools {
+    const { connections, key, closed } = this.#parts;
+    const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    return new ServedTools(
+      {
+        lastTurnStart: async () => (await connections.stores.events.lastTurnStart(key))?.n,
+        events: (range) => this.events(range),
+        argumentsOf: async (call) => (await this.readCall(call)).arguments,
+        answer: (answer) => this.#answer(answer),
+      },
+      tools,
+      { ...options, signal },
+    );
+  }
+
+  /**
+   * The tool call with this key as the model made it, whether it waits or not: for arguments that are
+   * too long for the event. Rejects with `Call.NotOpen` when the transcript has no such call.
+   */
+  async readCall(call: string): Promise<ToolCall> {
+    const { message, index } = callPlaceOf(call) ?? { message: 0, index: 0 };
+    const [row] = message > 0 ? await this.transcript({ after: message - 1, to: message }) : [];
+    const calls = row?.message.role === 'assistant' ? row.message.toolCalls : undefined;
+    const found = calls?.[index];
+    if (found) return found;
+    throw new PerduraError(
+      'Call.NotOpen',
+      `Session ${this.id} has no call "${clip(call, 100)}" in its transcript.`,
+    );
+  }
+
   async #answer(answer: CallAnswer): Promise<void> {
+    // The same update when Temporal does not answer: the first one may have been taken.
+    const updateId = `answer-${answer.call}-${randomUUID().slice(0, 8)}`;
     await this.#workflow.call((handle) =>
-      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer] }),
+      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer], updateId }),
     );
   }
 
@@ -244,6 +305,17 @@ export class Session {
   /** Wakes the agent once after `ms`, if nothing else does before. */
   async wakeUpAfter(ms: number): Promise<void> {
     await this.#workflow.call((handle) => handle.signal(HANDLERS.wakeUpAfter, ms));
+  }
+
+  /**
+   * Moves the session to another agent, or to another version of its own: `latest` (default) is what the
+   * workers have now. It moves when no turn is under way; `applied` is false where one is, which ends
+   * with the agent that it has. Rejects with `Agent.Unknown`.
+   */
+  async move(request: MoveRequest = {}): Promise<MoveReceipt> {
+    return this.#workflow.call((handle) =>
+      handle.executeUpdate<MoveReceipt, [MoveRequest]>(HANDLERS.move, { args: [request] }),
+    );
   }
 
   /** What the workflow itself says, now. Needs a worker. */
@@ -282,6 +354,13 @@ export class Session {
   async context(): Promise<GivenContext | undefined> {
     const { connections, key } = this.#parts;
     return connections.stores.contexts.get(key);
+  }
+
+  /** The sessions below it, at any depth, the oldest first: its sub-agents, and theirs. */
+  async below(): Promise<SessionRecord[]> {
+    const { connections, key } = this.#parts;
+    const root = (await this.record())?.root ?? `session/${key.session}`;
+    return connections.stores.sessions.below(key.tenant, { name: key.session, root });
   }
 
   /** Turns, steps, attempts, tools and cost, in order. */

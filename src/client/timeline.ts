@@ -1,4 +1,5 @@
 /** The events and attempts of a session, put into the shape in which people read them. Pure. */
+import type { AgentReference } from '../contracts/agent.js';
 import type { PlannedStep, SessionEvent, UnavailableServer } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
@@ -26,6 +27,12 @@ export interface TimelineStep {
   finish?: string;
   usage?: Usage;
   readonly tools: TimelineTool[];
+  /** The conversation went to another agent behind this step. */
+  handoff?: {
+    readonly from: AgentReference;
+    readonly to: AgentReference;
+    readonly reason?: string;
+  };
 }
 
 /** A plan of a planner's turn, with how far each step has come. */
@@ -45,13 +52,16 @@ export interface TimelinePlan {
 
 export interface TimelineTurn {
   readonly turn: number;
-  readonly messages: { id: string; text: string; from?: string; at: string }[];
+  /** `step` is the one that a message joined, where it steered the turn under way. */
+  readonly messages: { id: string; text: string; from?: string; step?: number; at: string }[];
   readonly steps: TimelineStep[];
   /** Of an agent that plans: its plans, in their order. Absent for none. */
   plans?: TimelinePlan[];
   /** MCP servers whose tools the turn did not have. */
   unavailable?: readonly UnavailableServer[];
   outcome: 'running' | TurnEnd['outcome'];
+  /** Interrupted and forgotten: nothing of it is in the transcript. */
+  rolledBack?: true;
   failure?: FailureInfo;
   reason?: string;
   startedAt?: string;
@@ -60,9 +70,23 @@ export interface TimelineTurn {
   costMicros: number;
 }
 
+/** What an agent of the session has cost, failed and interrupted attempts included. */
+export interface AgentBill {
+  /** Absent for attempts of earlier versions, which did not record it. */
+  readonly agent?: string;
+  readonly attempts: number;
+  readonly inputTokens: number;
+  readonly outputTokens: number;
+  readonly cachedTokens: number;
+  /** Micro-dollars. */
+  readonly costMicros: number;
+}
+
 export interface Timeline {
   readonly session: string;
   readonly turns: TimelineTurn[];
+  /** Who spent what, in the order in which the agents came in. */
+  readonly agents: AgentBill[];
   /** Pauses, resumptions and the end. */
   readonly states: { at: string; state: AgentState; reason?: string }[];
   /** Signals that were refused. */
@@ -105,7 +129,26 @@ export function buildTimeline(
   const ordered = [...turns.values()].sort((a, b) => a.turn - b.turn);
   for (const turn of ordered) turn.steps.sort((a, b) => a.step - b.step);
   const costMicros = ordered.reduce((sum, turn) => sum + turn.costMicros, 0);
-  return { session, turns: ordered, states, refused, costMicros };
+  return { session, turns: ordered, agents: billOf(attempts), states, refused, costMicros };
+}
+
+function billOf(attempts: readonly AttemptRow[]): AgentBill[] {
+  const bills = new Map<string | undefined, AgentBill>();
+  for (const attempt of attempts) {
+    const { agent } = attempt;
+    const before = bills.get(agent);
+    const sum = (of: 'inputTokens' | 'outputTokens' | 'cachedTokens' | 'costMicros') =>
+      (before?.[of] ?? 0) + attempt[of];
+    bills.set(agent, {
+      ...(agent === undefined ? {} : { agent }),
+      attempts: (before?.attempts ?? 0) + 1,
+      inputTokens: sum('inputTokens'),
+      outputTokens: sum('outputTokens'),
+      cachedTokens: sum('cachedTokens'),
+      costMicros: sum('costMicros'),
+    });
+  }
+  return [...bills.values()];
 }
 
 function place(
@@ -125,14 +168,16 @@ function place(
       outcome: end.outcome,
       endedAt: event.at,
       ...(end.outcome === 'interrupted' && end.reason ? { reason: end.reason } : {}),
+      ...(end.outcome === 'interrupted' && end.rolledBack ? { rolledBack: true } : {}),
       ...(end.outcome === 'failed' ? { failure: end.failure } : {}),
     });
     return;
   }
   switch (event.type) {
     case 'message.accepted': {
-      const { id, text, from, at } = event;
-      to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}) });
+      const { id, text, from, at, step } = event;
+      const joined = step === undefined ? {} : { step };
+      to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}), ...joined });
       return;
     }
     case 'message.refused': {
@@ -190,6 +235,15 @@ function place(
         ms,
         ...(artifact ? { artifact } : {}),
         ...(failure ? { failure } : {}),
+      };
+      return;
+    }
+    case 'agent.handoff': {
+      const { from, to: target, reason } = event;
+      to.stepOf(event.turn, event.step).handoff = {
+        from,
+        to: target,
+        ...(reason === undefined ? {} : { reason }),
       };
       return;
     }

@@ -4,16 +4,26 @@
  */
 import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
-import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
+import {
+  DEFAULT_LIMITS,
+  MOST_HANDOFF_NAME,
+  type Agent,
+  type AgentLimits,
+  type Handoff,
+  type HandoffFilter,
+} from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
 import { memoryOptions, MOST_RECALLED, type MemoryDeclaration } from '../contracts/memory.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import { showContextProblem } from '../contracts/runtime-context.js';
 import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
-import type { AgentDeclaration } from './define-config.js';
+import { WHILE_WORKING } from '../contracts/while-working.js';
+import type { AgentDeclaration, HandoffDeclaration } from './define-config.js';
 import { flag, policySchema } from './policy-schema.js';
+import { completeSubAgents, subAgentsSchema } from './sub-agent-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
+const HANDOFF_FILTERS = ['all', 'no-tools', 'summary'] as const;
 const KiB = 1024;
 const MiB = 1024 * KiB;
 const NAME = /^[A-Za-z0-9_-]{1,64}$/;
@@ -88,6 +98,40 @@ const messages = z.unknown().superRefine((value, context) => {
   context.addIssue({ code: 'custom', message });
 }) as z.ZodType<boolean | readonly MessageTool[]>;
 
+const agentName = name('the agent that takes over').max(MOST_HANDOFF_NAME, {
+  error: `must have at most ${MOST_HANDOFF_NAME} characters, because the tool that hands over is named after it.`,
+});
+
+const turns = closed({ turns: whole(1, 1_000, 'turns') });
+
+const handoffFilter = z.unknown().superRefine((value, context) => {
+  if (typeof value === 'object' && value !== null) {
+    for (const { path, message } of turns.safeParse(value).error?.issues ?? []) {
+      context.addIssue({ code: 'custom', path: [...path], message });
+    }
+  } else if (!HANDOFF_FILTERS.includes(value as never)) {
+    const message = `must be ${HANDOFF_FILTERS.map((each) => `"${each}"`).join(', ')} or { turns: <number> }, not ${shown(value)}.`;
+    context.addIssue({ code: 'custom', message });
+  }
+}) as z.ZodType<HandoffFilter>;
+
+const fullHandoff = closed({
+  agent: agentName,
+  description: text('when to hand over').optional(),
+  filter: handoffFilter.optional(),
+  reason: z
+    .literal(true, { error: ({ input }) => `must be true or left out, not ${shown(input)}.` })
+    .optional(),
+});
+
+/** By its kind, so that an error speaks of the form that was meant. */
+const handoff = z.custom<string | HandoffDeclaration>().superRefine((value, context) => {
+  const schema = typeof value === 'string' ? agentName : fullHandoff;
+  for (const { path, message } of schema.safeParse(value).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});
+
 /** An agent's declaration. */
 export const agentSchema = closed({
   name: name('what the agent is called'),
@@ -102,7 +146,10 @@ export const agentSchema = closed({
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
   messages: messages.optional(),
+  handoffs: list(handoff, 'handoffs').optional(),
+  agents: subAgentsSchema.optional(),
   unread: oneOf(['all', 'one']).optional(),
+  whileWorking: oneOf(WHILE_WORKING).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
   memory: memory.optional(),
@@ -139,7 +186,7 @@ export function completeAgent(
   declared: AgentDeclaration,
   defaults: { model: string; policy?: PolicyDeclaration | undefined },
 ): Agent {
-  const { description, contextWindow, responseFormat, metadata } = declared;
+  const { description, contextWindow, responseFormat, whileWorking, metadata } = declared;
   const { skills, showContext } = declared;
   const memory = memoryOptions(declared.memory);
   const model = declared.model ?? defaults.model;
@@ -158,7 +205,14 @@ export function completeAgent(
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
     ...(declared.messages === undefined ? {} : { messages: declared.messages }),
+    ...(declared.handoffs === undefined || declared.handoffs.length === 0
+      ? {}
+      : { handoffs: declared.handoffs.map(completeHandoff) }),
+    ...(declared.agents && declared.agents.length > 0
+      ? { agents: completeSubAgents(declared.agents) }
+      : {}),
     unread: declared.unread ?? 'all',
+    ...(whileWorking === undefined ? {} : { whileWorking }),
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),
     ...(memory === undefined ? {} : { memory }),
@@ -166,6 +220,17 @@ export function completeAgent(
     ...(showContext === undefined || showContext.length === 0 ? {} : { showContext }),
     ...(declared.planner ? { planner: true } : {}),
     ...(metadata === undefined ? {} : { metadata }),
+  };
+}
+
+function completeHandoff(declared: string | HandoffDeclaration): Handoff {
+  if (typeof declared === 'string') return { agent: declared };
+  const { agent, description, filter, reason } = declared;
+  return {
+    agent,
+    ...(description === undefined ? {} : { description }),
+    ...(filter === undefined ? {} : { filter }),
+    ...(reason === undefined ? {} : { reason }),
   };
 }
 

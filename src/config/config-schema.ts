@@ -114,6 +114,7 @@ export const configSchema = closed({
       error: ({ input }) => `must be a path or a list of paths, not ${kindOf(input)}.`,
     })
     .optional(),
+  workspace: text('a folder').optional(),
   tools: list(madeTool, 'tools').optional(),
   mcp: serverNames.optional(),
   providers: byName('providers', provider).optional(),

@@ -2,12 +2,14 @@
  * What a user writes in `perdura.config.ts`: the types and `defineConfig`, which only types.
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
-import type { AgentLimits } from '../contracts/agent.js';
+import type { AgentLimits, Handoff } from '../contracts/agent.js';
 import type { MessageTool } from '../contracts/mail.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { MemoryDeclaration } from '../contracts/memory.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
+import type { WhileWorking } from '../contracts/while-working.js';
+import type { SubAgentDeclaration } from './sub-agent-schema.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
 export interface AgentDeclaration {
@@ -38,8 +40,17 @@ export interface AgentDeclaration {
    * `list_agents`, or the names of some. To whom is `policy.mayWriteTo`. Default false.
    */
   readonly messages?: boolean | readonly MessageTool[] | undefined;
+  /** Agents that the conversation can be handed to, by name or with more. Default none. */
+  readonly handoffs?: readonly (string | HandoffDeclaration)[] | undefined;
+  /** Agents to which it may delegate: their names, or more about each. Default none. */
+  readonly agents?: readonly (string | SubAgentDeclaration)[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
+  /**
+   * What becomes of a message that comes during a turn: `enqueue` (default), `steer`, `interrupt`,
+   * `rollback` or `reject`. A message can override it.
+   */
+  readonly whileWorking?: WhileWorking | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
   /** What the agent may do; see `RuntimePolicy` for the defaults. */
   readonly policy?: PolicyDeclaration | undefined;
@@ -59,6 +70,11 @@ export interface AgentDeclaration {
   readonly planner?: boolean | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+/** As {@link Handoff}. */
+export type HandoffDeclaration = { readonly [K in keyof Handoff]: Handoff[K] | undefined } & {
+  readonly agent: string;
+};
 
 /** How to reach a provider of models; see `Provider` for the defaults. */
 export interface ProviderDeclaration {
@@ -100,6 +116,11 @@ export interface PerduraConfig {
    * package. Default the folder `skills` beside it, where there is one.
    */
   readonly skills?: string | readonly string[] | undefined;
+  /**
+   * Folder of the files that agents work on with `list_files`, `read_file`, `search_files`,
+   * `analyze_data` and `write_file`, relative to this file. Default `workspace`.
+   */
+  readonly workspace?: string | undefined;
   /** Made by `tool(…)`. */
   readonly tools?: readonly Tool[] | undefined;
   /** MCP servers by name. A relative `cwd` is relative to this file. */

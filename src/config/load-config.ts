@@ -5,7 +5,6 @@
 import { resolve } from 'node:path';
 import type { ResolvedConfig } from '../contracts/config.js';
 import type { McpServer } from '../contracts/mcp.js';
-import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import { completeAgent } from './agent-schema.js';
 import { readAgentFiles } from './agent-files.js';
 import type { DeclaredAgent } from './agent-yaml.js';
@@ -14,7 +13,7 @@ import { DEFAULT_MODEL, defaultAgent } from './default-agent.js';
 import type { PerduraConfig } from './define-config.js';
 import { readSettings, type Settings } from './environment.js';
 import { pathText, throwProblems, type Path } from './problems.js';
-import { isOffline, resolveProviders } from './providers.js';
+import { resolveProviders } from './providers.js';
 import { agentProblems, toolProblems } from './references.js';
 import { readSkills } from './skill-files.js';
 
@@ -71,19 +70,13 @@ async function complete(
   throwProblems('Config.Invalid', resolved.problems);
 
   const defaults = { model: settings.openai.model ?? DEFAULT_MODEL, policy: config.policy };
-  const agents = declared.map(({ declaration }) => {
-    const { provider = 'default' } = declaration;
-    const offline = isOffline(provider, config.providers?.[provider], settings);
-    return completeAgent(
-      offline ? { ...declaration, model: OFFLINE_MODEL } : declaration,
-      defaults,
-    );
-  });
+  const agents = declared.map(({ declaration }) => completeAgent(declaration, defaults));
   return {
     agents,
     tools,
     ...(skills.length > 0 ? { skills } : {}),
     mcp,
+    workspace: resolve(folder, config.workspace ?? 'workspace'),
     providers: resolved.providers,
     ...(file === undefined ? {} : { file }),
   };

@@ -1,5 +1,6 @@
 /** Providers of models: the declared ones, completed by the environment. */
 import type { Provider } from '../contracts/llm.js';
+import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import type { ProviderDeclaration } from './define-config.js';
 import type { Settings } from './environment.js';
 import type { Problem } from './problems.js';
@@ -35,6 +36,7 @@ export function resolveProviders(
       apiKey,
       ...(from.headers === undefined ? {} : { headers: from.headers }),
       stallTimeoutMs: from.stallTimeoutMs ?? STALL_TIMEOUT_MS,
+      ...(isOffline(name, from, settings) ? { model: OFFLINE_MODEL } : {}),
       ...((from.free ?? isOffline(name, from, settings)) ? { free: true } : {}),
       ...(from.prices === undefined ? {} : { prices: pricesOf(from.prices) }),
     };

@@ -6,6 +6,7 @@ import type { TranscriptMessage } from '../contracts/message.js';
 import { incremental } from '../llm/incremental.js';
 import { estimateTokens } from '../llm/context-window.js';
 import { tokensOf, type CachedMessage } from './entries.js';
+import { handedOver } from './handoff-view.js';
 
 /** Share of the budget that may be full before old tool output is trimmed. */
 const TRIM_ABOVE = 0.8;
@@ -43,7 +44,7 @@ export function buildContext(
   transcript: readonly CachedMessage[],
   room: ContextRoom,
 ): ModelContext {
-  const visible = visiblePart(transcript);
+  const visible = handedOver(visiblePart(transcript));
   const ratio = ratioOf(visible);
   const { entries, estimate } = fittingEntries(visible, room, ratio);
   const tokens = Math.ceil(estimate * ratio);

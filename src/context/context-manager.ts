@@ -18,6 +18,7 @@ import {
 import { incremental } from '../llm/incremental.js';
 import { contextWindowOf, estimateTokens } from '../llm/context-window.js';
 import { toCached, tokensOf, type CachedMessage } from './entries.js';
+import { handedOver } from './handoff-view.js';
 
 /** What every call of an agent has in common. An `Agent` fits, with its tools as the model sees them. */
 export interface ContextManagerOptions {
@@ -206,20 +207,36 @@ export class ContextManager {
   /**
    * What a summary should stand for: all but the newest messages, which stay verbatim, and
    * never a call without its result. Undefined when nothing new would be covered. Does not ask
-   * whether a summary is needed: the provider may have said so.
+   * whether a summary is needed: the provider may have said so. With `before`, all turns before
+   * that one, however short they are.
    */
-  compaction(transcript: ContextTranscript): CompactionPlan | undefined {
-    const visible = visiblePart(entriesOf(transcript));
+  compaction(
+    transcript: ContextTranscript,
+    { before }: { readonly before?: number } = {},
+  ): CompactionPlan | undefined {
+    const visible = handedOver(visiblePart(entriesOf(transcript)));
     const limit = this.room.limit / ratioOf(visible);
     // Of what there is, where that is less than the window: then the provider, who said that it
     // does not fit, has a smaller window than we think.
     const size = visible.reduce((sum, { tokens }) => sum + tokens, 0);
-    const cut = cutBefore(visible, Math.min(limit, size) * KEEP_SHARE);
+    const cut =
+      before === undefined
+        ? cutBefore(visible, Math.min(limit, size) * KEEP_SHARE)
+        : cutBeforeTurn(visible, before);
     const old = visible.slice(0, cut);
     const [first] = old;
     if (!first) return undefined;
     return { covers: { from: first.seq, to: old.at(-1)!.seq }, old, limit };
   }
+}
+
+/** How many entries belong to earlier turns. 0 where a summary stands for them already. */
+function cutBeforeTurn(visible: readonly CachedMessage[], turn: number): number {
+  const first = visible.findIndex(
+    (entry) => entry.turn >= turn && entry.message.role !== 'summary',
+  );
+  const cut = first === -1 ? visible.length : first;
+  return visible.slice(0, cut).every(({ message }) => message.role === 'summary') ? 0 : cut;
 }
 
 /** With their tokens; a worker's own entries have them. */

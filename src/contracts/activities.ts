@@ -5,14 +5,16 @@
  * Each input says whose work it is (`run`), and nothing else that can be derived: inputs and
  * results are all that grows Temporal's history.
  */
-import type { AgentLimits } from './agent.js';
+import type { AgentLimits, AgentReference } from './agent.js';
+import type { DelegationRules, PlannedTask, PlannedWait } from './delegation.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
 import type { RunReference } from './run-reference.js';
 import type { GivenContext } from './runtime-context.js';
 import type { AgentState } from './state.js';
-import type { Answer } from './session.js';
+import type { Answer, OnParentEnd } from './session.js';
 import type { ToolEffect, ToolRun } from './tool-kinds.js';
+import type { WhileWorking } from './while-working.js';
 
 /** Whose work an activity does. */
 export interface OfRun {
@@ -30,11 +32,23 @@ export interface WritePlace {
   readonly stage: number;
   /** The last accepted sequence number: what the activity may read, and what it writes behind. */
   readonly head: number;
+  /**
+   * A rollback has made this generation of the transcript: what a worker has cached of an earlier one
+   * must not be shown to a model. Absent before any rollback.
+   */
+  readonly generation?: number;
 }
 
-export interface OpenSessionInput extends OfRun {
-  readonly agent: string;
+/**
+ * Enters a session. A `version` is that of an earlier run, or the one that was asked for; without
+ * one a new session gets the newest, and a session that the store knows goes on with its own.
+ */
+export interface OpenSessionInput extends OfRun, AgentReference {
   readonly title?: string;
+  /** What becomes of the session when its parent ends. */
+  readonly onParentEnd?: OnParentEnd;
+  /** Most sessions below the root of its tree. Absent: any. */
+  readonly maxDescendants?: number;
   /** The run knows nothing of an earlier one: what the store has of the session goes on. */
   readonly fresh?: true;
   readonly head: number;
@@ -49,12 +63,21 @@ export interface OpenSessionInput extends OfRun {
   readonly context?: GivenContext;
 }
 
-/** What the workflow must know of the agent; recorded in history, so fixed for the run. */
-export interface SessionSettings {
+/** What the workflow must know of the agent; recorded in history, so fixed until it changes. */
+export interface AgentTraits {
   readonly limits: AgentLimits;
   /** The tools of a step run one after the other. */
   readonly sequential?: true;
   readonly unread: 'all' | 'one';
+  /** Absent: `enqueue`. */
+  readonly whileWorking?: WhileWorking;
+}
+
+/** As {@link AgentTraits}, with the agent that they are of. */
+export interface SessionSettings extends AgentTraits {
+  /** Absent in histories of earlier versions: the one of the input, as it is configured. */
+  readonly agent?: string;
+  readonly version?: string;
   /** Longest model call, ms. */
   readonly modelTimeoutMs: number;
   /** A worker that says nothing for so long is dead, ms. */
@@ -92,11 +115,12 @@ export interface TurnRemainder {
   readonly costMicros?: number;
 }
 
-export interface CallModelInput extends WritePlace, OfRun {
-  readonly agent: string;
+export interface CallModelInput extends WritePlace, OfRun, AgentReference {
   readonly left?: TurnRemainder;
-  /** Messages that begin the turn; they take `head + 1` and the following places. */
+  /** Messages that begin the turn, or join it; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
+  /** The messages steer a turn that has begun: it goes on even if all of them are known. */
+  readonly joins?: true;
   /** No tool may be called any more: the model must answer. */
   readonly final?: true;
   /** What the earlier steps of the turn have used. */
@@ -125,8 +149,14 @@ export interface PlannedCall {
   readonly invalid?: true;
   /** The arguments while they are at most 512 characters, for whoever reads the history. */
   readonly args?: string;
+  /** Hands the conversation over to this agent, after all other calls of the answer. */
+  readonly handoff?: string;
   /** Run already, within the step; at most 200 characters of the result. */
   readonly done?: string;
+  /** Of a call that gives a task to a sub-agent (`run: 'agent'`). */
+  readonly task?: PlannedTask;
+  /** Of a call that waits for detached sub-agents (`run: 'agent'`). */
+  readonly wait?: PlannedWait;
 }
 
 export interface CallModelResult {
@@ -144,6 +174,8 @@ export interface CallModelResult {
   /** Set when `preview` is the whole text. */
   readonly whole?: true;
   readonly calls?: readonly PlannedCall[];
+  /** Of the agent that answered, where it gives tasks to sub-agents. */
+  readonly rules?: DelegationRules;
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
   /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
@@ -152,8 +184,7 @@ export interface CallModelResult {
   readonly earlier?: readonly CallModelResult[];
 }
 
-export interface CallToolInput extends WritePlace, OfRun {
-  readonly agent: string;
+export interface CallToolInput extends WritePlace, OfRun, AgentReference {
   /** Sequence number of the assistant message with the call. */
   readonly message: number;
   /** Index of the call within that message, from 0. */
@@ -174,8 +205,24 @@ export interface CallToolResult {
   readonly failure?: string;
 }
 
-export interface CompactInput extends WritePlace, OfRun {
-  readonly agent: string;
+/** Hands the conversation over: writes the result of the call that asks for it. */
+export interface HandOffInput extends CallToolInput {
+  /** Handoffs of this turn so far. */
+  readonly count: number;
+  /** Another call of the same answer has handed over before. */
+  readonly late?: true;
+}
+
+export interface HandOffResult {
+  /** Who goes on, and what the workflow must know of that agent. Absent: nothing has changed. */
+  readonly to?: AgentReference & { readonly traits: AgentTraits };
+  /** The earlier turns are to be summarised by the agent that hands over. */
+  readonly summarise?: true;
+}
+
+export interface CompactInput extends WritePlace, OfRun, AgentReference {
+  /** Summarise all earlier turns, however short: the conversation is handed over. */
+  readonly handoff?: true;
   readonly left?: TurnRemainder;
 }
 
@@ -198,12 +245,16 @@ export interface EndTurnInput extends WritePlace, OfRun {
   readonly open?: { readonly message: number; readonly first: number };
   /** Stage of a model call that never answered: what it has written is kept. */
   readonly cutOff?: number;
+  /** The turn is forgotten, unless it has ended with an answer: what lies behind this place is rolled back. */
+  readonly rollback?: { readonly after: number };
 }
 
 export interface EndTurnResult {
   readonly head: number;
   /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
+  /** Of the transcript, where the turn was rolled back. */
+  readonly generation?: number;
 }
 
 export interface RecordStateInput extends OfRun {
@@ -238,6 +289,14 @@ export interface RecordRefusalsInput extends OfRun {
   readonly refused: readonly RefusedSignal[];
 }
 
+/** A session is moved to another agent or version. */
+export interface MoveSessionInput extends OfRun {
+  /** The move with this key is recorded once. */
+  readonly key: string;
+  readonly from: AgentReference;
+  readonly to: AgentReference;
+}
+
 export interface SpillInput extends OfRun {
   readonly messages: readonly InboxMessage[];
 }
@@ -258,6 +317,8 @@ export interface SessionActivities {
   callModel(input: CallModelInput): Promise<CallModelResult>;
   /** Runs one tool call and writes its result. */
   callTool(input: CallToolInput): Promise<CallToolResult>;
+  /** Hands the conversation over to another agent, or tells the model why not. */
+  handOff(input: HandOffInput): Promise<HandOffResult>;
   /** Replaces old turns by a summary in what the model sees. */
   compact(input: CompactInput): Promise<CompactResult>;
   /** Closes a turn that did not complete: results for open tool calls, event, state. */
@@ -266,6 +327,8 @@ export interface SessionActivities {
   recordState(input: RecordStateInput): Promise<{ head?: number }>;
   /** Notes signals that were refused, as durable events. */
   recordRefusals(input: RecordRefusalsInput): Promise<void>;
+  /** Notes that the session runs another agent or version from now on. */
+  moveSession(input: MoveSessionInput): Promise<void>;
   /** Moves queued messages to the store. Answers with the id of the batch, which is made of it. */
   spill(input: SpillInput): Promise<{ spill: string }>;
   /**
@@ -273,8 +336,13 @@ export interface SessionActivities {
    * `null` while it has not, or where no turn has taken the message.
    */
   readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
-  /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
-  publishInterrupt(input: { turn: number } & OfRun): Promise<void>;
+  /**
+   * Tells the worker that speaks to stop at once (Temporal's own cancellation follows). With `tree`
+   * also those of the sessions below it.
+   */
+  publishInterrupt(input: { turn: number; tree?: true } & OfRun): Promise<void>;
+  /** Tells the model call of this stage to end its series: a message waits to join the turn. */
+  publishSteering(input: { stage: number } & OfRun): Promise<void>;
   /** Hands on what a member of a group has answered, and lets the next one speak. */
   endGroupTurn(input: EndGroupTurnInput): Promise<void>;
 }

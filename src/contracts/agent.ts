@@ -1,8 +1,10 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
+import type { SubAgent } from './delegation.js';
 import type { PolicyDeclaration } from './policy.js';
 import type { MemoryOptions } from './memory.js';
 import type { MessageTool } from './mail.js';
 import type { JsonSchema } from './tool-kinds.js';
+import type { WhileWorking } from './while-working.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
 export interface AgentLimits {
@@ -37,6 +39,53 @@ export const DEFAULT_LIMITS: AgentLimits = {
   maxArtifactBytes: 16 * 1024 * 1024,
 };
 
+/** Which agent, in which version of its definition. Stands in the input of every activity that needs it. */
+export interface AgentReference {
+  readonly agent: string;
+  /**
+   * Digest of the definition: 16 hex characters. Absent in histories of earlier versions: what the
+   * configuration of the worker has counts then.
+   */
+  readonly version?: string;
+}
+
+/** Whether `value` may be a version of a definition. */
+export function isAgentVersion(value: unknown): value is string {
+  return typeof value === 'string' && /^[0-9a-f]{16}$/.test(value);
+}
+
+/** `billing (0f3a…)`, for people. */
+export function agentText({ agent, version }: AgentReference): string {
+  return version === undefined ? agent : `${agent} (${version})`;
+}
+
+/**
+ * What the agent that takes over sees of the conversation before it: `all` of it; the messages
+ * without tool calls and their results (`no-tools`); a `summary` of the earlier turns, written by the
+ * agent that hands over, and the turn under way; or the last so many turns, the one under way among
+ * them.
+ */
+export type HandoffFilter = 'all' | 'no-tools' | 'summary' | { readonly turns: number };
+
+/** An agent that a conversation can be handed to. The model gets a tool `transfer_to_<agent>`. */
+export interface Handoff {
+  readonly agent: string;
+  /** When to hand over, for the model. Default: the description of that agent. */
+  readonly description?: string;
+  /** Default `all`. */
+  readonly filter?: HandoffFilter;
+  /** The model must say why. By default it may. */
+  readonly reason?: true;
+}
+
+/** Longest name of an agent that can be handed to: names of tools have 64 characters. */
+export const MOST_HANDOFF_NAME = 52;
+
+/** Name of the tool that hands over to an agent. */
+export function handoffTool(agent: string): string {
+  return `transfer_to_${agent}`;
+}
+
 /** An agent, complete with its defaults. */
 export interface Agent {
   /** 1–64 of `A-Z a-z 0-9 _ -`. */
@@ -61,8 +110,14 @@ export interface Agent {
   readonly mcp: readonly string[];
   /** Has the tools `send_message`, `broadcast` and `list_agents`, or those of them. Absent: none. */
   readonly messages?: boolean | readonly MessageTool[];
+  /** Agents that the conversation can be handed to. Absent for none. */
+  readonly handoffs?: readonly Handoff[];
+  /** Agents to which it may delegate; its model has a tool for each. Absent: none. */
+  readonly agents?: readonly SubAgent[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
+  /** What becomes of a message that comes during a turn. Absent: `enqueue`. */
+  readonly whileWorking?: WhileWorking;
   readonly limits: AgentLimits;
   /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
   readonly policy?: PolicyDeclaration;

@@ -11,6 +11,8 @@ export interface ResolvedConfig {
   /** Absent for none. */
   readonly skills?: readonly Skill[];
   readonly mcp: Readonly<Record<string, McpServer>>;
+  /** Folder that agents work in which list the tools for it. Absent: there are no such tools. */
+  readonly workspace?: string;
   /** `default` is always there. */
   readonly providers: Readonly<Record<string, Provider>>;
   /** Where it was read from, for messages; absent when there is no file. */

@@ -12,19 +12,24 @@
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
  *     │  ├─ step.completed           the final text of the step, its tool calls, its usage
  *     │  │  ├─ tool.waiting          until somebody answers the call (`session.answer`)
+ *     │  │  ├─ tool.delegated        to a sub-agent, whose own session has what it does
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
  *     │  ├─ plan.made | plan.changed   a planner's plan was accepted
  *     │  │  └─ plan.step             a step of it has ended
+ *     │  ├─ agent.handoff            another agent goes on with the turn
  *     │  └─ context.compacted
  *     ├─ turn.completed | turn.interrupted | turn.failed
  *     ├─ session.state               paused, resumed
+ *     ├─ agent.moved                 another agent or version from the next turn on
  *     └─ session.ended
  */
+import type { AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /** What every durable event has. */
 export interface EventHeader {
@@ -91,7 +96,17 @@ export type PlanEvent =
 
 export type SessionEventBody =
   | PlanEvent
-  | { readonly type: 'session.started'; readonly agent: string }
+  | {
+      readonly type: 'session.started';
+      readonly agent: string;
+      /** Version of its definition. Absent in sessions of earlier versions. */
+      readonly version?: string;
+    }
+  | {
+      readonly type: 'agent.moved';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+    }
   | {
       readonly type: 'session.state';
       readonly state: AgentState;
@@ -103,6 +118,8 @@ export type SessionEventBody =
       readonly id: string;
       readonly seq: number;
       readonly turn: number;
+      /** The step that it joined, where it steered a turn under way; absent where it began the turn. */
+      readonly step?: number;
       readonly from?: string;
       readonly text: string;
     }
@@ -131,6 +148,8 @@ export type SessionEventBody =
       readonly type: 'turn.interrupted';
       readonly turn: number;
       readonly reason?: string;
+      /** The turn was forgotten: nothing of it is in the transcript that models and readers get. */
+      readonly rolledBack?: true;
       readonly usage: Usage;
     }
   | {
@@ -168,13 +187,26 @@ export type SessionEventBody =
       readonly name: string;
       /** Whoever answers names the call by it: unique in the session. */
       readonly key: string;
-      /** The arguments while they are at most 512 characters. */
+      /** Who answers it. Absent: anybody. */
+      readonly by?: AnsweredBy;
+      /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
       readonly args?: string;
       /**
        * When the wait ends with `Tool.Timeout`, ISO 8601, by the worker's clock; the session's own
        * deadline is a moment later. Absent: never.
        */
       readonly until?: string;
+    } & StepPlace)
+  | ({
+      /** The call gives a task to a sub-agent. Its result is in `tool.completed` of the same call. */
+      readonly type: 'tool.delegated';
+      readonly callId: string;
+      readonly name: string;
+      readonly agent: string;
+      /** Session of the sub-agent. It never begins where the task is refused. */
+      readonly child: string;
+      /** The call does not wait for the answer. */
+      readonly detached?: true;
     } & StepPlace)
   | ({
       readonly type: 'tool.started';
@@ -194,6 +226,15 @@ export type SessionEventBody =
       readonly ms: number;
       readonly artifact?: string;
       readonly failure?: FailureInfo;
+    } & StepPlace)
+  | ({
+      readonly type: 'agent.handoff';
+      readonly from: AgentReference;
+      readonly to: AgentReference;
+      /** As the model of the first one gave it. */
+      readonly reason?: string;
+      /** The call that has handed over. */
+      readonly callId: string;
     } & StepPlace)
   | ({
       readonly type: 'context.compacted';
@@ -260,4 +301,9 @@ export type LiveMessage =
   /** A reader came late: the running attempt publishes its text so far again. */
   | { readonly type: 'sync' }
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
-  | { readonly type: 'interrupt'; readonly turn: number };
+  | { readonly type: 'interrupt'; readonly turn: number }
+  /**
+   * A message steers the turn: the model call of this stage ends its series. No turn in here: workers
+   * of earlier versions would take it for an interruption.
+   */
+  | { readonly type: 'steer'; readonly stage: number };

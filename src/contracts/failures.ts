@@ -87,6 +87,16 @@ export const FAILURES = {
     retry: false,
     remedy: 'Someone interrupted the turn. Send another message.',
   },
+  'Turn.RolledBack': {
+    retry: false,
+    remedy:
+      'Another message has rolled the turn back. Send this one again, under a new id, if it still counts.',
+  },
+  'Session.Busy': {
+    retry: false,
+    remedy:
+      'Send it when the turn has ended, or with another `whileWorking`: enqueue, steer, interrupt or rollback.',
+  },
   'Session.Closed': {
     retry: false,
     remedy: 'Start another session. The transcript of this one can still be read.',
@@ -173,11 +183,35 @@ export const FAILURES = {
   },
   'Agent.Unknown': {
     retry: false,
-    remedy: 'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker.',
+    remedy:
+      'Declare the agent in perdura.config.ts or as a YAML file, and restart the worker. `perdura agents list` shows those that exist.',
+  },
+  'Agent.Incomplete': {
+    retry: false,
+    remedy:
+      'Deploy workers that have what the message names, or move the session to the newest version: `perdura agents move <session>`.',
   },
   'Agent.Invalid': {
     retry: false,
     remedy: 'Correct the definition at the place that the message names.',
+  },
+  'Delegation.TooDeep': {
+    retry: false,
+    remedy: 'The model sees this error. Raise `policy.maxDepth` where deeper trees are meant.',
+  },
+  'Delegation.TooMany': {
+    retry: false,
+    remedy: 'The model sees this error and can wait. Raise `policy.maxChildren` for more at once.',
+  },
+  'Delegation.TooLarge': {
+    retry: false,
+    remedy:
+      'The tree has as many sessions as it may. Raise `policy.maxDescendants`, or look for an agent that delegates without end.',
+  },
+  'Delegation.Cycle': {
+    retry: false,
+    remedy:
+      'The model sees this error. Set `policy.allowCycles` where an agent may delegate to one above it.',
   },
   'Tool.Unknown': {
     retry: false,
@@ -211,6 +245,11 @@ export const FAILURES = {
       'The worker died each time that the tool ran: look at its log, for memory, native code and `process.exit`.',
   },
   'Tool.Interrupted': { retry: false, remedy: 'The turn was interrupted while the tool ran.' },
+  'Handoff.Refused': {
+    retry: false,
+    remedy:
+      'The model sees this error. Look at `handoffs` of the agent, and at `maxHandoffs` and `delegation` of its policy.',
+  },
   'Mcp.Unavailable': { retry: true, remedy: 'Check that the MCP server starts and answers.' },
   'Mcp.Timeout': {
     retry: true,

@@ -89,6 +89,8 @@ export interface Provider {
   readonly headers?: Readonly<Record<string, string>>;
   /** See {@link ModelCallOptions.stallTimeoutMs}. Default 120,000. */
   readonly stallTimeoutMs: number;
+  /** Answers every call, whatever model the agent names: the scripted offline model. */
+  readonly model?: string;
   /** Its calls cost nothing, whatever its models are called: one that runs on a machine of yours. */
   readonly free?: boolean;
   /** USD per million tokens, by model, over the built-in table. */

@@ -13,6 +13,7 @@ import type {
   EndTurnResult,
   SessionSettings,
 } from './activities.js';
+import type { AgentReference } from './agent.js';
 import type { ContentPart, StoredMessage } from './message.js';
 import type { FailureInfo } from './failures.js';
 import type { RunReference } from './run-reference.js';
@@ -27,8 +28,13 @@ interface OfPart {
 /** What a workflow must know of an agent; recorded in its history, so fixed for the run. */
 export type AgentSettings = Pick<
   SessionSettings,
-  'limits' | 'sequential' | 'modelTimeoutMs' | 'heartbeatTimeoutMs'
->;
+  'limits' | 'sequential' | 'modelTimeoutMs' | 'heartbeatTimeoutMs' | 'version'
+> & {
+  /** Absent in histories of earlier versions. */
+  readonly unread?: SessionSettings['unread'];
+  /** Absent: `enqueue`. */
+  readonly whileWorking?: SessionSettings['whileWorking'];
+};
 
 /** Of calls that may be the first with their transcript. */
 interface Opening extends OfPart {
@@ -50,8 +56,7 @@ export interface RunModelResult extends CallModelResult {
 }
 
 /** A call that belongs to no transcript. */
-export interface RunToolInput extends OfPart {
-  readonly agent: string;
+export interface RunToolInput extends OfPart, AgentReference {
   /** Names the call among those of its run. */
   readonly key: string;
   readonly name: string;
@@ -76,8 +81,11 @@ export interface ReadTranscriptInput extends OfPart {
 
 /** The activities of `perdura/workflow`. */
 export interface PartActivities {
-  /** Reads what a workflow must know of an agent. Fails with `Agent.Unknown`. */
-  readAgent(input: OfPart & { readonly agent: string }): Promise<AgentSettings>;
+  /**
+   * Reads what a workflow must know of an agent, of its newest definition where no version is named,
+   * and keeps that version in the store. Fails with `Agent.Unknown`.
+   */
+  readAgent(input: OfPart & AgentReference): Promise<AgentSettings>;
   /** As `callModel` of a session: one step or several. */
   runModel(input: RunModelInput): Promise<RunModelResult>;
   /** As `callTool` of a session: runs one call of an answer and writes its result. */

@@ -57,8 +57,14 @@ export function callKey(message: number, index: number): string {
 
 /** Place of the assistant message with the call of this key; `undefined` for what is no such key. */
 export function callPlace(key: string): number | undefined {
-  const place = /^c([1-9]\d*)\.\d+$/.exec(key)?.[1];
-  return place === undefined ? undefined : Number(place);
+  return callPlaceOf(key)?.message;
+}
+
+/** The same, with the index of the call in that message. */
+export function callPlaceOf(key: string): { message: number; index: number } | undefined {
+  const [, message, index] = /^c([1-9]\d*)\.(\d+)$/.exec(key) ?? [];
+  if (message === undefined || index === undefined) return undefined;
+  return { message: Number(message), index: Number(index) };
 }
 
 /** The summary that a stage wrote. */
@@ -70,6 +76,8 @@ export function summaryKey({ stage }: { stage: number }): string {
 export const eventKeys = {
   sessionStarted: () => 'session',
   sessionEnded: () => 'ended',
+  /** `write` as for `stateChanged`. */
+  sessionMoved: (write: string) => write,
   /** `write` names the write that notes several. */
   stateChanged: (write: string, index: number) => (index === 0 ? write : `${write}.${index}`),
   messageAccepted: messageKey,
@@ -87,6 +95,10 @@ export const eventKeys = {
   callStarted: (message: number, index: number, attempt: number) =>
     `${callKey(message, index)}.a${attempt}`,
   callPlanned: (message: number, index: number) => `${callKey(message, index)}.plan`,
+  callDelegated: (message: number, index: number) => `${callKey(message, index)}.agent`,
+  agentRun: (message: number, index: number, key: string) =>
+    `${callKey(message, index)}.agent.${key}`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
+  handedOff: (message: number, index: number) => `${callKey(message, index)}.handoff`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

@@ -2,19 +2,25 @@
  * The door of a session workflow: its input, its handlers' names, what they take and answer.
  * The sandbox, the SDK and a foreign client agree here.
  */
+import type { AgentTraits } from './activities.js';
+import type { AgentReference } from './agent.js';
+import type { Child, ChildInput } from './delegation.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import { MAIL_SIGNAL, STOP_GROUP_SIGNAL } from './mail.js';
 import type { InboxItem, Usage } from './message.js';
 import type { ContextInput } from './runtime-context.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /**
  * Input of `agentSession`. Every field is optional, so that a session can be started by hand:
  * `{"agent":"assistant","message":"hello"}`.
  */
 export interface SessionInput {
-  /** Name of an agent of the configuration. Default `assistant`. */
+  /** Name of an agent: of the configuration, or made at run time. Default `assistant`. */
   readonly agent?: string;
+  /** Version of its definition, which must be in the store. Default: the newest. */
+  readonly version?: string;
   /** A first message: text, or `{ "text": …, "id": … }`. */
   readonly message?: unknown;
   /** Several first messages. */
@@ -27,9 +33,22 @@ export interface SessionInput {
   readonly root?: string;
   /** For whom the session runs. It counts for its whole life: the first one stands. */
   readonly context?: ContextInput;
+  /** What becomes of the session when its parent ends. Default `end`. */
+  readonly onParentEnd?: OnParentEnd;
+  /** Set for a session that works for another run. */
+  readonly child?: ChildInput;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }
+
+/**
+ * What becomes of a session when the one that started it ends. `end`: it ends too. `keep`: it goes on
+ * alone, and nobody hears of its answer; nothing that stops its parent stops it. `grandparent`: it
+ * becomes a child of its parent's parent, and goes on alone where there is none.
+ */
+export type OnParentEnd = (typeof ON_PARENT_END)[number];
+
+export const ON_PARENT_END = ['end', 'keep', 'grandparent'] as const;
 
 /** What one run of a session hands to the next. Small: the transcript is in the store. */
 export interface CarriedState {
@@ -57,7 +76,30 @@ export interface CarriedState {
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
   /** Ids of groups that were stopped: what still comes of them is dropped. Absent for none. */
   readonly stoppedGroups?: readonly string[];
+  /** Version of the agent that the input names. Absent in runs of earlier versions. */
+  readonly agentVersion?: string;
+  /** The session is moved here when its turn is over. */
+  readonly moving?: PendingMove;
+  /** Sub-agents at work. Absent for none. */
+  readonly children?: readonly Child[];
+  /** Calls that no longer wait, newest last. Absent for none. */
+  readonly closedCalls?: readonly (readonly [key: string, fate: CallFate])[];
+  /** Waiting messages with a mode, by their id (or that of their batch). Absent for none. */
+  readonly modes?: readonly (readonly [item: string, mode: QueueMode])[];
+  /** Generation of the transcript since the last rollback. Absent before any. */
+  readonly generation?: number;
 }
+
+/** Where a session goes when no turn is under way, and what its workflow must know of that agent. */
+export interface PendingMove extends AgentReference {
+  readonly traits: AgentTraits;
+}
+
+/**
+ * How a waiting message is taken. `steer`: with the next step of the turn under way. `next`: it
+ * stopped a turn, and begins the next one also where a turn takes one message.
+ */
+export type QueueMode = 'steer' | 'next';
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
 export interface OpenTurn {
@@ -69,11 +111,17 @@ export interface OpenTurn {
   readonly startedAt: number;
   /** Of the time since then, ms spent waiting for people: no work. Absent for none. */
   readonly waitedMs?: number;
+  /** The head before the turn, for a rollback. Absent in turns that an earlier version began. */
+  readonly from?: number;
   readonly usage: Usage;
   /** Calls of the last step that are not settled. */
   readonly calls?: OpenCalls;
   /** Id of the group whose messages the turn took. Absent for none. */
   readonly group?: string;
+  /** How often the conversation was handed over. Absent for never. */
+  readonly handoffs?: number;
+  /** Of the agent that began the turn: they hold to its end. Absent before a handoff. */
+  readonly limits?: AgentTraits['limits'];
 }
 
 /** The calls of an assistant message whose results are not all in the transcript. */
@@ -82,8 +130,10 @@ export interface OpenCalls {
   readonly message: number;
   /** Place of the first call's result; the others follow in the order of the calls. */
   readonly first: number;
-  /** Calls that wait for their answer (`run: 'workflow'`). */
+  /** Calls that wait for their answer (`run: 'workflow'` or `'client'`). */
   readonly waiting: readonly WaitingCall[];
+  /** Indices of calls that hand over, when all others are settled. Absent for none. */
+  readonly handoffs?: readonly number[];
 }
 
 /** A tool call that waits until somebody answers it by its key. */
@@ -95,11 +145,21 @@ export interface WaitingCall {
   /** The model's id of the call. */
   readonly id: string;
   readonly name: string;
-  /** The arguments while they are at most 512 characters. */
+  /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
+  /** What answers it: who holds the session, or sub-agents. Absent: anybody, by `session.answer`. */
+  readonly by?: AnsweredBy | AnsweringAgents;
 }
+
+/** The session of a sub-agent that answers a call, or those whose ends do. */
+export type AnsweringAgents =
+  | { readonly session: string; readonly agent: string }
+  | { readonly sessions: readonly string[]; readonly any?: true };
+
+/** What became of a call that no longer waits. The last three: of its turn. */
+export type CallFate = 'answered' | 'refused' | 'timeout' | 'interrupted' | 'rolledBack' | 'failed';
 
 /** Answer of the update `send`. */
 export interface SendReceipt {
@@ -138,6 +198,22 @@ export interface CallAnswer {
   readonly error?: string;
 }
 
+/** What the update `move` takes. */
+export interface MoveRequest {
+  /** Default: the agent that the session runs. */
+  readonly agent?: string;
+  /** Default `latest`: what the workers have now. */
+  readonly version?: string;
+}
+
+/** Answer of the update `move`. */
+export interface MoveReceipt {
+  readonly agent: string;
+  readonly version: string;
+  /** False while a turn is under way, which ends with the agent that it has. */
+  readonly applied: boolean;
+}
+
 /** Answer of the update `interrupt`. */
 export interface InterruptReceipt {
   /** Whether a turn was under way. */
@@ -149,7 +225,12 @@ export interface InterruptReceipt {
 export interface SessionStatus {
   readonly tenant: string;
   readonly session: string;
+  /** The agent that the session runs now. */
   readonly agent: string;
+  /** Version of its definition. Absent in runs of earlier versions. */
+  readonly version?: string;
+  /** Where the session goes when its turn is over. Absent when it stays. */
+  readonly moving?: AgentReference;
   readonly state: AgentState;
   /** Turns begun. */
   readonly turn: number;
@@ -195,12 +276,23 @@ export interface SessionResult {
 /** Signal by which a session answers a workflow that asked with `replyTo`. */
 export const REPLY_SIGNAL = 'reply';
 
+/** Signal between sessions of a tree, when a parent ends before its child. */
+export const KIN_SIGNAL = 'kin';
+
+/** What it says. */
+export type KinMessage =
+  /** To the session above: this one is yours now. */
+  | { readonly adopt: { readonly session: string; readonly agent: string } }
+  /** To the child: your answer goes to this workflow. */
+  | { readonly asker: string };
+
 /** Names of the handlers, for clients in any language. */
 export const HANDLERS = {
   send: 'send',
   ask: 'ask',
   interrupt: 'interrupt',
   answer: 'answer',
+  move: 'move',
   message: 'message',
   pause: 'pause',
   resume: 'resume',

@@ -15,9 +15,29 @@ export type ToolEffect = 'read' | 'idempotent' | 'keyed' | 'once';
  * Where the tool runs. `local`: within the worker that holds the session, for what takes less
  * than a second; no round trip to the Temporal server. `activity`: dispatched like a model
  * call, heartbeats, may take hours. `workflow`: nothing runs; the call waits, at no cost and for
- * months if need be, until somebody answers it (`session.answer`).
+ * months if need be, until somebody answers it (`session.answer`). `agent`: the call waits in the
+ * same way, for a sub-agent; such a tool is made of an agent's declaration only. `client`: it waits
+ * for the holder of the session, such as a browser or an editor, who runs the tool (`session.serve`).
  */
-export type ToolRun = 'local' | 'activity' | 'workflow';
+export type ToolRun = 'local' | 'activity' | 'workflow' | 'client' | 'agent';
+
+/** Who answers a call that waits. Absent: anybody. */
+export type AnsweredBy = 'client';
+
+/** Whether nothing runs the call: it waits until somebody outside answers it. */
+export function isAnswered(run: ToolRun): boolean {
+  return run === 'workflow' || run === 'client';
+}
+
+/** Whether nothing runs the call: it waits for an answer from outside, or of sub-agents. */
+export function waitsForAnswer(run: ToolRun): boolean {
+  return isAnswered(run) || run === 'agent';
+}
+
+/** Who answers the calls of a tool that runs so. */
+export function answeredBy(run: ToolRun): { readonly by?: AnsweredBy } {
+  return run === 'client' ? { by: run } : {};
+}
 
 /** A JSON Schema document. */
 export type JsonSchema = { readonly [key: string]: unknown };

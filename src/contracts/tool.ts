@@ -3,7 +3,8 @@
  * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
-import type { ContentPart } from './message.js';
+import type { PlannedTask, PlannedWait } from './delegation.js';
+import type { ContentPart, Usage } from './message.js';
 import type { RuntimeSessionContext } from './runtime-context.js';
 import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
@@ -23,6 +24,29 @@ export interface ToolLogger {
   info(fields: object, message?: string): void;
   warn(fields: object, message?: string): void;
   error(fields: object, message?: string): void;
+}
+
+/** A task that a tool gives to an agent. */
+export interface RunAgentOptions {
+  /** Name of a sub-agent's tool of the agent that called the tool, or of any agent. */
+  readonly agent: string;
+  /** The task: text, or what the agent gets as JSON. */
+  readonly task: unknown;
+  /**
+   * Names the task among those of this call, so that a retry of the tool takes up the same one.
+   * Default: its number, by the order in which the tool gives tasks.
+   */
+  readonly key?: string;
+}
+
+/** The answer of an agent to a tool. */
+export interface AgentAnswer {
+  readonly text: string;
+  /** The text as JSON, where the agent answers in a shape that was declared. */
+  readonly value?: unknown;
+  /** The session that did the work. */
+  readonly session: string;
+  readonly usage: Usage;
 }
 
 /** What a running tool knows. */
@@ -46,6 +70,13 @@ export interface ToolContext {
   readonly log: ToolLogger;
   /** Shows progress to live readers; lost when there are none. */
   progress(message: string, fraction?: number): void;
+  /**
+   * Gives a task to an agent and waits for its answer. Every attempt at this call takes up the same
+   * session; it ends when the tool is stopped. Rejects with the failure of the agent's turn, with
+   * `Delegation.…` where the policy refuses it, and with `Agent.Unknown`. The tool's own `timeoutMs`
+   * counts: raise it for work that takes long.
+   */
+  runAgent(options: RunAgentOptions): Promise<AgentAnswer>;
 }
 
 /**
@@ -91,8 +122,20 @@ export interface Tool {
   readonly cost?: ToolCost;
   /** Parses with zod where the tool was declared with it (defaults, transforms). */
   readonly parse?: (args: unknown) => unknown;
-  /** Where the tool came from: the code of the application, or an MCP server. */
-  readonly source: { readonly kind: 'code' } | { readonly kind: 'mcp'; readonly server: string };
+  /** Where the tool came from: the code of the application, an MCP server, or a handoff that the agent declares. */
+  readonly source:
+    | { readonly kind: 'code' }
+    | { readonly kind: 'mcp'; readonly server: string }
+    /** Hands the conversation over. The workflow of the session does that, when the other calls are settled. */
+    | { readonly kind: 'handoff'; readonly agent: string };
+  /**
+   * Of `run: 'agent'`: the task, or the wait, that a call with these arguments means. `sessionOf`
+   * names the session of an agent for this call.
+   */
+  readonly delegate?: (
+    args: unknown,
+    sessionOf: (agent: string) => string,
+  ) => { readonly task: PlannedTask } | { readonly wait: PlannedWait; readonly ms: number };
   /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
@@ -109,9 +152,9 @@ export interface JsonToolDeclaration extends ToolOptions {
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
-/** A tool that nothing runs: a call of it waits until somebody answers it (`session.answer`). */
+/** A tool that nothing runs: a call of it waits until it is answered (`session.answer`, `session.serve`). */
 export interface WaitingToolDeclaration extends ToolOptions {
-  run: 'workflow';
+  run: 'workflow' | 'client';
   /** JSON Schema, or a zod object. */
   parameters?: JsonSchema | z.ZodObject;
 }
@@ -123,7 +166,7 @@ export interface ToolOptions {
   effect?: ToolEffect;
   /** Default `activity`. */
   run?: ToolRun;
-  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` 0: no deadline. */
+  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` and `client` 0: no deadline. */
   timeoutMs?: number;
   retry?: ToolRetry;
   highRisk?: boolean;

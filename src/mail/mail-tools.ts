@@ -4,12 +4,12 @@
  * around it. An agent writes as its session, and cannot choose another sender.
  */
 import { z } from 'zod';
-import type { Agent } from '../contracts/agent.js';
+import type { Agent, AgentReference } from '../contracts/agent.js';
 import { tool } from '../contracts/define-tool.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import { PRIORITIES } from '../contracts/mail.js';
-import { matches, policyOf } from '../contracts/policy.js';
+import { matches, policyOf, type RuntimePolicy } from '../contracts/policy.js';
 import type { Tool, ToolContext } from '../contracts/tool.js';
 import type { Addressee } from '../store/mail-store.js';
 import { MessageService, type MailParts } from './message-service.js';
@@ -17,8 +17,8 @@ import type { MailOrigin } from './outgoing-mail.js';
 
 export interface MailToolDeps {
   readonly stores: MailParts['stores'];
-  /** Throws `Agent.Unknown`. */
-  readonly agent: (name: string) => Agent;
+  /** Rejects with `Agent.Unknown`. */
+  readonly agent: (reference: AgentReference, tenant: string) => Promise<Agent>;
   readonly wake: (tenant: string, shard: number) => Promise<void>;
   readonly isRunning: (key: SessionKey) => Promise<boolean>;
 }
@@ -88,7 +88,7 @@ export function createMailTools(deps: MailToolDeps): readonly Tool[] {
         priority,
       }),
       async execute({ text, agent, priority }, context) {
-        const { mayWriteTo } = policyOf(deps.agent(context.agent));
+        const { mayWriteTo } = await policyIn(deps, context);
         const allowed = mayWriteTo.some((name) => (agent ? matches(name, agent) : name === '*'));
         if (!allowed) throw notAllowed(context.agent, agent ?? 'everyone', mayWriteTo);
         const origin = await originOf(deps, context);
@@ -106,15 +106,18 @@ export function createMailTools(deps: MailToolDeps): readonly Tool[] {
         group: z.string().max(80).optional().describe('Only members of this group'),
       }),
       async execute({ agent, group }, context) {
-        const { mayWriteTo } = policyOf(deps.agent(context.agent));
+        const { mayWriteTo } = await policyIn(deps, context);
         const all = await service(context.tenant).addressees({
           ...(agent === undefined ? {} : { agent }),
           ...(group === undefined ? {} : { group }),
           limit: MOST_LISTED,
         });
-        return all
-          .filter((each) => each.name !== context.session && isAllowed(mayWriteTo, each))
-          .map((each) => ({ ...each, ...describe(deps, each) }));
+        const shown = all.filter(
+          (each) => each.name !== context.session && isAllowed(mayWriteTo, each),
+        );
+        return Promise.all(
+          shown.map(async (each) => ({ ...each, ...(await describe(deps, each, context.tenant)) })),
+        );
       },
     }),
   ];
@@ -126,13 +129,11 @@ function own({ session, idempotencyKey }: ToolContext, text: string) {
 }
 
 /** Counts on from the messages that the turn has taken. Rejects with `Message.HopLimit`. */
-async function originOf(
-  deps: MailToolDeps,
-  { tenant, session, turn, agent }: ToolContext,
-): Promise<MailOrigin> {
+async function originOf(deps: MailToolDeps, context: ToolContext): Promise<MailOrigin> {
+  const { tenant, session, turn, agent } = context;
   const before = await deps.stores.mail.placeOfTurn({ tenant, session }, turn);
   const hop = (before?.hop ?? 0) + 1;
-  const { maxHops } = policyOf(deps.agent(agent));
+  const { maxHops } = await policyIn(deps, context);
   if (hop > maxHops) {
     throw new PerduraError(
       'Message.HopLimit',
@@ -142,12 +143,16 @@ async function originOf(
   return { hop, ...(before ? { root: before.root } : {}) };
 }
 
-async function mayWrite(
+async function policyIn(
   deps: MailToolDeps,
-  { tenant, agent }: ToolContext,
-  to: string,
-): Promise<void> {
-  const { mayWriteTo } = policyOf(deps.agent(agent));
+  { agent, tenant }: ToolContext,
+): Promise<RuntimePolicy> {
+  return policyOf(await deps.agent({ agent }, tenant));
+}
+
+async function mayWrite(deps: MailToolDeps, context: ToolContext, to: string): Promise<void> {
+  const { tenant, agent } = context;
+  const { mayWriteTo } = await policyIn(deps, context);
   const [addressee = { name: to, kind: 'agent' as const }] = await deps.stores.mail.find(tenant, [
     to,
   ]);
@@ -169,14 +174,19 @@ function notAllowed(agent: string, to: string, mayWriteTo: readonly string[]): P
   );
 }
 
-function describe({ agent }: MailToolDeps, { agent: name }: Addressee): { description?: string } {
-  if (name === undefined) return {};
+async function describe(
+  deps: MailToolDeps,
+  { agent }: Addressee,
+  tenant: string,
+): Promise<{ description?: string }> {
+  if (agent === undefined) return {};
   try {
-    const { description } = agent(name);
+    const { description } = await deps.agent({ agent }, tenant);
     return description === undefined ? {} : { description };
-  } catch {
+  } catch (error) {
     // Of another worker's configuration.
-    return {};
+    if (error instanceof PerduraError && error.type === 'Agent.Unknown') return {};
+    throw error;
   }
 }
 

@@ -2,6 +2,7 @@
 import type { SessionEventBody } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { TranscriptMessage, Usage } from '../contracts/message.js';
+import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 
 /** A session that is entered. */
@@ -12,7 +13,15 @@ export interface NewSession {
   readonly run: string;
   readonly workflowId: string;
   readonly agent: string;
+  readonly version?: string;
   readonly title?: string;
+  /** Name of the run that it works for: see `runName`. Absent for nobody's child. */
+  readonly parent?: string;
+  /** Counts where the catalogue does not know the parent. Absent: the parent. */
+  readonly root?: string;
+  readonly onParentEnd?: OnParentEnd;
+  /** Most sessions below the root of its tree that have not ended. Absent: any. */
+  readonly most?: number;
 }
 
 /** How far its transcript goes already. */
@@ -20,6 +29,12 @@ export interface OpenedSession {
   readonly new: boolean;
   readonly head: number;
   readonly turn: number;
+  /** The agent that the session was entered with, or moved to. */
+  readonly agent: string;
+  /** Null in a session of an earlier version. */
+  readonly version: string | null;
+  /** Not entered: so many sessions are below its root, which is as many as there may be. */
+  readonly full?: number;
 }
 
 /** Who writes, and from where in the session's life. */
@@ -67,6 +82,8 @@ export interface AttemptRecord {
   readonly turn: number;
   readonly step: number;
   readonly attempt: number;
+  /** For which agent it was paid. */
+  readonly agent?: string;
   readonly model: string;
   readonly outcome: 'running' | 'completed' | 'failed' | 'interrupted' | 'superseded';
   readonly usage: Usage;
@@ -81,6 +98,8 @@ export interface AttemptFailure extends FailureInfo {
 /** One commit. */
 export interface Append {
   readonly messages?: readonly NewMessage[];
+  /** What lies behind this place is forgotten, also what is written here. Its ids stay taken. */
+  readonly rollback?: { readonly after: number };
   /** Asks whether this place is taken by this key already. */
   readonly probe?: { readonly seq: number; readonly key: string };
   readonly attempt?: AttemptRecord;
@@ -93,6 +112,9 @@ export interface Append {
     readonly failure?: FailureInfo;
     /** Also when the session is paused. */
     readonly force?: true;
+    /** The session runs this agent from now on, in this version. */
+    readonly agent?: string;
+    readonly version?: string;
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;

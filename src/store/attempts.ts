@@ -28,6 +28,8 @@ export interface AttemptRow {
   readonly step: number;
   readonly attempt: number;
   readonly kind: string;
+  /** For which agent it was paid. Absent in attempts of earlier versions. */
+  readonly agent?: string;
   readonly model: string;
   /** `lost`: the worker died in it; its usage is an estimate. */
   readonly outcome: string;
@@ -82,6 +84,7 @@ export class AttemptLog implements Attempts {
       step: row.step,
       attempt: row.attempt,
       kind: row.kind,
+      ...(row.agent === null ? {} : { agent: row.agent }),
       model: row.model,
       outcome: row.outcome,
       ...(row.failure ? { failure: row.failure as FailureInfo } : {}),

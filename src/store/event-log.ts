@@ -78,7 +78,7 @@ export class EventLog implements Events {
       .where('m.tenant', '=', tenant)
       .where('m.transcript', '=', session)
       .where('m.message_id', '=', messageId)
-      .where('m.superseded_at', 'is', null)
+      .where((m) => m.or([m('m.superseded_at', 'is', null), m('m.rolled_back', '=', true)]))
       .select(['e.n', 'm.turn'])
       .executeTakeFirst();
     return row && { n: Number(row.n), turn: row.turn };
@@ -102,6 +102,20 @@ export class EventLog implements Events {
     if (!row) return undefined;
     const [event] = await this.read(key, { after: Number(row.n) - 1, limit: 1 });
     return event;
+  }
+
+  /** Sessions of sub-agents that events up to number `to` tell of, in their order. */
+  async delegated({ tenant, session }: SessionKey, to: number): Promise<string[]> {
+    const rows = await this.#database.db
+      .selectFrom('perdura.events')
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .where('type', '=', 'tool.delegated')
+      .where('n', '<=', String(to))
+      .orderBy('n')
+      .select(sql<string>`body->>'child'`.as('child'))
+      .execute();
+    return rows.map(({ child }) => child);
   }
 
   /** The turn that was begun last, and the number of that event. */

@@ -8,6 +8,9 @@ import * as functions from './migrations/0002-functions.js';
 import * as newestSummary from './migrations/0003-newest-summary.js';
 import { installFunctions, outdatedFunctions } from './sql-functions.js';
 import * as toolRunTries from './migrations/0004-tool-run-tries.js';
+import * as agents from './migrations/0005-agents.js';
+import * as tree from './migrations/0006-tree.js';
+import * as steer from './migrations/0007-steer.js';
 import * as mail from './migrations/0009-mail.js';
 import * as memory from './migrations/0010-memory.js';
 
@@ -17,6 +20,9 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-functions': functions,
   '0003-newest-summary': newestSummary,
   '0004-tool-run-tries': toolRunTries,
+  '0005-agents': agents,
+  '0006-tree': tree,
+  '0007-steer': steer,
   '0009-mail': mail,
   '0010-memory': memory,
 };

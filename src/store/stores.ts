@@ -16,6 +16,15 @@ import type {
 } from '../contracts/message.js';
 import type { DeliveryState, GroupRole } from '../contracts/mail.js';
 import type { AgentState } from '../contracts/state.js';
+import type { Agent } from '../contracts/agent.js';
+import {
+  AgentDefinitionStore,
+  type AgentVersion,
+  type AgentVersionRecord,
+  type MadeAgent,
+  type MakeAgent,
+} from './agent-definitions.js';
+import { AgentTemplateStore, type TemplateRecord } from './agent-templates.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import {
   AttemptLog,
@@ -30,7 +39,13 @@ import { EventLog } from './event-log.js';
 import { McpPinStore } from './mcp-pins.js';
 import { MemoryStore } from './memory-store.js';
 import { SessionContextStore } from './session-contexts.js';
-import { SessionCatalogue, type SessionPlace, type SessionRecord } from './session-catalogue.js';
+import {
+  SessionCatalogue,
+  type SessionPage,
+  type SessionPageOptions,
+  type SessionPlace,
+  type SessionRecord,
+} from './session-catalogue.js';
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import {
   GroupStore,
@@ -54,6 +69,16 @@ import {
 } from './mail-store.js';
 import { TranscriptStore } from './transcript-store.js';
 
+/** Which messages of a transcript. */
+export interface TranscriptRange {
+  /** Behind this place. Default: from the beginning. */
+  readonly after?: number;
+  /** Up to this place. Default: to the end. */
+  readonly to?: number;
+  /** Also those of turns that were rolled back. Default `false`. */
+  readonly rolledBack?: boolean;
+}
+
 /** Messages, and the one door through which a session is written. */
 export interface Transcripts {
   append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended>;
@@ -62,7 +87,7 @@ export interface Transcripts {
   read(
     tenant: string,
     transcript: string,
-    range?: { after?: number; to?: number; withPinned?: boolean },
+    range?: TranscriptRange & { withPinned?: boolean },
   ): Promise<StoredMessage[]>;
   pin(tenant: string, transcript: string, seq: number, pinned: boolean): Promise<boolean>;
   readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]>;
@@ -82,6 +107,8 @@ export interface Events {
     key: SessionKey,
     place: { turn: number; after: number },
   ): Promise<SessionEvent | undefined>;
+  /** Sessions of sub-agents that events up to number `to` tell of. */
+  delegated(key: SessionKey, to: number): Promise<string[]>;
   lastTurnStart(key: SessionKey): Promise<{ n: number; turn: number } | undefined>;
 }
 
@@ -92,6 +119,15 @@ export interface Sessions {
     options?: { limit?: number; state?: AgentState; agent?: string },
   ): Promise<SessionRecord[]>;
   get(tenant: string, session: string): Promise<SessionRecord | undefined>;
+  page(tenant: string, options?: SessionPageOptions): Promise<SessionPage>;
+  adopt(key: SessionKey, change: { from: string; to: string | null }): Promise<boolean>;
+  endedParents(tenant: string): Promise<SessionRecord[]>;
+  /** The sessions below the run of this name, in the tree of `root`, at any depth. */
+  below(
+    tenant: string,
+    run: { readonly name: string; readonly root: string },
+    options?: { open?: boolean },
+  ): Promise<SessionRecord[]>;
   place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 
@@ -239,6 +275,24 @@ export interface Groups {
   ): Promise<MailRecord[]>;
 }
 
+/** Definitions of agents by their version, and the agents made at run time. */
+export interface AgentDefinitions {
+  keep(tenant: string, version: AgentVersion): Promise<void>;
+  read(tenant: string, agent: string, version: string): Promise<Agent | undefined>;
+  versions(tenant: string, agent?: string): Promise<AgentVersionRecord[]>;
+  makeAll(tenant: string, all: readonly MakeAgent[]): Promise<string | undefined>;
+  remove(tenant: string, agent: string): Promise<boolean>;
+  made(tenant: string, agent: string): Promise<MadeAgent | undefined>;
+  allMade(tenant: string): Promise<MadeAgent[]>;
+}
+
+/** Templates of agents, by name. */
+export interface AgentTemplates {
+  put(tenant: string, template: string, body: object): Promise<void>;
+  remove(tenant: string, template: string): Promise<boolean>;
+  list(tenant: string): Promise<TemplateRecord[]>;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -252,6 +306,8 @@ export interface Stores {
   readonly memory: Memories;
   readonly mail: Mail;
   readonly groups: Groups;
+  readonly definitions: AgentDefinitions;
+  readonly templates: AgentTemplates;
 }
 
 /** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
@@ -272,5 +328,7 @@ export function openStores(
     memory: new MemoryStore(database),
     mail: new MailStore(database),
     groups: new GroupStore(database),
+    definitions: new AgentDefinitionStore(database),
+    templates: new AgentTemplateStore(database),
   };
 }

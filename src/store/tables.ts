@@ -8,6 +8,14 @@ interface SessionsTable {
   session: string;
   workflow_id: string;
   agent: string;
+  /** Of its definition; null in rows of versions before 0005. */
+  version: string | null;
+  /** Name of the run that started it, and of the one at the top. */
+  parent: string | null;
+  root: string | null;
+  /** Names from the root down to the session. */
+  path: string[] | null;
+  on_parent_end: string | null;
   title: string | null;
   transcript: string;
   state: string;
@@ -40,6 +48,7 @@ interface MessagesTable {
   at: Timestamp;
   superseded_at: Date | null;
   pinned: Generated<boolean>;
+  rolled_back: Generated<boolean>;
 }
 
 interface EventsTable {
@@ -70,6 +79,7 @@ interface AttemptsTable {
   stage: string;
   kind: string;
   attempt: number;
+  agent: string | null;
   model: string;
   outcome: string;
   failure: unknown;
@@ -137,6 +147,31 @@ interface SessionContextsTable {
   created_at: Timestamp;
 }
 
+interface AgentVersionsTable {
+  tenant: string;
+  agent: string;
+  version: string;
+  definition: unknown;
+  created_at: Timestamp;
+}
+
+interface AgentsTable {
+  tenant: string;
+  agent: string;
+  version: string;
+  template: string | null;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
+interface AgentTemplatesTable {
+  tenant: string;
+  template: string;
+  body: unknown;
+  created_at: Timestamp;
+  updated_at: Timestamp;
+}
+
 /** The tables by their names. */
 export interface Tables {
   'perdura.sessions': SessionsTable;
@@ -149,4 +184,7 @@ export interface Tables {
   'perdura.spills': SpillsTable;
   'perdura.mcp_pins': McpPinsTable;
   'perdura.session_contexts': SessionContextsTable;
+  'perdura.agent_versions': AgentVersionsTable;
+  'perdura.agents': AgentsTable;
+  'perdura.agent_templates': AgentTemplatesTable;
 }

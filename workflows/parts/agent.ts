@@ -5,21 +5,25 @@
 import { uuid4 } from '@temporalio/workflow';
 import type {
   CallModelResult,
+  CallToolInput,
   CallToolResult,
   PlannedCall,
 } from '../../src/contracts/activities.js';
-import type { AgentLimits } from '../../src/contracts/agent.js';
+import type { AgentLimits, AgentReference } from '../../src/contracts/agent.js';
+import type { DelegationRules } from '../../src/contracts/delegation.js';
 import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
 import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
 import { settleAll } from '../session/settle-all.js';
 import { Turn } from '../session/turn.js';
 import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
 import { nextPlace, refuse, settled, type UnderWay } from './settle.js';
+import type { SubAgents } from './sub-agents.js';
 import { Transcript } from './transcript.js';
 import { WorkflowToolDesk, type WorkflowTools } from './workflow-tools.js';
 
@@ -54,6 +58,8 @@ export interface ModelAnswer extends LoopAnswer {
   readonly calls: readonly PlannedCall[];
   /** Place of the answer in the transcript. */
   readonly seq: number;
+  /** Set where it gives tasks to sub-agents. */
+  readonly rules?: DelegationRules;
 }
 
 /** The result of a tool call, as the transcript has it. */
@@ -72,9 +78,16 @@ export class LoopAgent {
   readonly name: string;
   readonly #owner: RunReference;
   readonly #limits: Partial<AgentLimits>;
+  readonly #subAgents: SubAgents;
   #settings: Promise<AgentSettings> | undefined;
 
-  constructor(owner: RunReference, name: string, { limits = {} }: LoopAgentOptions = {}) {
+  constructor(
+    owner: RunReference,
+    name: string,
+    subAgents: SubAgents,
+    { limits = {} }: LoopAgentOptions = {},
+  ) {
+    this.#subAgents = subAgents;
     this.#owner = owner;
     this.name = name;
     this.#limits = limits;
@@ -97,16 +110,25 @@ export class LoopAgent {
         {
           state,
           settings: { ...settings, limits: { ...settings.limits, ...limits } },
-          agent: this.name,
-          calls: { callTool: (input) => writeResult(transcript.run, input) },
+          agent: this.#reference(settings),
+          calls: {
+            callTool: (input) => writeResult(transcript.run, input),
+            // Such an agent is offered no handoff: there is no session to hand over.
+            handOff: () => Promise.resolve({}),
+          },
           activities: turnCalls(transcript.run, () => transcript.entered),
           legacy: false,
           desk,
           paused: () => false,
+          look: () => undefined,
           historyFull: () => false,
           onRepeated: () => undefined,
           onStep: () => (transcript.entered = true),
           onTools: () => undefined,
+          onHandoff: () => undefined,
+          delegate: (calls, rules) =>
+            desk.delegate(calls, (call) => this.#subAgents.answer(this.name, call, rules)),
+          onLate: () => undefined,
           onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
         },
         inbox,
@@ -137,14 +159,19 @@ export class LoopAgent {
       const call: UnderWay = { inbox, cutOff: undefined, openCalls: undefined };
       return settled(transcript, call, async () => {
         const result = await this.#callOnce(transcript, settings, call);
-        const { calls = [], seq, outcome } = result;
-        return { ...answerOf(transcript, result), calls: outcome === 'tools' ? calls : [], seq };
+        const { calls = [], seq, outcome, rules } = result;
+        return {
+          ...answerOf(transcript, result),
+          calls: outcome === 'tools' ? calls : [],
+          seq,
+          ...(rules ? { rules } : {}),
+        };
       });
     });
   }
 
   /** Runs the tools that an answer asks for, all at once; their results go into its transcript. */
-  async tools({ transcript, calls, seq }: ModelAnswer): Promise<ToolAnswer[]> {
+  async tools({ transcript, calls, seq, rules }: ModelAnswer): Promise<ToolAnswer[]> {
     const settings = await this.#read();
     return transcript.exclusively(async () => {
       const { state } = transcript;
@@ -152,17 +179,21 @@ export class LoopAgent {
         throw refusal('Request.Invalid', 'The transcript has gone on since this answer.');
       }
       const { runTool: run } = turnCalls(transcript.run, () => true);
+      const agent = this.#reference(settings);
       const { head: _before, ...place } = nextPlace(transcript);
       state.head = headAfterCalls(seq, calls.length);
       const inputOf = (index: number) => {
-        const at = { ...place, head: state.head, agent: this.name, message: seq, index };
+        const at = { ...place, head: state.head, ...agent, message: seq, index };
         return { ...at, seq: resultPlace(seq, index) };
       };
       const runs = calls.map((call, index) => async (): Promise<ToolAnswer> => {
         const { name, done } = call;
         if (done !== undefined) return { name, preview: done };
-        const result = await (call.run === 'workflow'
-          ? writeResult(transcript.run, { ...inputOf(index), failure: NOT_HERE })
+        const result = await (waitsForAnswer(call.run)
+          ? writeResult(transcript.run, {
+              ...inputOf(index),
+              ...(await this.#answerOf(call, rules)),
+            })
           : run(call, inputOf(index), settings));
         return toolAnswer(name, result);
       });
@@ -188,11 +219,25 @@ export class LoopAgent {
     args: object = {},
     { timeoutMs = LONGEST_TOOL_MS }: { timeoutMs?: number } = {},
   ): Promise<RunToolResult & { readonly text: string }> {
-    const input = { run: this.#owner, agent: this.name, key: uuid4(), name };
+    const settings = await this.#read();
+    const input = { run: this.#owner, ...this.#reference(settings), key: uuid4(), name };
     const given = { ...input, arguments: JSON.stringify(args) };
-    const result = await runTool(given, timeoutMs, await this.#read()).catch(refuse);
+    const result = await runTool(given, timeoutMs, settings).catch(refuse);
     const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     return { ...result, text: texts.join('\n') };
+  }
+
+  /** What is written as the result of a call that nothing runs. */
+  async #answerOf(
+    call: PlannedCall,
+    rules: DelegationRules | undefined,
+  ): Promise<Pick<CallToolInput, 'given' | 'failure'>> {
+    if (call.run !== 'agent') return { failure: NOT_HERE };
+    const result = await this.#subAgents.answer(this.name, call, rules);
+    if ('output' in result) return { given: result.output };
+    return {
+      failure: 'failure' in result ? result.failure : { ...NOT_HERE, message: result.error },
+    };
   }
 
   async #callOnce(
@@ -203,13 +248,14 @@ export class LoopAgent {
     const { state } = transcript;
     const { callModel, compact } = turnCalls(transcript.run, () => transcript.entered);
     const { maxTurnMs, maxTurnCostUsd } = settings.limits;
+    const agent = this.#reference(settings);
     const left = {
       ms: maxTurnMs,
       ...(maxTurnCostUsd === undefined ? {} : { costMicros: maxTurnCostUsd * 1e6 }),
     };
     const summary = `turn ${state.turn} · ${this.name}`;
     for (let compacted = false; ; compacted = true) {
-      const input = { ...nextPlace(transcript, 1), agent: this.name, left };
+      const input = { ...nextPlace(transcript, 1), ...agent, left };
       call.cutOff = input.stage;
       const taken = call.inbox && call.inbox.length > 0 ? { inbox: call.inbox } : {};
       const result = await callModel({ ...input, ...taken }, settings, summary);
@@ -223,7 +269,7 @@ export class LoopAgent {
       call.cutOff = place.stage;
       const done = compacted
         ? undefined
-        : await compact({ ...place, agent: this.name, left }, settings, `${summary} · compaction`);
+        : await compact({ ...place, ...agent, left }, settings, `${summary} · compaction`);
       if (!done?.compacted) {
         throw new TurnFailed('Model.ContextOverflow', 'The conversation does not fit the model.');
       }
@@ -231,6 +277,11 @@ export class LoopAgent {
       state.head = done.head;
       state.spend(done.usage);
     }
+  }
+
+  /** The agent in the version that was the newest when the workflow first asked for it. */
+  #reference({ version }: AgentSettings): AgentReference {
+    return { agent: this.name, ...(version === undefined ? {} : { version }) };
   }
 
   #read(): Promise<AgentSettings> {

@@ -13,14 +13,16 @@ import {
   patched,
   sleep,
   uuid4,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { SessionSettings } from '../../src/contracts/activities.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
+import { turnFailure } from '../../src/contracts/turn-end.js';
 import { refusal } from '../door.js';
+import { AgentDesk } from './agent-desk.js';
+import { Children } from './children.js';
 import { Control } from './control.js';
 import { failureOf } from './failure-of.js';
 import { listen } from './listen.js';
@@ -70,25 +72,38 @@ class SessionLoop {
   /** Group whose messages the last turn took, and the place of what it answered. */
   #group: string | undefined;
   #said: number | undefined;
+  readonly #agents: AgentDesk;
+  readonly #children: Children;
 
   constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
     this.#problems = problems;
     this.#run = new SessionRun(input);
     this.#state = this.#run.state;
-    this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
+    this.#reception = new Reception(this.#run, this.#control);
     this.#desk = new OpenCallDesk(this.#run);
+    this.#agents = new AgentDesk(this.#run);
+    this.#children = new Children(this.#run, this.#desk);
   }
 
   listen(): void {
-    listen(this.#run, this.#reception, this.#control, this.#desk);
+    listen(this.#run, {
+      reception: this.#reception,
+      control: this.#control,
+      calls: this.#desk,
+      agents: this.#agents,
+      children: this.#children,
+    });
   }
 
   async live(): Promise<SessionResult> {
     const { carried } = this.#input;
     const settings = await this.#open();
     this.#run.settings = settings;
+    const { agent, version } = settings;
+    // Absent in histories of earlier versions.
+    if (agent !== undefined) this.#state.agent = { agent, ...(version ? { version } : {}) };
     if (settings.resume) this.#state.resume(settings.resume.head, settings.resume.turn);
     if (!carried) {
       this.#reception.takeFirst(this.#input.messages, this.#problems);
@@ -96,13 +111,19 @@ class SessionLoop {
     }
     this.#run.answerOpened();
     this.#run.show();
+    this.#children.watch();
     for (;;) {
+      if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
+      this.#run.look();
       await this.#idle();
       this.#reception.expire(Date.now());
+      this.#run.look();
       if (this.#run.ending && !this.#stopping) break;
-      if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
+      if (this.#agents.due) {
+        await this.#agents.moveNow();
+      } else if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
         await this.#continue();
       } else if (this.#state.open || (this.#state.called && !this.#run.paused)) {
         await this.#runTurn();
@@ -118,6 +139,12 @@ class SessionLoop {
     return this.#state.open !== undefined && this.#control.interruption !== undefined;
   }
 
+  /** A sub-agent has done what it was asked, and nothing else waits for it. */
+  get #answered(): boolean {
+    const { open, queued, replies } = this.#state;
+    return this.#run.child?.once === true && !open && queued === 0 && replies.size === 0;
+  }
+
   /**
    * Whether the run still makes local activities although this version has none. Recorded when it
    * is first seen, at a boundary of a turn: until then the run replays as it was.
@@ -129,14 +156,16 @@ class SessionLoop {
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
-    const { title, context } = this.#run;
+    const { title, context, child: { maxDescendants: most } = {} } = this.#run;
     const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
       return await CancellationScope.nonCancellable(() =>
         this.#run.calls.openSession({
-          agent: this.#run.agent,
+          ...this.#state.agent,
           ...(title === undefined ? {} : { title }),
+          ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
+          ...(carried || most === undefined ? {} : { maxDescendants: most }),
           ...(carried ? {} : { fresh: true }),
           ...(carried || !context ? {} : { context }),
           head,
@@ -163,6 +192,7 @@ class SessionLoop {
   async close(reason: string | undefined): Promise<SessionResult> {
     this.#run.ending ??= reason === undefined ? {} : { reason };
     const state = this.#state;
+    this.#children.leave();
     // First: the journal writes the state of the moment, and the end is written below, with all
     // that waits.
     if (!this.#run.legacy) await this.#run.journal.written();
@@ -183,13 +213,15 @@ class SessionLoop {
       });
       state.head = head ?? state.head;
       this.#run.closed = true;
-      await until(allHandlersFinished);
+      await until(() => allHandlersFinished() && !this.#run.notifying);
       // A signal may have come in during the last write; it was accepted, so it is written.
     } while (state.queued > 0);
     if (state.replies.size > 0) {
       await this.#reception.replyToAll();
       await until(allHandlersFinished);
     }
+    if (!this.#children.quiet) await this.#children.settled();
+    if (this.#run.child) await this.#reception.toldFirst();
     this.#run.show();
     return {
       turns: state.turn,
@@ -205,6 +237,7 @@ class SessionLoop {
     const ready = () =>
       this.#run.ending !== undefined ||
       this.#run.full ||
+      this.#agents.due ||
       (state.open !== undefined && this.#control.interruption !== undefined) ||
       // Calls wait also while the session is paused: their answers are written as they come.
       state.open?.calls !== undefined ||
@@ -245,16 +278,22 @@ class SessionLoop {
       {
         state,
         settings,
-        agent: this.#run.agent,
+        get agent() {
+          return state.agent;
+        },
         calls: this.#run.calls,
         activities: this.#run.regular,
         legacy: this.#run.legacy,
         desk: this.#desk,
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
-        historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
+        onHandoff: ({ traits, ...to }) => this.#run.changeAgent(to, traits),
+        look: () => this.#run.look(),
+        historyFull: () => this.#run.longerBy(TURN_EVENTS),
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
+        delegate: (calls, rules) => this.#children.begin(calls, rules),
+        onLate: (call) => this.#children.expire(call),
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();
@@ -266,6 +305,8 @@ class SessionLoop {
     );
     const scope = new CancellationScope();
     this.#control.turnBegins(turn, scope);
+    // Before the turn is closed in the store: what is below it stops at once.
+    scope.cancelRequested.catch(() => this.#children.stop('The turn above was interrupted.'));
     this.#run.show();
     try {
       let outcome = await scope.run(() => turn.run());
@@ -302,6 +343,8 @@ class SessionLoop {
     } finally {
       this.#run.journal.turnOver();
       this.#desk.clear();
+      // A turn that another run goes on with has them still.
+      if (!state.open) this.#children.turnOver();
       this.#reception.turnOver();
       this.#control.turnOver();
       this.#run.show();
@@ -328,8 +371,9 @@ class SessionLoop {
   /** Closes a turn that was interrupted or failed. */
   async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
     const state = this.#state;
-    const reason = this.#control.interruption?.reason;
-    const { head, found } = await this.#run.calls.endTurn({
+    const { reason, rollback } = this.#control.interruption ?? {};
+    const from = rollback && !failure ? state.open!.from : undefined;
+    const { head, found, generation } = await this.#run.calls.endTurn({
       ...turn.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
@@ -338,14 +382,22 @@ class SessionLoop {
       ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
       ...(turn.openCalls ? { open: turn.openCalls } : {}),
       ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+      ...(from === undefined ? {} : { rollback: { after: from } }),
     });
     state.head = head;
+    const rolledBack = generation !== undefined;
+    if (rolledBack) state.generation = generation;
     if (found) state.spend(found);
+    state.callsGivenUp(failure ? 'failed' : rolledBack ? 'rolledBack' : 'interrupted');
     this.#reception.turnEnds({
-      failure: failure ?? {
-        type: 'Turn.Interrupted',
-        message: `Turn ${state.turn} was interrupted${reason ? `: ${reason}` : ''}.`,
-      },
+      failure:
+        failure ??
+        turnFailure({
+          outcome: 'interrupted',
+          turn: state.turn,
+          ...(reason ? { reason } : {}),
+          ...(rolledBack ? { rolledBack } : {}),
+        }),
     });
     state.finish(failure);
   }
@@ -354,12 +406,14 @@ class SessionLoop {
     const state = this.#state;
     const { title, context } = this.#run;
     const { parent, root } = this.#run.reference;
+    const { child } = this.#run;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();
+      if (!this.#children.quiet) await this.#children.settled();
       do {
         await this.#spill();
-        await until(allHandlersFinished);
+        await until(() => allHandlersFinished() && !this.#run.notifying);
         if (!this.#run.legacy) await this.#run.journal.written();
       } while (state.oversized().length > 0);
     } finally {
@@ -374,6 +428,8 @@ class SessionLoop {
       ...(parent === undefined ? {} : { parent }),
       ...(root === undefined ? {} : { root }),
       ...(context ? { context } : {}),
+      ...(this.#input.onParentEnd ? { onParentEnd: this.#input.onParentEnd } : {}),
+      ...(child === undefined ? {} : { child }),
       carried: state.carry(),
     });
   }

@@ -13,9 +13,11 @@ const LEGACY_HEARD_MS = 1_000;
 
 export class Control {
   /** The turn under way, or the one that continue-as-new carried here, is to stop. */
-  interruption: { reason?: string } | undefined;
+  interruption: { reason?: string; rollback?: true } | undefined;
   readonly #run: SessionRun;
   #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
+  /** Stage of the model call that was told that a message waits to join. */
+  #told: number | undefined;
 
   constructor(run: SessionRun) {
     this.#run = run;
@@ -38,8 +40,35 @@ export class Control {
     if (this.interruption) this.#current?.scope.cancel();
   }
 
+  /** A message stops the turn under way. With `rollback` the turn is forgotten, too. */
+  stopFor(messageId: string, rollback: boolean): void {
+    const before = this.interruption;
+    this.interruption = {
+      ...(before ?? { reason: `message ${messageId} came` }),
+      ...(rollback ? { rollback } : {}),
+    };
+    if (!before) this.#run.beside(this.#stopTurn());
+  }
+
+  /**
+   * A message waits to join the turn: a model call that makes several steps is told once to end its
+   * series. When that is lost, the next message tries again, and the series ends by itself.
+   */
+  steer(): void {
+    const stage = this.#current?.turn.series;
+    if (stage === undefined || stage === this.#told) return;
+    this.#told = stage;
+    this.#run.beside(
+      CancellationScope.nonCancellable(() =>
+        this.#run.regular.steer({ stage }).catch(() => {
+          if (this.#told === stage) this.#told = undefined;
+        }),
+      ),
+    );
+  }
+
   async interrupt(reason: string | undefined): Promise<InterruptReceipt> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     if (!this.#run.settings) await this.#run.ready();
     const { state } = this.#run;
     const { turn } = state;
@@ -52,7 +81,7 @@ export class Control {
 
   /** As a signal, which nobody waits for and which must not throw. */
   async interruptSignalled(reason: string | undefined): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     if (!this.#run.state.open) return;
     this.interruption ??= reason === undefined ? {} : { reason };
@@ -61,7 +90,7 @@ export class Control {
 
   /** Drops what waits of a group, and stops a turn on its messages. A signal: must not throw. */
   async stopGroup(group: unknown): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (typeof group !== 'string' || group === '' || group.length > 128) return;
     if (!this.#run.settings && (await this.#run.opened)) return;
     const { state } = this.#run;
@@ -73,7 +102,7 @@ export class Control {
   }
 
   async pause(move: 'pause' | 'resume'): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     const { machine } = this.#run.state;
     if (!machine.can(move)) return;
@@ -83,9 +112,12 @@ export class Control {
   }
 
   async terminate(reason: unknown): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (this.#run.ending) return;
-    this.#run.ending = typeof reason === 'string' && reason !== '' ? { reason } : {};
+    const given = readEnd(reason);
+    this.#run.ending = given.reason === undefined ? {} : { reason: given.reason };
+    // The run that ends it waits for no answer.
+    if (given.by !== undefined) this.#run.state.dropReplies(given.by);
     if (!this.#run.state.open) return;
     this.interruption ??= this.#run.ending;
     await this.#stopTurn();
@@ -123,4 +155,15 @@ export class Control {
       if (!over()) current.scope.cancel();
     });
   }
+}
+
+/** Text, or what a session says that ends its sub-agent. */
+function readEnd(given: unknown): { readonly reason?: string; readonly by?: string } {
+  if (typeof given === 'string') return given === '' ? {} : { reason: given };
+  if (typeof given !== 'object' || given === null) return {};
+  const { reason, by } = given as { reason?: unknown; by?: unknown };
+  return {
+    ...(typeof reason === 'string' && reason !== '' ? { reason } : {}),
+    ...(typeof by === 'string' ? { by } : {}),
+  };
 }

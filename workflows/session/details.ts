@@ -15,14 +15,12 @@ const REASON = 300;
 /** Keeps the newest steps and writes the page. */
 export class Details {
   readonly #key: SessionKey;
-  readonly #agent: string;
   readonly #title: string | undefined;
   readonly #steps: string[] = [];
   #notice: string | undefined;
 
-  constructor(key: SessionKey, agent: string, title?: string) {
+  constructor(key: SessionKey, title?: string) {
     this.#key = key;
-    this.#agent = agent;
     this.#title = title;
   }
 
@@ -50,7 +48,7 @@ export class Details {
       ? plural(state.turn, 'turn')
       : `in turn ${group(state.turn)}${open.step > 0 ? `, step ${group(open.step)}` : ''}`;
     return [
-      `**${plain(this.#agent, EXCERPT)}**${title}`,
+      `**${plain(state.agent.agent, EXCERPT)}**${title}`,
       '',
       `session ${code(this.#key.session)} · tenant ${code(this.#key.tenant)}${run}`,
       '',

@@ -2,9 +2,12 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import {
   HANDLERS,
+  KIN_SIGNAL,
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
+  type MoveReceipt,
+  type MoveRequest,
   type SendReceipt,
   type SessionStatus,
   type TranscriptHead,
@@ -22,6 +25,8 @@ export const interruptUpdate = defineUpdate<InterruptReceipt, [{ reason?: string
 export const interruptSignal = defineSignal<[unknown?]>(HANDLERS.interrupt);
 /** Gives the result of a tool call that waits for it (`run: 'workflow'`). */
 export const answerUpdate = defineUpdate<{ call: string }, [CallAnswer]>(HANDLERS.answer);
+/** Moves the session to another agent, or to another version of its own, at the end of a turn. */
+export const moveUpdate = defineUpdate<MoveReceipt, [MoveRequest?]>(HANDLERS.move);
 /**
  * Like `send`, without an answer: for any language and for the Temporal UI. With
  * `replyTo: { workflowId }` that workflow gets the answer of the turn as its signal `reply`.
@@ -38,6 +43,8 @@ export const wakeUpAfterSignal = defineSignal<[number]>(HANDLERS.wakeUpAfter);
 export const mailSignal = defineSignal<[unknown]>(HANDLERS.mail);
 /** A group was stopped: its messages are dropped, and a turn on them is interrupted. */
 export const stopGroupSignal = defineSignal<[unknown]>(HANDLERS.stopGroup);
+/** Between sessions of a tree; see {@link KIN_SIGNAL}. */
+export const kinSignal = defineSignal<[unknown]>(KIN_SIGNAL);
 /** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
 export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);

@@ -1,7 +1,18 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
-import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
+import {
+  STATUS_ANSWER,
+  type CallAnswer,
+  type MoveRequest,
+  type SessionStatus,
+} from '../../src/contracts/session.js';
+import { clip } from '../../src/contracts/text.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
+import { taskId } from '../../src/contracts/delegation.js';
+import { isSessionName } from '../../src/contracts/ids.js';
+import { replySignal } from './replies.js';
 import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
+import type { AgentDesk } from './agent-desk.js';
+import type { Children } from './children.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -11,10 +22,15 @@ import type { SessionRun } from './session-run.js';
 /** To be called before anything else: what came with the start of the workflow waits for it. */
 export function listen(
   run: SessionRun,
-  reception: Reception,
-  control: Control,
-  calls: OpenCallDesk,
+  desks: {
+    readonly reception: Reception;
+    readonly control: Control;
+    readonly calls: OpenCallDesk;
+    readonly agents: AgentDesk;
+    readonly children: Children;
+  },
 ): void {
+  const { reception, control, calls, agents, children } = desks;
   // Signals first: what a run finds in its first task is handed out as handlers are set, and there
   // every signal was accepted before every update. Those are in the history, updates come beside it.
   onSignals([
@@ -32,7 +48,7 @@ export function listen(
     signalDoor(
       handlers.wakeUpAfterSignal,
       (ms: unknown) => {
-        run.signals += 1;
+        run.handles('signal');
         const problem = wakeUpProblem(ms);
         if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
         else run.refuse(problem);
@@ -45,9 +61,17 @@ export function listen(
       'Takes messages of a courier.',
     ),
     signalDoor(handlers.stopGroupSignal, (group) => control.stopGroup(group)),
+    signalDoor(replySignal, (reply) => children.replied(reply)),
+    signalDoor(handlers.kinSignal, (message) => {
+      run.handles('signal');
+      const { adopt, asker } = readKin(message);
+      if (adopt && !run.ending) children.adopt(adopt);
+      if (asker !== undefined && run.child)
+        return reception.askedBy(asker, taskId(run.key.session));
+    }),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
-    validator: (message) => void reception.check(message),
+    validator: (message) => reception.checkSent(message),
     description: 'Takes a message; answers when it is accepted.',
   });
   onUpdate(handlers.askUpdate, (message) => reception.ask(message), {
@@ -61,6 +85,10 @@ export function listen(
   onUpdate(handlers.answerUpdate, (answer) => calls.answer(answer), {
     validator: (answer: CallAnswer) => calls.check(answer),
     description: 'Gives the result of a tool call that waits for it.',
+  });
+  onUpdate(handlers.moveUpdate, (request?: MoveRequest) => agents.move(request), {
+    validator: (request?: MoveRequest) => agents.check(request),
+    description: 'Moves the session to another agent or version, between two turns.',
   });
   onUpdate(handlers.statusUpdate, () => statusOf(run), {
     validator: () => {
@@ -97,11 +125,13 @@ function readReason(options: unknown): string | undefined | null {
   return null;
 }
 
-function statusOf({ key, agent, state }: SessionRun): SessionStatus {
+function statusOf({ key, state }: SessionRun): SessionStatus {
   const { waiting } = state.open?.calls ?? {};
+  const { moving } = state;
   return {
     ...key,
-    agent,
+    ...state.agent,
+    ...(moving ? { moving: { agent: moving.agent, version: moving.version! } } : {}),
     state: state.machine.state,
     turn: state.turn,
     step: state.open?.step ?? 0,
@@ -112,4 +142,18 @@ function statusOf({ key, agent, state }: SessionRun): SessionStatus {
     ...(state.failure ? { failure: state.failure } : {}),
     runs: state.runs,
   };
+}
+
+/** Only what a session of the tree may have said. */
+function readKin(message: unknown): {
+  readonly adopt?: { readonly session: string; readonly agent: string };
+  readonly asker?: string;
+} {
+  if (typeof message !== 'object' || message === null) return {};
+  const { adopt, asker } = message as { adopt?: unknown; asker?: unknown };
+  if (typeof asker === 'string' && asker !== '') return { asker };
+  if (typeof adopt !== 'object' || adopt === null) return {};
+  const { session, agent } = adopt as { session?: unknown; agent?: unknown };
+  if (typeof session !== 'string' || !isSessionName(session)) return {};
+  return typeof agent === 'string' ? { adopt: { session, agent: clip(agent, 64) } } : {};
 }

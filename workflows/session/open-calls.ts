@@ -2,15 +2,21 @@
  * Tool calls that the workflow itself runs: they wait, without a timer where they have no deadline,
  * until somebody answers them by their key. The desk takes the answers; the turn collects them.
  */
-import type { CallAnswer, WaitingCall } from '../../src/contracts/session.js';
+import type { CallAnswer, CallFate, WaitingCall } from '../../src/contracts/session.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../../src/contracts/message.js';
 import { callPlace } from '../../src/contracts/places.js';
+import { clip } from '../../src/contracts/text.js';
 import { refusal } from '../door.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
 
 /** The result that somebody gave. */
-export type GivenResult = { readonly output: string } | { readonly error: string };
+export type GivenResult =
+  | { readonly output: string }
+  | { readonly error: string }
+  /** Why a sub-agent has none. */
+  | { readonly failure: FailureInfo };
 
 export class OpenCallDesk {
   /** A model call is under way, and may open calls. */
@@ -43,13 +49,18 @@ export class OpenCallDesk {
 
   /** Takes an answer. The first one counts. */
   async answer({ call, output, error }: CallAnswer): Promise<{ call: string }> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     // Whoever follows the events can be faster than the worker that tells us of the call.
     if (this.#mayOpen(call)) await until(() => !this.#mayOpen(call));
     // Also because two may have passed the check in the same task.
     this.#checkOpen(call);
     this.#answers.set(call, error === undefined ? { output: textOf(output) } : { error });
     return { call };
+  }
+
+  /** The result of a call that a sub-agent answers. */
+  give(key: string, result: GivenResult): void {
+    this.#answers.set(key, result);
   }
 
   /** Whether an answer was taken that is not written yet. It must not be lost with the run. */
@@ -78,13 +89,22 @@ export class OpenCallDesk {
   #checkOpen(call: string): void {
     const open = this.#waiting.map(({ key }) => key);
     if (!open.includes(call)) {
+      const fate = this.#run.state.fateOf(call);
+      const why = fate
+        ? `The call "${call}" ${FATES[fate]}`
+        : `No call "${clip(call, 100)}" waits for an answer`;
       throw refusal(
         'Call.NotOpen',
-        `No call "${call.slice(0, 100)}" waits for an answer${open.length > 0 ? `; these do: ${open.join(', ')}` : ''}.`,
+        `${why}${open.length > 0 ? `; these wait: ${open.join(', ')}` : ''}.`,
       );
     }
+    const by = this.#waiting.find(({ key }) => key === call)?.by;
+    if (typeof by === 'object') {
+      const who = 'session' in by ? `the sub-agent ${by.session} answers` : 'sub-agents answer';
+      throw refusal('Call.NotOpen', `The call "${call}" is one that ${who}.`);
+    }
     if (this.#answers.has(call)) {
-      throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);
+      throw refusal('Call.NotOpen', `The call "${call}" ${FATES.answered}.`);
     }
   }
 
@@ -97,6 +117,16 @@ export class OpenCallDesk {
     return this.#run.state.open?.calls?.waiting ?? [];
   }
 }
+
+/** What the sender of a late answer is told. */
+const FATES: Readonly<Record<CallFate, string>> = {
+  answered: 'has been answered',
+  refused: 'has been refused',
+  timeout: 'was not answered in time',
+  interrupted: 'ended with its turn, which was interrupted',
+  rolledBack: 'ended with its turn, which was rolled back',
+  failed: 'ended with its turn, which failed',
+};
 
 function invalid() {
   return refusal(

@@ -1,8 +1,8 @@
 /**
  * One run of a session's workflow, as its parts see it: whose session it is, what it remembers,
  * whether it is open yet, whether it is to end. The reception (messages) and the control
- * (interrupt, pause, terminate) know of each other only what stands here; the loop in
- * `agent-session.ts` knows both.
+ * (interrupt, pause, terminate) share what stands here; the reception also asks the control to stop or
+ * to steer the turn for a message. The loop in `agent-session.ts` knows both.
  */
 import {
   log,
@@ -15,9 +15,12 @@ import {
 import { defineSearchAttributeKey } from '@temporalio/common';
 import {
   SEARCH_ATTRIBUTES,
+  type AgentTraits,
   type RefusedSignal,
   type SessionSettings,
 } from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
+import type { Ancestor, ChildInput } from '../../src/contracts/delegation.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
@@ -38,7 +41,6 @@ const REGULAR_CALLS = 'perdura-regular-calls';
 
 export class SessionRun {
   readonly key = sessionOf(workflowInfo().workflowId);
-  readonly agent: string;
   readonly title: string | undefined;
   /** What the session was given. The store has it too, for the activities. */
   readonly context: GivenContext | undefined;
@@ -47,6 +49,8 @@ export class SessionRun {
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !patched(REGULAR_CALLS);
   readonly reference: RunReference;
+  /** What it was told as a sub-agent; `undefined` for nobody's. */
+  readonly child: ChildInput | undefined;
   /** Regular activities, each with the reference of this session. */
   readonly regular: SessionCalls;
   readonly calls: ShortCalls;
@@ -57,8 +61,11 @@ export class SessionRun {
   /** Set once the session is to end: nothing is accepted any more. */
   ending: { reason?: string } | undefined;
   /** Handled so far in this run. */
-  updates = 0;
-  signals = 0;
+  #updates = 0;
+  #signals = 0;
+  /** Events of the run, and what Temporal suggests, as {@link look} has seen them last. */
+  #events = 0;
+  #suggested = false;
   /**
    * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
    * also none that starts now.
@@ -72,23 +79,26 @@ export class SessionRun {
    */
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
+  #beside = 0;
 
-  constructor({ agent, title, parent, root, context, carried }: CheckedInput) {
-    this.agent = agent;
+  constructor({ agent, version, title, parent, root, context, child, carried }: CheckedInput) {
     this.title = title;
     this.context = context;
     const { tenant, session: id } = this.key;
+    this.child = child;
     this.reference = {
       tenant,
       id,
       ...(parent ? { parent } : {}),
       ...(root ? { root } : {}),
       ...(context ? { context: true } : {}),
+      ...(child?.asked ? { asked: child.asked } : {}),
     };
     this.regular = sessionCalls(this.reference);
     this.calls = this.legacy ? localCalls : this.regular.short;
-    this.state = new SessionState(carried);
-    this.details = new Details(this.key, this.agent, this.title);
+    const asked = { agent, ...(version === undefined ? {} : { version }) };
+    this.state = new SessionState(carried, asked);
+    this.details = new Details(this.key, this.title);
     const current = () => ({ state: this.state.machine.state, turn: this.state.turn });
     const warn = (text: string) => this.notice(text);
     this.journal = this.legacy
@@ -97,19 +107,73 @@ export class SessionRun {
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
   }
 
+  /** Name of the agent that the session runs. */
+  get agent(): string {
+    return this.state.agent.agent;
+  }
+
+  /** From now on it runs this one; a turn that is under way keeps the limits that it began with. */
+  changeAgent(to: AgentReference, traits: AgentTraits): void {
+    const renamed = to.agent !== this.agent;
+    this.state.agent = to;
+    const { whileWorking: _before, ...settings } = this.settings!;
+    this.settings = { ...settings, ...traits };
+    if (renamed) this.introduce();
+    this.show();
+  }
+
+  /** The runs above it, the root first. */
+  get ancestors(): readonly Ancestor[] {
+    return this.child?.ancestors ?? [];
+  }
+
   get paused(): boolean {
     return this.state.machine.state === 'paused';
   }
 
+  /** An update or a signal has come in. */
+  handles(kind: 'update' | 'signal'): void {
+    if (kind === 'update') this.#updates += 1;
+    else this.#signals += 1;
+    this.look();
+  }
+
+  /**
+   * Looks how long the history is. To be called where something of the history has been handed to the
+   * workflow, never from a condition: that is also evaluated in a task that brings nothing but an
+   * update which is refused. Such a task leaves nothing to replay but its two events, so a run that
+   * then ended, or went on, could not be replayed.
+   */
+  look(): void {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#events = historyLength;
+    this.#suggested = continueAsNewSuggested;
+  }
+
+  /** Whether the run has more events than its limit and these. Only of an open session. */
+  longerBy(events: number): boolean {
+    return this.#events > this.settings!.historyLimit + events;
+  }
+
   /** Whether the run should end at the next boundary of a turn. Only of an open session. */
   get full(): boolean {
-    const info = workflowInfo();
     return (
-      info.continueAsNewSuggested ||
-      info.historyLength > this.settings!.historyLimit ||
-      this.updates > MANY_UPDATES ||
-      this.signals > MANY_SIGNALS
+      this.#suggested ||
+      this.longerBy(0) ||
+      this.#updates > MANY_UPDATES ||
+      this.#signals > MANY_SIGNALS
     );
+  }
+
+  /** Notifications are under way that nobody waits for but the end of the run. */
+  get notifying(): boolean {
+    return this.#beside > 0;
+  }
+
+  /** Lets `work`, which must not reject, go on beside the handlers and the loop. */
+  beside(work: Promise<void>): void {
+    this.#beside += 1;
+    void work.finally(() => (this.#beside -= 1));
   }
 
   /** Lets in, or sends away, the handlers that came before the session was open. */
@@ -136,7 +200,7 @@ export class SessionRun {
     };
   }
 
-  /** Tells the Temporal UI and its list whose session this is; once, since each costs an event. */
+  /** Tells the Temporal UI and its list whose session this is; not often, since each costs an event. */
   introduce(): void {
     upsertMemo(this.memo);
     if (!this.settings?.searchAttributes) return;

@@ -11,9 +11,18 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import { endedSession, type Child } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import { rankOf } from '../../src/contracts/mail.js';
-import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
+import type {
+  CallFate,
+  CarriedState,
+  OpenTurn,
+  PendingMove,
+  QueueMode,
+  SendReceipt,
+} from '../../src/contracts/session.js';
 
 /** Ids that travel through continue-as-new. Older ones are recognised by the store. */
 const CARRIED_IDS = 500;
@@ -30,6 +39,9 @@ const IN_STORE = -1;
 /** Stopped groups that are remembered. What comes of an older one is refused where it would be said. */
 const STOPPED_GROUPS = 50;
 const NORMAL = rankOf('normal');
+/** Calls of which one run remembers what became of them, and those that travel on. */
+const CLOSED_CALLS = 500;
+const CARRIED_CLOSED_CALLS = 50;
 /** A queue above this goes to the store before it is carried to the next run, bytes. */
 export const CARRIED_QUEUE_BYTES = 128 * 1024;
 
@@ -39,6 +51,14 @@ interface Seen {
   readonly turn: number;
   /** Of its text; unknown for what earlier versions carried. */
   readonly digest: number | undefined;
+}
+
+/** What of the queue is taken, and what stays. */
+interface Taking {
+  readonly taken: InboxItem[];
+  readonly rest: InboxItem[];
+  /** Messages taken, those of batches included. */
+  readonly count: number;
 }
 
 export class SessionState {
@@ -55,13 +75,30 @@ export class SessionState {
   readonly replies: Map<string, string>;
   /** Groups that were stopped. */
   readonly #stopped: Set<string>;
+  /** The agent that the session runs. */
+  agent: AgentReference;
+  /** Where it goes when no turn is under way. */
+  moving: PendingMove | undefined;
+  /** Sub-agents at work, by their sessions. */
+  readonly children: Map<string, Child>;
+  /** Of the transcript, since the last rollback; `undefined` before any. */
+  generation: number | undefined;
+  /** What became of calls that no longer wait, the newest last. */
+  readonly #closedCalls: Map<string, CallFate>;
+  /** Waiting messages that steer the turn under way, by {@link keyOf}. */
+  readonly #steering = new Set<string>();
+  /** Waiting messages that have stopped a turn, by {@link keyOf}. */
+  readonly #next = new Set<string>();
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
   /** By id, in the order of acceptance. */
   readonly #seen: Map<string, Seen>;
 
-  constructor(carried?: CarriedState) {
+  constructor(carried?: CarriedState, agent: AgentReference = { agent: 'assistant' }) {
+    const version = carried ? carried.agentVersion : agent.version;
+    this.agent = { agent: agent.agent, ...(version === undefined ? {} : { version }) };
+    this.moving = carried?.moving;
     this.head = carried?.head ?? 0;
     this.stage = carried?.stage ?? 0;
     this.turn = carried?.turn ?? 0;
@@ -73,10 +110,19 @@ export class SessionState {
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
     this.#stopped = new Set(carried?.stoppedGroups);
+    this.children = new Map(carried?.children?.map((child) => [child.session, child]));
+    this.generation = carried?.generation;
+    this.#closedCalls = new Map(carried?.closedCalls);
+    for (const [key, mode] of carried?.modes ?? []) this.#setMode(key, mode);
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
     this.#seen = new Map();
     this.remember(carried?.seen ?? []);
+  }
+
+  /** This workflow waits for no answer any more. */
+  dropReplies(workflowId: string): void {
+    for (const [id, waiting] of this.replies) if (waiting === workflowId) this.replies.delete(id);
   }
 
   /** Ids that were taken before. */
@@ -90,11 +136,17 @@ export class SessionState {
     this.turn = turn;
   }
 
+  /** Whether a message with this id was taken before, as far as this run remembers. */
+  knows(id: string): boolean {
+    return this.#seen.has(id);
+  }
+
   /** Puts a message into the queue, unless its id was taken before. */
-  accept(message: InboxMessage): SendReceipt {
+  accept(message: InboxMessage, mode?: QueueMode): SendReceipt {
     if (this.#seen.has(message.id)) return { id: message.id, duplicate: true, ahead: 0 };
     const at = this.#placeOf(message);
-    const ahead = countMessages(this.#inbox.slice(0, at));
+    const ahead = mode === 'steer' ? this.#steering.size : countMessages(this.#inbox.slice(0, at));
+    this.#setMode(keyOf(message), mode);
     this.#inbox.splice(at, 0, message);
     this.#queued += 1;
     this.#seen.set(message.id, { turn: 0, digest: digestOf(message.text) });
@@ -176,19 +228,47 @@ export class SessionState {
     for (const id of ids) this.#moved(id, IN_STORE);
   }
 
-  /** Takes the unread messages, in order, as many as one turn may have. */
+  /** Takes the unread messages that begin a turn, in order, as many as one turn may have. */
   take(unread: 'all' | 'one'): InboxItem[] {
+    // No step has followed that they could have joined: from now on they wait like all others.
+    this.#steering.clear();
     const most = unread === 'one' ? 1 : TURN_MESSAGES;
+    const inOrder = this.#plan(most, () => true);
+    const within = new Set(inOrder.taken.map(keyOf));
+    // What has stopped a turn begins the next one, wherever it stands in the queue.
+    if ([...this.#next].every((key) => within.has(key))) return this.#leave(inOrder);
+    return this.#leave(this.#plan(most, (item) => this.#next.has(keyOf(item))));
+  }
+
+  /** Whether messages wait that steer the turn under way. */
+  get steering(): boolean {
+    return this.#steering.size > 0 && this.#inbox.some((item) => this.#steers(item));
+  }
+
+  /** What is answered in a group is for that group alone: others' messages wait for their own turn. */
+  #steers(item: InboxItem): boolean {
+    return this.#steering.has(keyOf(item)) && item.group === this.open?.group;
+  }
+
+  /** Takes the messages that steer the turn under way, in order, as many as fit a step. */
+  takeSteering(): InboxItem[] {
+    return this.#leave(this.#plan(TURN_MESSAGES, (item) => this.#steers(item)));
+  }
+
+  /** Which of the wanted items are taken together: a turn or a step has room for so many. */
+  #plan(most: number, wanted: (item: InboxItem) => boolean): Taking {
     const taken: InboxItem[] = [];
+    const rest: InboxItem[] = [];
     let count = 0;
     let quiet = 0;
     let bytes = 0;
-    let rest: InboxItem[] = [];
+    let full = false;
     for (const item of this.#inbox) {
       // What is answered in a group is for that group alone.
-      if (taken[0] && taken[0].group !== item.group) break;
+      full ||= wanted(item) && taken[0] !== undefined && taken[0].group !== item.group;
       // Goes along with the next one, also where a turn takes one message.
-      if (unread === 'one' && !('spill' in item) && item.quiet && quiet < TURN_MESSAGES) {
+      const along = most === 1 && !full && wanted(item) && quiet < TURN_MESSAGES;
+      if (along && !('spill' in item) && item.quiet) {
         taken.push(item);
         bytes += jsonBytes(item.text);
         quiet += 1;
@@ -197,24 +277,64 @@ export class SessionState {
       // A batch was made as large as a turn may be.
       const size = 'spill' in item ? TURN_BYTES : jsonBytes(item.text);
       const messages = 'spill' in item ? item.count : 1;
-      if (count > 0 && (count + messages > most || bytes + size > TURN_BYTES)) break;
-      if ('spill' in item && messages > most) {
+      full ||= count > 0 && wanted(item) && (count + messages > most || bytes + size > TURN_BYTES);
+      if (full || !wanted(item)) {
+        rest.push(item);
+      } else if ('spill' in item && messages > most) {
         // A batch was made for a turn that takes all; of this one only the first is taken.
         taken.push({ ...item, count: most });
+        rest.push({ ...item, from: (item.from ?? 0) + most, count: messages - most });
         count = most;
-        rest = [{ ...item, from: (item.from ?? 0) + most, count: messages - most }];
-        break;
+        full = true;
+      } else {
+        taken.push(item);
+        count += messages;
+        bytes += size;
       }
-      taken.push(item);
-      count += messages;
-      bytes += size;
     }
-    this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
-    this.#queued -= count + quiet;
-    for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
+    return { taken, rest, count: count + quiet };
+  }
+
+  #leave({ taken, rest, count }: Taking): InboxItem[] {
+    this.#inbox = rest;
+    this.#queued -= count;
     const group = taken[0]?.group;
     if (this.open && group !== undefined) this.open = { ...this.open, group };
+    const left = new Set(rest.map(keyOf));
+    for (const item of taken) {
+      if (!('spill' in item)) this.#moved(item.id, this.turn);
+      // Of a batch that was taken in part, the rest keeps its mode.
+      if (!left.has(keyOf(item))) this.#setMode(keyOf(item), undefined);
+    }
     return taken;
+  }
+
+  /** Takes one message out of the queue, for the turn under way; `undefined` where it is not there. */
+  withdraw(id: string): string | undefined {
+    const index = this.#inbox.findIndex((item) => !('spill' in item) && item.id === id);
+    const found = this.#inbox[index];
+    if (!found || 'spill' in found) return undefined;
+    this.#inbox = this.#inbox.filter((item) => item !== found);
+    this.#queued -= 1;
+    this.#moved(id, this.turn);
+    return found.text;
+  }
+
+  /** Sessions of detached sub-agents whose ends wait in the queue, in their order. */
+  get endings(): string[] {
+    return this.#inbox.flatMap((item) => ('spill' in item ? [] : (endedSession(item.id) ?? [])));
+  }
+
+  #setMode(key: string, mode: QueueMode | undefined): void {
+    this.#steering.delete(key);
+    this.#next.delete(key);
+    if (mode === 'steer') this.#steering.add(key);
+    else if (mode === 'next') this.#next.add(key);
+  }
+
+  #modeOf(key: string): QueueMode | undefined {
+    if (this.#steering.has(key)) return 'steer';
+    return this.#next.has(key) ? 'next' : undefined;
   }
 
   /** Takes everything that waits: the session ends. */
@@ -222,7 +342,27 @@ export class SessionState {
     const rest = this.#inbox;
     this.#inbox = [];
     this.#queued = 0;
+    this.#steering.clear();
+    this.#next.clear();
     return rest;
+  }
+
+  /** A call no longer waits. */
+  callClosed(key: string, fate: CallFate): void {
+    this.#closedCalls.set(key, fate);
+    if (this.#closedCalls.size <= CLOSED_CALLS) return;
+    const [oldest] = this.#closedCalls.keys();
+    this.#closedCalls.delete(oldest!);
+  }
+
+  /** The turn under way ends before its calls were answered. */
+  callsGivenUp(fate: CallFate): void {
+    for (const { key } of this.open?.calls?.waiting ?? []) this.callClosed(key, fate);
+  }
+
+  /** What became of a call that no longer waits; `undefined` for one that is not remembered. */
+  fateOf(key: string): CallFate | undefined {
+    return this.#closedCalls.get(key);
   }
 
   /** Starts the next turn. */
@@ -230,7 +370,7 @@ export class SessionState {
     this.machine.apply('begin');
     this.turn += 1;
     this.failure = undefined;
-    return (this.open = { step: 0, repairs: 0, startedAt: now, usage: NO_USAGE });
+    return (this.open = { step: 0, repairs: 0, startedAt: now, from: this.head, usage: NO_USAGE });
   }
 
   spend(usage: Usage): void {
@@ -264,8 +404,11 @@ export class SessionState {
     for (const message of messages) {
       const size = jsonBytes(message.text);
       const batch = batches.at(-1);
-      const full = batch && (batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES);
-      if (!batch || full || batch[0]!.group !== message.group) {
+      const other =
+        batch &&
+        (batch[0]!.group !== message.group ||
+          this.#modeOf(keyOf(batch[0]!)) !== this.#modeOf(keyOf(message)));
+      if (!batch || other || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
         batches.push([message]);
         bytes = size;
       } else {
@@ -282,8 +425,11 @@ export class SessionState {
     const at = this.#inbox.findIndex((item) => !('spill' in item) && ids.has(item.id));
     const rest = this.#inbox.filter((item) => 'spill' in item || !ids.has(item.id));
     const { group } = batch[0]!;
-    rest.splice(at, 0, { spill, count: batch.length, ...(group === undefined ? {} : { group }) });
+    const item = { spill, count: batch.length, ...(group === undefined ? {} : { group }) };
+    rest.splice(at, 0, item);
     this.#inbox = rest;
+    this.#setMode(keyOf(item), batch[0] && this.#modeOf(keyOf(batch[0])));
+    for (const message of batch) this.#setMode(keyOf(message), undefined);
     // Whoever takes the batch sees no ids: the store will know the turn.
     for (const id of ids) if (this.#seen.has(id)) this.#moved(id, IN_STORE);
   }
@@ -291,6 +437,13 @@ export class SessionState {
   /** The turn of this message, or {@link IN_STORE}. */
   #moved(id: string, turn: number): void {
     this.#seen.set(id, { turn, digest: this.#seen.get(id)?.digest });
+  }
+
+  #carriedModes(): Pick<CarriedState, 'modes'> {
+    const of = (keys: Iterable<string>, mode: QueueMode) =>
+      [...keys].map((key): [string, QueueMode] => [key, mode]);
+    const modes = [...of(this.#steering, 'steer'), ...of(this.#next, 'next')];
+    return modes.length > 0 ? { modes } : {};
   }
 
   /** What the next run of the workflow needs. */
@@ -313,8 +466,21 @@ export class SessionState {
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
       ...(this.#stopped.size === 0 ? {} : { stoppedGroups: [...this.#stopped] }),
+      ...(this.agent.version === undefined ? {} : { agentVersion: this.agent.version }),
+      ...(this.moving ? { moving: this.moving } : {}),
+      ...(this.children.size === 0 ? {} : { children: [...this.children.values()] }),
+      ...(this.#closedCalls.size === 0
+        ? {}
+        : { closedCalls: [...this.#closedCalls].slice(-CARRIED_CLOSED_CALLS) }),
+      ...this.#carriedModes(),
+      ...(this.generation === undefined ? {} : { generation: this.generation }),
     };
   }
+}
+
+/** Names an item of the queue: a message by its id, a batch by that of the store. */
+function keyOf(item: InboxItem): string {
+  return 'spill' in item ? `spill ${item.spill}` : item.id;
 }
 
 /** FNV-1a, 32 bits: tells another text from the same one, and protects nothing. */

@@ -3,18 +3,22 @@
  * until it asks for none. What comes next is decided by `decide`; here it is done. The transcript
  * is in the store; what passes through here is places in it.
  */
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import {
   STRETCH_MS,
   type CallModelInput,
   type CallModelResult,
+  type HandOffResult,
   type PlannedCall,
   type SessionSettings,
   type WritePlace,
 } from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
+import type { DelegationRules } from '../../src/contracts/delegation.js';
 import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import { answeredBy, waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import {
   afterStep,
   decide,
@@ -29,6 +33,7 @@ import {
 import type { CallSettings, ShortCalls, TurnCalls } from './calls.js';
 import { failureOf, TurnFailed } from './failure-of.js';
 import { runToolLocally } from './legacy-calls.js';
+import type { DelegatedCall } from './children.js';
 import type { GivenResult } from './open-calls.js';
 import { settleAll } from './settle-all.js';
 import type { SessionState } from './session-state.js';
@@ -38,22 +43,31 @@ import { until } from './waiting.js';
 export interface TurnSurroundings {
   readonly state: SessionState;
   readonly settings: CallSettings & Pick<SessionSettings, 'limits' | 'sequential'>;
-  readonly agent: string;
+  /** The agent that the next step runs. */
+  readonly agent: AgentReference;
   /** Writes the result of a call that nothing has to run. */
-  readonly calls: Pick<ShortCalls, 'callTool'>;
+  readonly calls: Pick<ShortCalls, 'callTool' | 'handOff'>;
   readonly activities: TurnCalls;
   /** The run has local activities in its history. */
   readonly legacy: boolean;
   readonly desk: AnswerDesk;
   readonly paused: () => boolean;
+  /** Looks at the length of the history, for `historyFull`. */
+  readonly look: () => void;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
   readonly onRepeated: (ids: readonly string[]) => void;
   readonly onStep: (result: CallModelResult) => void;
+  /** Another agent goes on from here. */
+  readonly onHandoff: (to: NonNullable<HandOffResult['to']>) => void;
   /** The tools of a step have ended. */
   readonly onTools: () => void;
   /** Calls wait for an answer, or no longer do. */
   readonly onWaiting: () => void;
+  /** Starts the sub-agents that these calls wait for. */
+  readonly delegate: (calls: readonly DelegatedCall[], rules: DelegationRules | undefined) => void;
+  /** What a call has for a result that nobody has answered in time; `undefined` for a failure. */
+  readonly onLate: (call: WaitingCall) => GivenResult | undefined;
 }
 
 /** Where answers to calls that wait come in, by the key of the call. */
@@ -83,6 +97,8 @@ export class Turn {
   cutOff: number | undefined;
   /** What is under way listens on the bus, and can be stopped without Temporal. */
   listening = false;
+  /** Stage of a model call under way that may make several steps. */
+  series: number | undefined;
   readonly #around: TurnSurroundings;
   readonly #limits: TurnLimits;
   #last: LastStep | undefined;
@@ -90,12 +106,14 @@ export class Turn {
   #compacted = false;
   #result: CallModelResult | undefined;
   #planned: readonly PlannedCall[] = [];
+  /** The messages of `inbox` join a turn that has begun. */
+  #joining = false;
 
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
     this.#around = around;
     this.inbox = inbox;
-    this.#limits = turnLimits(around.settings.limits);
-    const { calls } = around.state.open!;
+    const { calls, limits = around.settings.limits } = around.state.open!;
+    this.#limits = turnLimits(limits);
     if (!calls) return;
     // Carried here while calls waited: all others of the step are settled.
     this.openCalls = { message: calls.message, first: calls.first };
@@ -104,9 +122,11 @@ export class Turn {
 
   async run(): Promise<TurnOutcome> {
     for (;;) {
+      this.#around.look();
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
+        steering: this.#steering(),
       });
       switch (next.do) {
         case 'model':
@@ -117,6 +137,10 @@ export class Turn {
           break;
         case 'compact':
           await this.#compact();
+          break;
+        case 'join':
+          this.inbox = this.#around.state.takeSteering();
+          this.#joining = true;
           break;
         case 'wait':
           // Also while it is paused: messages go on coming in, and grow the history.
@@ -138,7 +162,14 @@ export class Turn {
   place(): WritePlace {
     const { state } = this.#around;
     state.stage += 1;
-    return { turn: state.turn, step: state.open?.step ?? 0, stage: state.stage, head: state.head };
+    const { turn, stage, head, generation } = state;
+    return {
+      turn,
+      step: state.open?.step ?? 0,
+      stage,
+      head,
+      ...(generation === undefined ? {} : { generation }),
+    };
   }
 
   #progress(): TurnProgress {
@@ -158,6 +189,15 @@ export class Turn {
   /** Whether the turn can go on in another run: its messages are written by this one. */
   #full(): boolean {
     return this.inbox === undefined && this.#around.historyFull();
+  }
+
+  /**
+   * Whether messages wait that can join: none while those that were taken are not written, and none
+   * of a turn that is to stop, which would take them and not answer.
+   */
+  #steering(): boolean {
+    const { steering } = this.#around.state;
+    return steering && this.inbox === undefined && !CancellationScope.current().consideredCancelled;
   }
 
   /** Waits for a person. That is no work, and counts toward no limit of time. */
@@ -202,18 +242,23 @@ export class Turn {
     this.cutOff = place.stage;
     const input: CallModelInput = {
       ...place,
-      agent,
+      ...agent,
       ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      ...(this.#joining ? { joins: true } : {}),
       ...(spent.input + spent.output > 0 ? { spent } : {}),
       ...(onward ? { onward } : {}),
       left,
     };
     const { desk } = this.#around;
     desk.opening = true;
+    this.series = onward ? place.stage : undefined;
     const result = await activities
       .callModel(input, settings, this.#summary())
       // An answer that waits for this is looked at when the activation has run: the calls wait then.
-      .finally(() => (desk.opening = false));
+      .finally(() => {
+        desk.opening = false;
+        this.series = undefined;
+      });
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {
@@ -231,6 +276,7 @@ export class Turn {
     state.head = result.head;
     state.spend(result.usage);
     this.inbox = undefined;
+    this.#joining = false;
     this.#result = result;
     this.#planned = result.calls ?? [];
     // Also calls that have run within the step: their places are not reserved yet.
@@ -254,7 +300,7 @@ export class Turn {
     const place = this.place();
     this.cutOff = place.stage;
     const done = await activities.compact(
-      { ...place, agent, left },
+      { ...place, ...agent, left },
       settings,
       `${this.#summary()} · compaction`,
     );
@@ -281,11 +327,21 @@ export class Turn {
       state.head = headAfterCalls(state.head, calls.length);
       if (calls.some(({ done }) => done === undefined)) {
         this.openCalls = { message, first };
-        open = { message, first, waiting: this.#waitingCalls(message, calls) };
+        const handoffs = calls.flatMap((call, index) => (handsOver(call) ? [index] : []));
+        open = {
+          message,
+          first,
+          waiting: this.#waitingCalls(message, calls),
+          ...(handoffs.length > 0 ? { handoffs } : {}),
+        };
         // Before the others run: they may take hours, and answers can come at once.
         if (open.waiting.length > 0) {
           state.open = { ...state.open!, calls: open };
           this.#around.onWaiting();
+          const begun = open.waiting.flatMap(({ key, index, by }) =>
+            typeof by === 'object' ? { key, call: calls[index]! } : [],
+          );
+          if (begun.length > 0) this.#around.delegate(begun, this.#result!.rules);
         }
         await this.#runPlanned(message, calls);
       }
@@ -293,6 +349,7 @@ export class Turn {
     if (open && open.waiting.length > 0) {
       if ((await this.#collect(open)) === 'carry') return 'carry';
     }
+    if (open?.handoffs) await this.#handOver(open.message, open.handoffs);
     this.openCalls = undefined;
     const { calls: _settled, ...rest } = state.open!;
     state.open = rest;
@@ -309,7 +366,7 @@ export class Turn {
     const inputOf = (index: number) => this.#toolInput(place, message, index);
     this.listening = true;
     const runs = calls.map((call, index) => async () => {
-      if (call.done !== undefined || call.run === 'workflow') return;
+      if (call.done !== undefined || waitsForAnswer(call.run) || handsOver(call)) return;
       // Legacy: a local tool that could not run within its step.
       if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
       else await activities.runTool(call, inputOf(index), settings);
@@ -326,20 +383,62 @@ export class Turn {
     }
   }
 
+  /**
+   * All other calls of the answer are settled: the conversation changes hands. Of several calls that
+   * want it the first one counts. Not cancelled in the middle, or the store would know of an agent
+   * that the session does not.
+   */
+  async #handOver(message: number, handoffs: readonly number[]): Promise<void> {
+    const { state, settings, agent: from, calls: short, onHandoff } = this.#around;
+    let done: HandOffResult | undefined;
+    for (const index of handoffs) {
+      const count = state.open!.handoffs ?? 0;
+      const { head: _head, ...place } = this.place();
+      const input = {
+        ...this.#toolInput(place, message, index, from),
+        count,
+        ...(done ? { late: true as const } : {}),
+      };
+      const result = await CancellationScope.nonCancellable(() => short.handOff(input));
+      if (!result.to) continue;
+      done = result;
+      const { limits = settings.limits } = state.open!;
+      state.open = { ...state.open!, handoffs: count + 1, limits };
+      onHandoff(result.to);
+    }
+    if (done?.summarise) await this.#summarise(from);
+  }
+
+  /** What the next agent sees of the earlier turns, written by the one that hands over. */
+  async #summarise(from: AgentReference): Promise<void> {
+    const { state, settings, activities } = this.#around;
+    const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
+    const place = this.place();
+    this.cutOff = place.stage;
+    const summary = `turn ${state.turn} · step ${state.open!.step} · ${from.agent} · summary for a handoff`;
+    const input = { ...place, ...from, left, handoff: true as const };
+    const { head, usage } = await activities.compact(input, settings, summary);
+    this.cutOff = undefined;
+    state.head = head;
+    state.spend(usage);
+  }
+
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
     const now = Date.now();
-    return calls.flatMap(({ run, done, id, name, args, timeoutMs }, index) =>
-      run === 'workflow' && done === undefined
+    return calls.flatMap((call, index) => {
+      const { run, done, id, name, args, timeoutMs } = call;
+      return waitsForAnswer(run) && done === undefined
         ? {
             key: callKey(message, index),
             index,
             id,
             name,
+            ...answeringCall(call),
             ...(args === undefined ? {} : { args }),
             ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
           }
-        : [],
-    );
+        : [];
+    });
   }
 
   /** Takes answers as they come and writes them, until every call has its own. */
@@ -348,9 +447,10 @@ export class Turn {
     for (let { waiting } = open; waiting.length > 0;) {
       const call = await this.#nextAnswered(waiting);
       if (call === undefined) return 'carry';
-      const answer = desk.take(call.key);
+      const answer = desk.take(call.key) ?? this.#around.onLate(call);
       // Before it is written: a second answer is refused.
       waiting = waiting.filter(({ key }) => key !== call.key);
+      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
       state.open = { ...state.open!, calls: { ...open, waiting } };
       this.#around.onWaiting();
       const { head: _head, ...place } = this.place();
@@ -360,7 +460,9 @@ export class Turn {
           ? { given: answer.output }
           : {
               failure: answer
-                ? { type: 'Tool.Failed', message: answer.error }
+                ? 'failure' in answer
+                  ? answer.failure
+                  : { type: 'Tool.Failed', message: answer.error }
                 : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
             }),
       });
@@ -372,6 +474,7 @@ export class Turn {
   async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
     const { desk } = this.#around;
     const answered = () => waiting.find(({ key }) => desk.has(key));
+    this.#around.look();
     const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
     const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
     await this.#waiting(() => answered() !== undefined || this.#full(), due);
@@ -380,12 +483,17 @@ export class Turn {
     );
   }
 
-  #toolInput(place: Omit<WritePlace, 'head'>, message: number, index: number) {
-    const { state, agent } = this.#around;
+  #toolInput(
+    place: Omit<WritePlace, 'head'>,
+    message: number,
+    index: number,
+    agent = this.#around.agent,
+  ) {
+    const { state } = this.#around;
     return {
       ...place,
       head: state.head,
-      agent,
+      ...agent,
       message,
       index,
       seq: resultPlace(message, index),
@@ -394,8 +502,20 @@ export class Turn {
 
   #summary(): string {
     const { state, agent } = this.#around;
-    return `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
+    return `turn ${state.turn} · step ${state.open!.step} · ${agent.agent}`;
   }
+}
+
+/** Wrong arguments are answered like those of any other tool. */
+function handsOver({ handoff, done, invalid }: PlannedCall): boolean {
+  return handoff !== undefined && done === undefined && !invalid;
+}
+
+/** What answers a call; nothing where anybody may. */
+function answeringCall({ run, task, wait }: PlannedCall): Pick<WaitingCall, 'by'> {
+  if (task) return { by: { session: task.session, agent: task.agent } };
+  if (wait) return { by: { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } };
+  return answeredBy(run);
 }
 
 const UNSETTLED = { settled: false, invalid: false } as const;

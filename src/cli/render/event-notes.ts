@@ -1,11 +1,12 @@
 /** Lines about events other than the text of the answer. Pure. */
+import { agentText } from '../../contracts/agent.js';
 import type { SessionEvent, UnavailableServer } from '../../contracts/events.js';
 import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
 import { planNote } from './plan.js';
 import type { Style } from './style.js';
-import { toolCallText, toolResultText, waitingText } from './tool-lines.js';
+import { answerHint, toolCallText, toolResultText, waitingText } from './tool-lines.js';
 
 /** The lines of an event, most often none. */
 export function eventNotes(event: SessionEvent, style: Style): string[] {
@@ -29,7 +30,12 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     case 'step.completed':
       return (event.toolCalls ?? []).map((call) => toolCallText(call, style));
     case 'tool.waiting':
-      return [style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`)];
+      return [
+        style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`),
+        style.dim(`  ${answerHint(event)}`),
+      ];
+    case 'tool.delegated':
+      return [style.dim(`(${event.agent} works on it in the session ${event.child})`)];
     case 'tool.completed':
       return [toolResultText(event, style)];
     case 'plan.made':
@@ -43,9 +49,13 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       }
       return event.finish === 'filtered' ? [style.yellow('(the provider withheld the rest)')] : [];
     case 'turn.interrupted':
-      return [style.yellow(withReason('interrupted', event))];
+      return [style.yellow(withReason(event.rolledBack ? 'rolled back' : 'interrupted', event))];
     case 'turn.failed':
       return [failureText(withRemedyOf(event.failure), style).trimEnd()];
+    case 'agent.handoff':
+      return [style.yellow(withReason(`handed over to ${oneLine(event.to.agent, 64)}`, event))];
+    case 'agent.moved':
+      return [style.yellow(`(moved to ${oneLine(agentText(event.to), 90)})`)];
     case 'session.state':
       return [style.yellow(withReason(event.state === 'paused' ? 'paused' : 'resumed', event))];
     case 'session.ended':

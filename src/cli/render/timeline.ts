@@ -22,7 +22,7 @@ export interface TimelineOptions {
 
 export function timelineText(
   record: SessionRecord,
-  { turns, states, refused }: Timeline,
+  { turns, agents, states, refused }: Timeline,
   options: TimelineOptions,
 ): string {
   const { style } = options;
@@ -35,6 +35,16 @@ export function timelineText(
   ];
   const lines = [`${style.bold(record.session)} · ${facts.join(' · ')}`];
   if (record.title) lines.push(oneLine(record.title, 200));
+  // Only where it is not that of the session.
+  for (const bill of agents.length > 1 ? agents : []) {
+    const { agent = 'not on record', attempts, inputTokens, outputTokens, costMicros } = bill;
+    const spent = [
+      plural(attempts, 'attempt'),
+      tokens({ input: inputTokens, output: outputTokens }),
+      dollars(costMicros),
+    ];
+    lines.push(style.dim(`${oneLine(agent, 64)} · ${spent.join(' · ')}`));
+  }
   for (const turn of turns) lines.push('', ...turnLines(turn, options));
   if (states.length > 0) lines.push('');
   for (const { at, state, reason } of states) {
@@ -57,17 +67,19 @@ function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
   const { style } = options;
   const { outcome, startedAt, endedAt, failure, reason } = turn;
   const took = startedAt && endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '';
-  const facts = [outcome, took, dollars(turn.costMicros), startedAt ?? ''].filter(Boolean);
+  const ended = turn.rolledBack ? 'rolled back' : outcome;
+  const facts = [ended, took, dollars(turn.costMicros), startedAt ?? ''].filter(Boolean);
   const lines = [`${style.bold(`Turn ${turn.turn}`)} ${style.dim(`· ${facts.join(' · ')}`)}`];
-  for (const { text, from } of turn.messages) {
-    lines.push(...said(2, from ? oneLine(from, 40) : 'you', text, options));
+  for (const { text, from, step } of turn.messages) {
+    const who = from ? oneLine(from, 40) : 'you';
+    lines.push(...said(2, step === undefined ? who : `${who}, at step ${step}`, text, options));
   }
   for (const server of turn.unavailable ?? []) {
     lines.push(`  ${style.yellow(unavailableText(server))}`);
   }
   for (const plan of turn.plans ?? []) lines.push(...planLines(plan, style));
   for (const step of turn.steps) lines.push(...stepLines(step, options));
-  if (reason) lines.push(`  ${style.yellow(`${outcome}: ${oneLine(reason)}`)}`);
+  if (reason) lines.push(`  ${style.yellow(`${ended}: ${oneLine(reason)}`)}`);
   if (failure) lines.push(`  ${style.red(`${failure.type}: ${oneLine(failure.message, 300)}`)}`);
   return lines;
 }
@@ -92,6 +104,11 @@ function stepLines(step: TimelineStep, options: TimelineOptions): string[] {
   }
   if (step.text?.trim()) lines.push(...said(4, 'agent', step.text, options));
   for (const tool of step.tools) lines.push(...toolLines(tool, options));
+  if (step.handoff) {
+    const { to, reason } = step.handoff;
+    const why = reason === undefined ? '' : `: ${oneLine(reason, 160)}`;
+    lines.push(`    ${style.yellow(`handed over to ${oneLine(to.agent, 64)}${why}`)}`);
+  }
   return lines;
 }
 

@@ -3,6 +3,7 @@ import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { Session } from '../../../src/client/session.js';
 import type { SessionEvent } from '../../../src/contracts/events.js';
 import { SESSION_WORKFLOW } from '../../../src/contracts/ids.js';
+import { openDatabase } from '../../../src/store/database.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 
@@ -93,7 +94,14 @@ describe('ended outside', () => {
     const session = await h.runtime.start();
     await session.ask('one');
     await handleOf(session).terminate();
-    // As when the agent is taken out of the configuration before the session continues as new.
+    // As in a session of an earlier version, which recorded none, whose agent is taken out of the
+    // configuration before it continues as new.
+    const database = openDatabase(inject('databaseUrl'), { maxConnections: 1 });
+    await database.pool.query(
+      'update perdura.sessions set version = null where tenant = $1 and session = $2',
+      [session.tenant, session.id],
+    );
+    await database.close();
     const failed = await h.runtime.temporal.workflow.start(SESSION_WORKFLOW, {
       workflowId: session.workflowId,
       taskQueue: h.taskQueue,

@@ -81,7 +81,7 @@ describe('a call that is given up', () => {
       const deps = {
         ...stores,
         cache: new TranscriptCache(stores.transcripts),
-        agents: { get: () => h.agent() },
+        agents: { get: () => Promise.resolve(h.agent()) } as unknown as CallToolDeps['agents'],
         runner: new ToolRunner(log),
         log,
       } as Partial<CallToolDeps> as CallToolDeps;

@@ -179,6 +179,7 @@ describe('what a history shows', () => {
       'answer',
       'ask',
       'interrupt',
+      'move',
       'send',
       'status',
     ]);

@@ -5,7 +5,13 @@ import ts from 'typescript';
 import { describe, expect, it } from 'vitest';
 
 const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
-const PAGES = ['README.md', 'docs/sdk.md', 'docs/agent-loops.md', 'docs/testing.md'];
+const PAGES = [
+  'README.md',
+  'docs/sdk.md',
+  'docs/agent-loops.md',
+  'docs/testing.md',
+  'docs/agents/agents.md',
+];
 
 /** Code by the name of a file that is not there, beside the package's own. */
 const snippets = new Map<string, string>(

@@ -16,7 +16,7 @@ const calls = (...names: string[]) => names.map((name) => ({ name })) as Planned
 
 describe('current details', () => {
   it('details: a turn under way → whose session it is, where it stands, what the last steps did', () => {
-    const details = new Details(key, 'assistant', 'Cranes');
+    const details = new Details(key, 'Cranes');
     const state = new SessionState();
     for (const id of ['a', 'b']) state.accept({ id, text: id });
     state.begin(0);
@@ -57,8 +57,8 @@ describe('current details', () => {
   });
 
   it('S15 details: Markdown and HTML from a model, a tool and a sender → shown as text, on one line, cut', () => {
-    const details = new Details(key, '**x**', '<img src=x>');
-    const state = new SessionState();
+    const details = new Details(key, '<img src=x>');
+    const state = new SessionState(undefined, { agent: '**x**' });
     details.step(1, 1, result({ preview: '# Big\n\n[click](http://evil) <script>' }));
     details.step(1, 2, result({ outcome: 'tools', calls: calls('a`b') }));
     details.notice(`A message was refused: ${'_y_ '.repeat(500)}`);
