@@ -78,6 +78,7 @@ export {
   type ProviderDeclaration,
 } from './config/define-config.js';
 export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,

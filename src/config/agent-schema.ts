@@ -6,7 +6,9 @@ import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import type { AgentDeclaration } from './define-config.js';
+import { policySchema } from './policy-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const KiB = 1024;
@@ -64,6 +66,7 @@ export const agentSchema = closed({
   mcp: list(serverName, 'names of MCP servers').optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
+  policy: policySchema.optional(),
   metadata: texts('text').optional(),
 }).superRefine((agent, context) => {
   const fits = (path: string[], ok: boolean, message: string) => {
@@ -86,10 +89,17 @@ export const agentSchema = closed({
 const DEFAULT_MAX_TOKENS = 4096;
 const DEFAULT_TEMPERATURE = 0.7;
 
-/** The declaration with all defaults; `model` is the default one. */
-export function completeAgent(declared: AgentDeclaration, defaults: { model: string }): Agent {
+/**
+ * The declaration with all defaults; `model` and `policy` are those of the configuration. A policy
+ * is not completed here: one that nobody states is absent, and a new rule changes no definition.
+ */
+export function completeAgent(
+  declared: AgentDeclaration,
+  defaults: { model: string; policy?: PolicyDeclaration | undefined },
+): Agent {
   const { description, contextWindow, responseFormat, metadata } = declared;
   const model = declared.model ?? defaults.model;
+  const policy = mergePolicies(defaults.policy, declared.policy);
   return {
     name: declared.name,
     ...(description === undefined ? {} : { description }),
@@ -105,6 +115,7 @@ export function completeAgent(declared: AgentDeclaration, defaults: { model: str
     mcp: declared.mcp ?? [],
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
+    ...(policy === undefined ? {} : { policy }),
     ...(metadata === undefined ? {} : { metadata }),
   };
 }

@@ -7,6 +7,7 @@ import type { McpServer } from '../contracts/mcp.js';
 import type { Tool } from '../contracts/tool.js';
 import type { PerduraConfig } from './define-config.js';
 import { agentSchema } from './agent-schema.js';
+import { policySchema } from './policy-schema.js';
 import { between, closed, kindOf, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const httpUrl = z.string({ error: ({ input }) => `must be a URL, not ${shown(input)}.` }).refine(
@@ -111,4 +112,5 @@ export const configSchema = closed({
   tools: list(madeTool, 'tools').optional(),
   mcp: serverNames.optional(),
   providers: byName('providers', provider).optional(),
+  policy: policySchema.optional(),
 }) satisfies z.ZodType<PerduraConfig>;

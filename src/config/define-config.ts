@@ -3,6 +3,7 @@
  * No checks in here (config-schema.ts), and nothing that reads files or the environment.
  */
 import type { AgentLimits } from '../contracts/agent.js';
+import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
 
@@ -33,6 +34,8 @@ export interface AgentDeclaration {
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
+  /** What the agent may do; see `RuntimePolicy` for the defaults. */
+  readonly policy?: PolicyDeclaration | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
 
@@ -77,6 +80,8 @@ export interface PerduraConfig {
   readonly mcp?: Readonly<Record<string, McpServer>> | undefined;
   /** By name; `default` goes over OPENAI_API_KEY and OPENAI_BASE_URL. */
   readonly providers?: Readonly<Record<string, ProviderDeclaration>> | undefined;
+  /** Of all agents; what an agent's own `policy` states counts for that agent. */
+  readonly policy?: PolicyDeclaration | undefined;
 }
 
 /** Gives a configuration its type: `export default defineConfig({ … })`. */

@@ -67,7 +67,7 @@ async function complete(
   throwProblems('Agent.Invalid', agentProblems(declared, known));
   throwProblems('Config.Invalid', resolved.problems);
 
-  const defaults = { model: settings.openai.model ?? DEFAULT_MODEL };
+  const defaults = { model: settings.openai.model ?? DEFAULT_MODEL, policy: config.policy };
   const agents = declared.map(({ declaration }) => {
     const { provider = 'default' } = declaration;
     const offline = isOffline(provider, config.providers?.[provider], settings);

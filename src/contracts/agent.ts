@@ -1,4 +1,5 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
+import type { PolicyDeclaration } from './policy.js';
 import type { JsonSchema } from './tool-kinds.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
@@ -59,5 +60,7 @@ export interface Agent {
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;
+  /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
+  readonly policy?: PolicyDeclaration;
   readonly metadata?: Readonly<Record<string, string>>;
 }

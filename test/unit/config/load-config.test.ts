@@ -113,6 +113,24 @@ describe('configuration: nothing is declared', () => {
 });
 
 describe('configuration: perdura.config.ts', () => {
+  it('no policy is declared → none is in the agent', async () => {
+    const { agents } = await load({ 'perdura.config.ts': config('{ policy: {} }') });
+    expect(agents[0]).not.toHaveProperty('policy');
+  });
+
+  it('a policy for all agents → in each, under what it states itself', async () => {
+    const agents = `[{ name: 'assistant', instructions: 'x', policy: { maxDepth: 1 } }, { name: 'b', instructions: 'y' }]`;
+    const loaded = await load({
+      'perdura.config.ts': config(
+        `{ policy: { maxDepth: 2, delegation: ['b'] }, agents: ${agents} }`,
+      ),
+    });
+    expect(loaded.agents.map(({ policy }) => policy)).toEqual([
+      { maxDepth: 1, delegation: ['b'] },
+      { maxDepth: 2, delegation: ['b'] },
+    ]);
+  });
+
   it('TypeScript that imports "perdura" and a file of its own → all parts', async () => {
     const loaded = await load(
       {
@@ -189,6 +207,20 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
         ),
       },
       /perdura\.config\.ts: agents\[0\]\.limits\.maxSteps: must be a whole number of model calls from 1/,
+    ],
+    [
+      'wrong policy for all',
+      {
+        'perdura.config.ts': config(
+          `{ policy: { maxIterations: 1e20, delegation: 'all' } } as never`,
+        ),
+      },
+      /policy\.maxIterations: must be a whole number of iterations from 1 to 1,000.*\n.*policy\.delegation: must be true, false, or a list of names of agents, not a string/,
+    ],
+    [
+      'wrong policy in YAML',
+      { 'agents/a.yaml': 'name: a\ninstructions: x\npolicy:\n  highRiskTool: [rm]\n' },
+      /a\.yaml:4:3: policy: unknown field "highRiskTool"\. Did you mean "highRiskTools"/,
     ],
     [
       'no default export',

@@ -1,0 +1,47 @@
+/** The checks of a policy, as an agent declares it and as the configuration has it for all agents. */
+import { z } from 'zod';
+import type { PolicyDeclaration } from '../contracts/policy.js';
+import { closed, kindOf, list, shown, whole } from './schema-words.js';
+
+const flag = z.boolean({ error: ({ input }) => `must be true or false, not ${shown(input)}.` });
+
+/** Names of tools or agents, or the beginning of some with a `*` behind it. */
+const names = (what: string) =>
+  list(
+    z
+      .string({ error: ({ input }) => `must be the name of ${what}, not ${shown(input)}.` })
+      .regex(/^([A-Za-z0-9_-]{1,64}|[A-Za-z0-9_-]{0,63}\*)$/, {
+        error: ({ input }) =>
+          `${shown(input)} is not a valid name of ${what}. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-"; a "*" at the end stands for any ending.`,
+      }),
+    `names of ${what}`,
+  );
+
+const delegation = z.unknown().superRefine((value, context) => {
+  if (typeof value === 'boolean') return;
+  if (!Array.isArray(value)) {
+    const message = `must be true, false, or a list of names of agents, not ${kindOf(value)}.`;
+    context.addIssue({ code: 'custom', message });
+    return;
+  }
+  const { error } = names('an agent').safeParse(value);
+  for (const { path, message } of error?.issues ?? []) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+}) as z.ZodType<boolean | readonly string[]>;
+
+/** See `RuntimePolicy`. */
+export const policySchema = closed({
+  maxIterations: whole(1, 1_000, 'iterations').optional(),
+  maxReplanAttempts: whole(0, 100, 'plans').optional(),
+  parallelExecution: flag.optional(),
+  delegation: delegation.optional(),
+  highRiskTools: names('a tool').optional(),
+  preapprovedTools: names('a tool').optional(),
+  maxDepth: whole(0, 32, 'levels').optional(),
+  maxChildren: whole(1, 1_000, 'sub-agents').optional(),
+  allowCycles: flag.optional(),
+  maxHandoffs: whole(0, 100, 'handoffs').optional(),
+  mayWriteTo: names('an agent').optional(),
+  maxHops: whole(1, 1_000, 'messages').optional(),
+}) satisfies z.ZodType<PolicyDeclaration>;
