@@ -3,10 +3,13 @@
  * Perdura makes (`create-worker.ts`) and for those of an application (`plugin.ts`).
  */
 import type { NativeConnection, WorkerOptions } from '@temporalio/worker';
+import type { AgentDirectory } from '../activities/deps.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
+import { agentTools } from '../src/tools/agent-tools.js';
 import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { MCPClientManager } from '../src/mcp/mcp-client-manager.js';
+import type { Agent } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
@@ -72,11 +75,13 @@ export async function composeActivities(
     const { content, bytes, mediaType } = await stores.artifacts.get(context, id);
     return { bytes: content.subarray(offset, offset + length), total: bytes, mediaType };
   });
+  const agents = agentDirectory(config);
+  const delegating = (agent: Agent) => agentTools(agent, (name) => descriptionOf(agents, name));
   const activities = createActivities({
     ...stores,
     bus,
-    agents: agentDirectory(config),
-    tools: createToolSource({ registry, mcp, always: [readArtifact], log }),
+    agents,
+    tools: createToolSource({ registry, mcp, always: [readArtifact], delegating, log }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,
@@ -91,6 +96,15 @@ export async function composeActivities(
     await database.close();
   };
   return { activities, registry, mcp, close };
+}
+
+/** Of an agent that may not be here: its call then says so. */
+function descriptionOf(agents: AgentDirectory, name: string): string | undefined {
+  try {
+    return agents.get(name).description;
+  } catch {
+    return undefined;
+  }
 }
 
 /** Perdura's own would stand in its place, and nobody would see why it never runs. */

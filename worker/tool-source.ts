@@ -1,4 +1,4 @@
-/** The tools of an agent: the application's, those of its MCP servers, and `read_artifact`. */
+/** The tools of an agent: its sub-agents, the application's, those of its MCP servers, and `read_artifact`. */
 import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
@@ -34,9 +34,11 @@ export function createToolSource(parts: {
   registry: ToolRegistry;
   mcp: McpTools | undefined;
   always: readonly Tool[];
+  /** The tools by which an agent delegates. Default none. */
+  delegating?: (agent: Agent) => readonly Tool[];
   log: ToolLogger;
 }): ToolSource {
-  const { registry, mcp, always, log } = parts;
+  const { registry, mcp, always, delegating = () => NONE, log } = parts;
   let version = 0;
   registry.onChange(() => version++);
   const made = new WeakMap<Agent, readonly Combined[]>();
@@ -46,7 +48,10 @@ export function createToolSource(parts: {
       const kept = (made.get(agent) ?? []).filter((each) => each.version === version);
       const known = kept.find((each) => same(each.remote, remote));
       if (known) return known.tools;
-      const list = combineTools([always, registry.select(agent.tools), remote], log);
+      const list = combineTools(
+        [always, delegating(agent), registry.select(agent.tools), remote],
+        log,
+      );
       const tools = new Map(list.map((tool) => [tool.name, tool]));
       made.set(agent, [{ version, remote, tools }, ...kept].slice(0, MAX_KEPT));
       return tools;

@@ -15,6 +15,7 @@ import {
   type TurnProgress,
 } from '../../src/contracts/turn-decision.js';
 import { currentExecution, keepAlive } from '../execution.js';
+import { askedAgent } from './asked-agent.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
@@ -34,6 +35,7 @@ export async function callModel(
   const startedAt = Date.now();
   try {
     const agent = deps.agents.get(input.agent);
+    const asked = askedAgent(deps.agents, agent, input.run);
     const earlier: CallModelResult[] = [];
     let progress = NO_PROGRESS;
     for (let next = input; ;) {
@@ -44,7 +46,7 @@ export async function callModel(
       ]);
       const seq = answerPlace(next.head, inbox.length);
       const unavailable = deps.tools.unavailable(agent);
-      const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
+      const step = { input: next, execution, agent: asked, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
       const { result, halted } = end;
       const last = lastStep(result, ({ done }) => done !== undefined);

@@ -9,6 +9,7 @@ import type {
   SessionSettings,
   SpillInput,
 } from '../../src/contracts/activities.js';
+import type { SessionKey } from '../../src/contracts/ids.js';
 import { addUsage, type InboxItem, type Usage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import {
@@ -18,8 +19,10 @@ import {
   headAfterMessages,
   resultPlace,
 } from '../../src/contracts/places.js';
+import { runName } from '../../src/contracts/run-reference.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
+import type { NewSession } from '../../src/store/append-types.js';
 import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
@@ -35,10 +38,17 @@ export async function openSession(
   const { key, transcript, run, workflowId, channel, writer } = currentExecution(input.run);
   const agent = deps.agents.get(input.agent);
   const opened = { ...key, transcript, run, workflowId, agent: agent.name };
-  const { head, turn } = await deps.transcripts.openSession({
+  const { head, turn, full } = await deps.transcripts.openSession({
     ...opened,
     ...(input.title === undefined ? {} : { title: input.title }),
+    ...treeOf(key, input),
   });
+  if (full !== undefined) {
+    throw new PerduraError(
+      'Delegation.TooLarge',
+      `${full} sessions are at work in this tree, and ${input.maxDescendants} may be.`,
+    );
+  }
   const past = input.fresh && head > 0 ? { head, turn } : undefined;
   if (past) await deps.attempts.giveUp(key);
   // Takes the transcript over from an earlier run, and says so where the session is new.
@@ -69,6 +79,19 @@ export async function openSession(
     historyLimit,
     searchAttributes,
     ...(past ? { resume: past } : {}),
+  };
+}
+
+/** Where the session is in its tree. */
+function treeOf(
+  { session }: SessionKey,
+  { run, above = [], kept, maxDescendants: most }: OpenSessionInput,
+): Pick<NewSession, 'tree'> {
+  const parent = run?.parent;
+  if (parent === undefined) return {};
+  const tree = { parent, root: run?.root ?? parent, path: [...above, session] };
+  return {
+    tree: { ...tree, ...(kept ? { kept } : {}), ...(most === undefined ? {} : { most }) },
   };
 }
 
@@ -252,8 +275,21 @@ export async function readAnswer(
 
 export async function publishInterrupt(
   deps: ActivityDeps,
-  input: { turn: number } & OfRun,
+  { turn, tree, run }: { turn: number; tree?: true } & OfRun,
 ): Promise<void> {
-  const { key } = currentExecution(input.run);
-  await deps.bus.control(key, { type: 'interrupt', turn: input.turn });
+  const { key } = currentExecution(run);
+  const { tenant, session } = key;
+  const own = deps.bus.control(key, { type: 'interrupt', turn });
+  if (!tree) return own;
+  const root = run?.root ?? run?.parent ?? (run && runName(run)) ?? `session/${session}`;
+  // Those at work, whatever their workflows know of it yet: they hear of it from their parents too.
+  const below = await deps.sessions.below(tenant, { name: session, root }, { open: true });
+  const kept = below.flatMap((each) => (each.kept ? each.session : []));
+  const reached = below.filter(({ path = [] }) => !path.some((name) => kept.includes(name)));
+  await Promise.all([
+    own,
+    ...reached.map((each) =>
+      deps.bus.control({ tenant, session: each.session }, { type: 'interrupt', turn: each.turns }),
+    ),
+  ]);
 }

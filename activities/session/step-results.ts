@@ -6,8 +6,8 @@ import {
   type AssistantMessage,
   type Usage,
 } from '../../src/contracts/message.js';
-import { planCalls } from '../../src/tools/plan-calls.js';
-import type { StepAttempt } from './step-writes.js';
+import { policyOf } from '../../src/contracts/policy.js';
+import { planned, type StepAttempt } from './step-writes.js';
 
 /** Characters of the text that a result carries. */
 const PREVIEW_UNITS = 1_000;
@@ -27,7 +27,8 @@ export class StepResults {
 
   /** `usage` is what the step has cost, over all its attempts. */
   answered(message: AssistantMessage, usage: Usage): CallModelResult {
-    const { seq, tools } = this.#step;
+    const { seq } = this.#step;
+    const calls = planned(this.#step, message);
     const preview = wellFormed(message.text.slice(0, PREVIEW_UNITS));
     return {
       outcome: message.toolCalls && message.finish !== 'interrupted' ? 'tools' : message.finish,
@@ -36,9 +37,15 @@ export class StepResults {
       ...(preview ? { preview } : {}),
       ...(preview.length === message.text.length ? { whole: true } : {}),
       ...this.#duplicates(),
-      ...(message.toolCalls ? { calls: planCalls(message.toolCalls, tools) } : {}),
+      ...(message.toolCalls ? { calls } : {}),
+      ...(calls.some(({ task }) => task) ? { rules: this.#rules() } : {}),
       usage,
     };
+  }
+
+  #rules(): NonNullable<CallModelResult['rules']> {
+    const { maxDepth, maxChildren, maxDescendants, allowCycles } = policyOf(this.#step.agent);
+    return { maxDepth, maxChildren, maxDescendants, allowCycles };
   }
 
   /** The context does not fit. */

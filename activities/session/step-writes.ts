@@ -3,7 +3,7 @@
  * written, and what the database answers, is the business of `model-step.ts`.
  */
 import { randomUUID } from 'node:crypto';
-import type { CallModelInput } from '../../src/contracts/activities.js';
+import type { CallModelInput, PlannedCall } from '../../src/contracts/activities.js';
 import type { Agent } from '../../src/contracts/agent.js';
 import type { UnavailableServer } from '../../src/contracts/events.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
@@ -28,6 +28,7 @@ import { planCalls } from '../../src/tools/plan-calls.js';
 import type { PreparedResult, StopSignals } from './call-tool.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
+import { idempotencyKeyOf } from './transcript-cache.js';
 
 /** Everything that one attempt at a step knows. */
 export interface StepAttempt {
@@ -161,27 +162,49 @@ export function answering(
   };
 }
 
-/** One for each call that waits for somebody's answer. */
-function waitingCalls({ input, tools, seq }: StepAttempt, message: AssistantMessage): NewEvent[] {
-  const { turn, step } = input;
-  return planCalls(message.toolCalls ?? [], tools).flatMap(
-    ({ run, id, name, args, timeoutMs }, index) =>
-      run === 'workflow'
-        ? {
-            key: eventKeys.callWaits(seq, index),
-            body: {
-              type: 'tool.waiting',
-              turn,
-              step,
-              callId: id,
-              name,
-              key: callKey(seq, index),
-              ...(args === undefined ? {} : { args }),
-              ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
-            },
-          }
-        : [],
-  );
+/** The calls of an answer. A sub-agent's session has the key of its call in its name. */
+export function planned(
+  { tools, execution }: Pick<StepAttempt, 'tools' | 'execution'>,
+  { id, toolCalls = [] }: AssistantMessage,
+): PlannedCall[] {
+  return planCalls(toolCalls, tools, (index) => idempotencyKeyOf(execution.key, id, index));
+}
+
+/** One for each call that waits for somebody's answer, or that gives a task to a sub-agent. */
+function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] {
+  const { input, seq } = step;
+  return planned(step, message).flatMap((call, index): NewEvent[] => {
+    const { run, id, name, args, timeoutMs, task } = call;
+    const place = { turn: input.turn, step: input.step, callId: id, name };
+    if (task) {
+      const { agent, session, detached } = task;
+      return [
+        {
+          key: eventKeys.callDelegated(seq, index),
+          body: {
+            type: 'tool.delegated',
+            ...place,
+            agent,
+            child: session,
+            ...(detached ? { detached } : {}),
+          },
+        },
+      ];
+    }
+    if (run !== 'workflow') return [];
+    return [
+      {
+        key: eventKeys.callWaits(seq, index),
+        body: {
+          type: 'tool.waiting',
+          ...place,
+          key: callKey(seq, index),
+          ...(args === undefined ? {} : { args }),
+          ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
+        },
+      },
+    ];
+  });
 }
 
 /** A failed attempt, and what it cost. */

@@ -11,6 +11,7 @@ import type { SessionRecord } from '../store/session-catalogue.js';
 import { settleSession } from '../store/settle-session.js';
 import { isWorkflowNotFound, toClientError } from './client-errors.js';
 import type { Connections } from './connections.js';
+import { settleTree } from './settle-tree.js';
 
 /** Waits between attempts when Temporal does not take a call just now, ms. */
 const BUSY_WAITS = [50, 100, 200, 400, 800, 1_600, 3_200] as const;
@@ -146,7 +147,7 @@ export class SessionWorkflow {
     end: { state: 'terminated'; reason: string } | { state: 'error' },
     { type, message }: PerduraError,
   ): Promise<void> {
-    const { stores, bus } = this.connections;
+    const { stores, bus, client } = this.connections;
     const failure = { type, message };
     const lastEvent = await settleSession(stores, this.key, {
       ...end,
@@ -154,7 +155,9 @@ export class SessionWorkflow {
       failure,
       channel: channelOf(this.key),
     });
-    if (lastEvent !== undefined) bus.appended?.(this.key, lastEvent);
+    if (lastEvent === undefined) return;
+    bus.appended?.(this.key, lastEvent);
+    await settleTree({ client, sessions: stores.sessions }, this.key, failure);
   }
 
   /** The failure to report; `undefined` where the call is worth another try. */

@@ -9,6 +9,7 @@ import { schemaProblem } from '../contracts/json-schema.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import type { AgentDeclaration } from './define-config.js';
 import { policySchema } from './policy-schema.js';
+import { completeSubAgents, subAgentsSchema } from './sub-agent-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
 const KiB = 1024;
@@ -64,6 +65,7 @@ export const agentSchema = closed({
   responseFormat: responseFormat.optional(),
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
+  agents: subAgentsSchema.optional(),
   unread: oneOf(['all', 'one']).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
@@ -113,6 +115,9 @@ export function completeAgent(
     ...(responseFormat === undefined ? {} : { responseFormat }),
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
+    ...(declared.agents && declared.agents.length > 0
+      ? { agents: completeSubAgents(declared.agents) }
+      : {}),
     unread: declared.unread ?? 'all',
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),

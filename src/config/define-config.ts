@@ -6,6 +6,7 @@ import type { AgentLimits } from '../contracts/agent.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
+import type { SubAgentDeclaration } from './sub-agent-schema.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
 export interface AgentDeclaration {
@@ -31,6 +32,8 @@ export interface AgentDeclaration {
   readonly tools?: readonly string[] | undefined;
   /** Names of `mcp` servers, or `*` for all. Default none. */
   readonly mcp?: readonly string[] | undefined;
+  /** Agents to which it may delegate: their names, or more about each. Default none. */
+  readonly agents?: readonly (string | SubAgentDeclaration)[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;

@@ -40,6 +40,7 @@ export const policySchema = closed({
   preapprovedTools: names('a tool').optional(),
   maxDepth: whole(0, 32, 'levels').optional(),
   maxChildren: whole(1, 1_000, 'sub-agents').optional(),
+  maxDescendants: whole(1, 100_000, 'sessions').optional(),
   allowCycles: flag.optional(),
   maxHandoffs: whole(0, 100, 'handoffs').optional(),
   mayWriteTo: names('an agent').optional(),

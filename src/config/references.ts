@@ -1,11 +1,14 @@
 /** Whether the parts of a configuration fit together: duplicate names and unknown references. */
 import type { Tool } from '../contracts/tool.js';
 import type { DeclaredAgent } from './agent-yaml.js';
+import { SPAWN_AGENT, subAgentTool, WAIT_FOR } from '../contracts/delegation.js';
 import { didYouMean } from '../contracts/near-names.js';
 import type { Problem } from './problems.js';
 
 /** The tool that every agent has; see `src/tools/artifact-tool.ts`. */
 const ALWAYS_THERE = 'read_artifact';
+/** Tools of Perdura that an agent may name. */
+const OURS: readonly string[] = [ALWAYS_THERE, SPAWN_AGENT, WAIT_FOR];
 
 /** The names that agents may refer to. */
 export interface KnownNames {
@@ -18,6 +21,7 @@ export interface KnownNames {
 export function agentProblems(agents: readonly DeclaredAgent[], known: KnownNames): Problem[] {
   const problems: Problem[] = [];
   const first = new Map<string, DeclaredAgent>();
+  const names = agents.map(({ declaration }) => declaration.name);
   for (const agent of agents) {
     const { declaration, where } = agent;
     const { name, tools = [], mcp = [], provider = 'default' } = declaration;
@@ -28,7 +32,7 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
     }
     first.set(name, other ?? agent);
     tools.forEach((tool, i) => {
-      if (tool === '*' || tool === ALWAYS_THERE || known.tools.includes(tool)) return;
+      if (tool === '*' || OURS.includes(tool) || known.tools.includes(tool)) return;
       problems.push({ where: where(['tools', i]), text: unknownTool(name, tool, known) });
     });
     mcp.forEach((server, i) => {
@@ -40,6 +44,24 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
         'mcp',
       );
       problems.push({ where: where(['mcp', i]), text });
+    });
+    declaration.agents?.forEach((each, i) => {
+      const sub = typeof each === 'string' ? { agent: each } : each;
+      const place = where(typeof each === 'string' ? ['agents', i] : ['agents', i, 'agent']);
+      if (!names.includes(sub.agent)) {
+        const text = unknown(
+          `Agent "${name}" refers to the unknown agent`,
+          sub.agent,
+          names,
+          'agents',
+        );
+        problems.push({ where: place, text });
+      }
+      const tool = subAgentTool({ agent: sub.agent, ...(sub.name ? { name: sub.name } : {}) });
+      if (!OURS.includes(tool) && !(offers(declaration.tools, tool) && known.tools.includes(tool)))
+        return;
+      const text = `the tool of the sub-agent would be named "${tool}", as another tool of "${name}" is. Give it another "name".`;
+      problems.push({ where: place, text });
     });
     if (!known.providers.includes(provider)) {
       const text = unknown(
@@ -68,11 +90,16 @@ export function toolProblems(
     if (other !== undefined) {
       return [{ where, text: `there is already a tool "${name}" at tools[${other}]. Rename one.` }];
     }
-    const taken = name === ALWAYS_THERE || servers.some((server) => name.startsWith(`${server}__`));
+    const taken = OURS.includes(name) || servers.some((server) => name.startsWith(`${server}__`));
     if (!taken) return [];
-    const owner = name === ALWAYS_THERE ? 'Perdura' : 'an MCP server';
+    const owner = OURS.includes(name) ? 'Perdura' : 'an MCP server';
     return [{ where, text: `the tool name "${name}" belongs to ${owner}. Choose another.` }];
   });
+}
+
+/** Whether an agent that lists these tools has this one; without a list it has all. */
+function offers(tools: readonly string[] | undefined, tool: string): boolean {
+  return tools === undefined || tools.includes('*') || tools.includes(tool);
 }
 
 function unknownTool(agent: string, tool: string, { tools, servers }: KnownNames): string {

@@ -6,6 +6,7 @@
  * results are all that grows Temporal's history.
  */
 import type { AgentLimits } from './agent.js';
+import type { DelegationRules, PlannedTask, PlannedWait } from './delegation.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
 import type { RunReference } from './run-reference.js';
@@ -34,6 +35,12 @@ export interface WritePlace {
 export interface OpenSessionInput extends OfRun {
   readonly agent: string;
   readonly title?: string;
+  /** Names of the runs above it in its tree, the root first. Absent for nobody's child. */
+  readonly above?: readonly string[];
+  /** It goes on when what is above it is stopped. */
+  readonly kept?: true;
+  /** Most sessions below the root of its tree. Absent: any. */
+  readonly maxDescendants?: number;
   /** The run knows nothing of an earlier one: what the store has of the session goes on. */
   readonly fresh?: true;
   readonly head: number;
@@ -122,6 +129,10 @@ export interface PlannedCall {
   readonly args?: string;
   /** Run already, within the step; at most 200 characters of the result. */
   readonly done?: string;
+  /** Of a call that gives a task to a sub-agent (`run: 'agent'`). */
+  readonly task?: PlannedTask;
+  /** Of a call that waits for detached sub-agents (`run: 'agent'`). */
+  readonly wait?: PlannedWait;
 }
 
 export interface CallModelResult {
@@ -139,6 +150,8 @@ export interface CallModelResult {
   /** Set when `preview` is the whole text. */
   readonly whole?: true;
   readonly calls?: readonly PlannedCall[];
+  /** Of the agent that answered, where it gives tasks to sub-agents. */
+  readonly rules?: DelegationRules;
   /** Messages of the inbox that the transcript had already, by id. */
   readonly duplicates?: readonly string[];
   /** What the step has cost: its answer, and the attempts at it that failed or were lost. */
@@ -258,6 +271,9 @@ export interface SessionActivities {
    * `null` while it has not, or where no turn has taken the message.
    */
   readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
-  /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
-  publishInterrupt(input: { turn: number } & OfRun): Promise<void>;
+  /**
+   * Tells the worker that speaks to stop at once (Temporal's own cancellation follows). With `tree`
+   * also those of the sessions below it.
+   */
+  publishInterrupt(input: { turn: number; tree?: true } & OfRun): Promise<void>;
 }

@@ -1,4 +1,5 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
+import type { SubAgent } from './delegation.js';
 import type { PolicyDeclaration } from './policy.js';
 import type { JsonSchema } from './tool-kinds.js';
 
@@ -57,6 +58,8 @@ export interface Agent {
   readonly tools: readonly string[];
   /** Names of MCP servers of the configuration, or `*`. Default none. */
   readonly mcp: readonly string[];
+  /** Agents to which it may delegate; its model has a tool for each. Absent: none. */
+  readonly agents?: readonly SubAgent[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
   readonly limits: AgentLimits;

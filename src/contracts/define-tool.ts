@@ -23,6 +23,7 @@ export const DEFAULT_TOOL_TIMEOUT_MS: Readonly<Record<ToolRun, number>> = {
   local: 5_000,
   // Nobody knows how long a person takes.
   workflow: 0,
+  agent: 0,
 };
 const DEFAULT_RETRY: Required<ToolRetry> = { maximumAttempts: 3, initialIntervalMs: 500 };
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;

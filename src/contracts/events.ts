@@ -12,6 +12,7 @@
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
  *     │  ├─ step.completed           the final text of the step, its tool calls, its usage
  *     │  │  ├─ tool.waiting          until somebody answers the call (`session.answer`)
+ *     │  │  ├─ tool.delegated        to a sub-agent, whose own session has what it does
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
  *     │  │  └─ tool.completed
@@ -129,6 +130,17 @@ export type SessionEventBody =
        * deadline is a moment later. Absent: never.
        */
       readonly until?: string;
+    } & StepPlace)
+  | ({
+      /** The call gives a task to a sub-agent. Its result is in `tool.completed` of the same call. */
+      readonly type: 'tool.delegated';
+      readonly callId: string;
+      readonly name: string;
+      readonly agent: string;
+      /** Session of the sub-agent. It never begins where the task is refused. */
+      readonly child: string;
+      /** The call does not wait for the answer. */
+      readonly detached?: true;
     } & StepPlace)
   | ({
       readonly type: 'tool.started';

@@ -148,6 +148,24 @@ export const FAILURES = {
     retry: false,
     remedy: 'Correct the definition at the place that the message names.',
   },
+  'Delegation.TooDeep': {
+    retry: false,
+    remedy: 'The model sees this error. Raise `policy.maxDepth` where deeper trees are meant.',
+  },
+  'Delegation.TooMany': {
+    retry: false,
+    remedy: 'The model sees this error and can wait. Raise `policy.maxChildren` for more at once.',
+  },
+  'Delegation.TooLarge': {
+    retry: false,
+    remedy:
+      'The tree has as many sessions as it may. Raise `policy.maxDescendants`, or look for an agent that delegates without end.',
+  },
+  'Delegation.Cycle': {
+    retry: false,
+    remedy:
+      'The model sees this error. Set `policy.allowCycles` where an agent may delegate to one above it.',
+  },
   'Tool.Unknown': {
     retry: false,
     remedy: 'The model sees this error. Register the tool, or list it for the agent.',

@@ -86,6 +86,7 @@ export const eventKeys = {
   callCompleted: callKey,
   callStarted: (message: number, index: number, attempt: number) =>
     `${callKey(message, index)}.a${attempt}`,
+  callDelegated: (message: number, index: number) => `${callKey(message, index)}.agent`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

@@ -33,6 +33,8 @@ export interface RuntimePolicy {
   readonly maxDepth: number;
   /** Sub-agents that one session may have at work at the same time. Default 16. */
   readonly maxChildren: number;
+  /** Sessions below the root of its tree that have not ended, as the root states it. Default 1,000. */
+  readonly maxDescendants: number;
   /** Whether an agent may delegate to one that is above it in the tree. Default false. */
   readonly allowCycles: boolean;
   /** Handoffs in one turn. Default 4. */
@@ -57,6 +59,7 @@ export const DEFAULT_POLICY: RuntimePolicy = {
   preapprovedTools: [],
   maxDepth: 4,
   maxChildren: 16,
+  maxDescendants: 1_000,
   allowCycles: false,
   maxHandoffs: 4,
   mayWriteTo: ['*'],

@@ -2,6 +2,7 @@
  * Whose work an activity does. A workflow states it with each call, so that no activity guesses a
  * tenant from the shape of a workflow id. Pure: the sandbox imports it.
  */
+import type { AskedBy } from './delegation.js';
 import { fnv1a64, type SessionKey } from './ids.js';
 
 /** A session; a workflow of an application; several agents that work together. */
@@ -23,6 +24,8 @@ export interface RunReference {
   readonly parent?: string;
   /** The run at the top of the tree. Absent where that is the parent, or the run itself. */
   readonly root?: string;
+  /** Whose sub-agent it is, where that states the shape of its answers. */
+  readonly asked?: AskedBy;
 }
 
 /** Longest part of a workflow id that a key has as it is; a longer one ends in a hash. */

@@ -3,13 +3,17 @@
  * at the edge. Pure: the workflow reads its input with it, and an error here would fail its task
  * for ever.
  */
+import type { Ancestor, Child, ChildInput } from './delegation.js';
 import type { InboxItem } from './message.js';
 import type { CarriedState, SessionInput } from './session.js';
+import { isSessionName } from './ids.js';
 import { AGENT_STATES } from './state.js';
 import { clip, wellFormedValue } from './text.js';
 
 /** Longest wait of `wakeUpAfter`, ms: ten years. JavaScript has no date beyond 8.64e15 ms. */
 export const LONGEST_WAKE_UP_MS = 315_360_000_000;
+/** A tree is not deeper: see `policy.maxDepth`. */
+const MOST_ANCESTORS = 64;
 const AGENT_UNITS = 200;
 const TITLE_UNITS = 200;
 const RUN_UNITS = 200;
@@ -22,6 +26,7 @@ const FIELDS: readonly string[] = [
   'title',
   'parent',
   'root',
+  'child',
   'carried',
 ] satisfies (keyof SessionInput)[];
 
@@ -33,6 +38,7 @@ export interface CheckedInput {
   readonly title?: string;
   readonly parent?: string;
   readonly root?: string;
+  readonly child?: ChildInput;
   /** First messages; each is checked as any other message is. */
   readonly messages: readonly unknown[];
   readonly carried?: CarriedState;
@@ -60,7 +66,7 @@ export function readSessionInput(given: unknown): {
   const problems = Object.keys(fields)
     .filter((name) => !FIELDS.includes(name))
     .map((name) => `Unknown field ${shown(name)} in the input. Use ${EXAMPLE}.`);
-  const { agent, title, parent, root, message, messages, carried } = fields;
+  const { agent, title, parent, root, child, message, messages, carried } = fields;
   if (agent !== undefined && typeof agent !== 'string') {
     problems.push(`The "agent" of the input is ${shown(agent)}. Use the name of an agent.`);
   }
@@ -71,6 +77,10 @@ export function readSessionInput(given: unknown): {
     if (run !== undefined && typeof run !== 'string') {
       problems.push(`The input's "${name}" is ${shown(run)}: use text, or leave it out.`);
     }
+  }
+  const asChild = child === undefined ? undefined : readChild(child);
+  if (child !== undefined && !asChild) {
+    problems.push('The "child" of the input does not come from another run. Leave it out.');
   }
   const known = carried === undefined ? undefined : readCarried(carried);
   if (carried !== undefined && !known) {
@@ -84,6 +94,7 @@ export function readSessionInput(given: unknown): {
       ...(title === undefined ? {} : { title: clip(textOf(title), TITLE_UNITS) }),
       ...(typeof parent === 'string' ? { parent: clip(parent, RUN_UNITS) } : {}),
       ...(typeof root === 'string' ? { root: clip(root, RUN_UNITS) } : {}),
+      ...(asChild ? { child: asChild } : {}),
       messages: [...(message === undefined ? [] : [message]), ...more],
       ...(known ? { carried: known } : {}),
     },
@@ -101,7 +112,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies } = given;
+  const { failure, wakeAt, replies, children } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -118,8 +129,45 @@ export function readCarried(given: unknown): CarriedState | undefined {
     isUsage(usage) &&
     (failure === undefined || isFailure(failure)) &&
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
-    (replies === undefined || (Array.isArray(replies) && replies.every(isReply)));
+    (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
+    (children === undefined || (Array.isArray(children) && children.every(isChild)));
   return right ? (given as unknown as CarriedState) : undefined;
+}
+
+/** What a run says to a session that works for it, or `undefined` when this is nothing of the kind. */
+function readChild(given: unknown): ChildInput | undefined {
+  if (!isRecord(given)) return undefined;
+  const { ancestors, once, asked, kept, maxDescendants } = given;
+  const right =
+    Array.isArray(ancestors) &&
+    ancestors.length > 0 &&
+    ancestors.length <= MOST_ANCESTORS &&
+    ancestors.every(isAncestor) &&
+    (once === undefined || once === true) &&
+    (kept === undefined || kept === true) &&
+    (asked === undefined || (isRecord(asked) && isText(asked['agent']) && isText(asked['tool']))) &&
+    (maxDescendants === undefined || isCount(maxDescendants));
+  return right ? (given as unknown as ChildInput) : undefined;
+}
+
+function isAncestor(value: unknown): value is Ancestor {
+  return (
+    isRecord(value) &&
+    isText(value['run']) &&
+    (value['agent'] === undefined || isText(value['agent']))
+  );
+}
+
+function isChild(value: unknown): value is Child {
+  if (!isRecord(value)) return false;
+  const { session, agent, call, ends } = value;
+  return (
+    isText(session) &&
+    isSessionName(session) &&
+    isText(agent) &&
+    (call === undefined || isText(call)) &&
+    (ends === undefined || ends === 'keep' || ends === 'grandparent')
+  );
 }
 
 function isOpenTurn(value: unknown): boolean {
@@ -148,9 +196,17 @@ function isOpenCalls(value: unknown): boolean {
         isCount(call['index']) &&
         isText(call['id']) &&
         isText(call['name']) &&
-        (call['until'] === undefined || isNumber(call['until'])),
+        (call['until'] === undefined || isNumber(call['until'])) &&
+        (call['by'] === undefined || isAnswering(call['by'])),
     )
   );
+}
+
+function isAnswering(value: unknown): boolean {
+  if (!isRecord(value)) return false;
+  const { session, agent, sessions } = value;
+  if (sessions !== undefined) return Array.isArray(sessions) && sessions.every(isText);
+  return isText(session) && isText(agent);
 }
 
 function isInboxItem(value: unknown): value is InboxItem {

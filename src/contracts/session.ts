@@ -2,6 +2,7 @@
  * The door of a session workflow: its input, its handlers' names, what they take and answer.
  * The sandbox, the SDK and a foreign client agree here.
  */
+import type { Child, ChildInput } from './delegation.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
@@ -23,6 +24,8 @@ export interface SessionInput {
   readonly parent?: string;
   /** The run at the top of the tree, where that is another one than the parent. */
   readonly root?: string;
+  /** Set for a session that works for another run. */
+  readonly child?: ChildInput;
   /** Set by continue-as-new only. */
   readonly carried?: CarriedState;
 }
@@ -51,6 +54,8 @@ export interface CarriedState {
   readonly wakeAt?: number;
   /** Workflows that wait for the answer to a message, by its id. Absent for none. */
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
+  /** Sub-agents at work. Absent for none. */
+  readonly children?: readonly Child[];
 }
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
@@ -91,7 +96,14 @@ export interface WaitingCall {
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
+  /** What answers it. Absent: somebody, by `session.answer`. */
+  readonly by?: AnswersCall;
 }
+
+/** What answers a waiting call: the session of a sub-agent, or the ends of several. */
+export type AnswersCall =
+  | { readonly session: string; readonly agent: string }
+  | { readonly sessions: readonly string[]; readonly any?: true };
 
 /** Answer of the update `send`. */
 export interface SendReceipt {

@@ -15,9 +15,15 @@ export type ToolEffect = 'read' | 'idempotent' | 'keyed' | 'once';
  * Where the tool runs. `local`: within the worker that holds the session, for what takes less
  * than a second; no round trip to the Temporal server. `activity`: dispatched like a model
  * call, heartbeats, may take hours. `workflow`: nothing runs; the call waits, at no cost and for
- * months if need be, until somebody answers it (`session.answer`).
+ * months if need be, until somebody answers it (`session.answer`). `agent`: the call waits in the
+ * same way, for a sub-agent; such a tool is made of an agent's declaration only.
  */
-export type ToolRun = 'local' | 'activity' | 'workflow';
+export type ToolRun = 'local' | 'activity' | 'workflow' | 'agent';
+
+/** Whether a call of such a tool waits for an answer instead of being run. */
+export function waitsForAnswer(run: ToolRun): boolean {
+  return run === 'workflow' || run === 'agent';
+}
 
 /** A JSON Schema document. */
 export type JsonSchema = { readonly [key: string]: unknown };

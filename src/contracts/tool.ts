@@ -3,6 +3,7 @@
  * the executor are in `src/tools`.
  */
 import type { z } from 'zod';
+import type { PlannedTask, PlannedWait } from './delegation.js';
 import type { ContentPart } from './message.js';
 import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
@@ -84,6 +85,14 @@ export interface Tool {
   readonly highRisk: boolean;
   /** Parses with zod where the tool was declared with it (defaults, transforms). */
   readonly parse?: (args: unknown) => unknown;
+  /**
+   * Of `run: 'agent'`: the task, or the wait, that a call with these arguments means. `sessionOf`
+   * names the session of an agent for this call.
+   */
+  readonly delegate?: (
+    args: unknown,
+    sessionOf: (agent: string) => string,
+  ) => { readonly task: PlannedTask } | { readonly wait: PlannedWait; readonly ms: number };
   /** Where the tool came from: the code of the application, or an MCP server. */
   readonly source: { readonly kind: 'code' } | { readonly kind: 'mcp'; readonly server: string };
   /** Returns the output, or throws; the model sees either. */

@@ -13,6 +13,18 @@ export interface NewSession {
   readonly workflowId: string;
   readonly agent: string;
   readonly title?: string;
+  /** Where it is in a tree. Absent for nobody's child. */
+  readonly tree?: {
+    /** Run names, as `runName` has them. */
+    readonly parent: string;
+    readonly root: string;
+    /** Names from the root down to the session. */
+    readonly path: readonly string[];
+    /** It goes on when what is above it is stopped. */
+    readonly kept?: true;
+    /** Most sessions below the root that have not ended. Absent: any. */
+    readonly most?: number;
+  };
 }
 
 /** How far its transcript goes already. */
@@ -20,6 +32,8 @@ export interface OpenedSession {
   readonly new: boolean;
   readonly head: number;
   readonly turn: number;
+  /** Not entered: so many sessions are below its root, which is as many as there may be. */
+  readonly full?: number;
 }
 
 /** Who writes, and from where in the session's life. */

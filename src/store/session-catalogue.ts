@@ -1,5 +1,5 @@
 /** The list of sessions and what they cost, for people and for the SDK. Reads only. */
-import type { Selectable } from 'kysely';
+import { sql, type Selectable } from 'kysely';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { AgentState } from '../contracts/state.js';
@@ -21,6 +21,14 @@ export interface SessionRecord {
   readonly head: number;
   readonly lastEvent: number;
   readonly failure?: FailureInfo;
+  /** The run that it works for, as `runName` has it. Absent for nobody's child. */
+  readonly parent?: string;
+  /** The run at the top of its tree. Absent for nobody's child. */
+  readonly root?: string;
+  /** Names from the root down to the session. Absent for nobody's child. */
+  readonly path?: readonly string[];
+  /** It goes on when what is above it is stopped. */
+  readonly kept?: true;
   readonly inputTokens: number;
   readonly outputTokens: number;
   readonly cachedTokens: number;
@@ -71,6 +79,23 @@ export class SessionCatalogue implements Sessions {
     return row && toRecord(row);
   }
 
+  /** The sessions below another one, at any depth, the oldest first. */
+  async below(
+    tenant: string,
+    { name, root }: { readonly name: string; readonly root: string },
+    { open = false }: { open?: boolean } = {},
+  ): Promise<SessionRecord[]> {
+    let query = this.#database.db
+      .selectFrom('perdura.sessions')
+      .selectAll()
+      .where('tenant', '=', tenant)
+      .where('root', '=', root)
+      .where(sql<boolean>`${name} = any(path[:cardinality(path) - 1])`)
+      .orderBy('created_at');
+    if (open) query = query.where('state', '<>', 'terminated');
+    return (await query.execute()).map(toRecord);
+  }
+
   /** `undefined` for a session that no worker has opened yet. */
   async place({ tenant, session }: SessionKey): Promise<SessionPlace | undefined> {
     const row = await this.#database.db
@@ -99,6 +124,10 @@ function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
     head: r.head,
     lastEvent: Number(r.last_event),
     ...(r.failure ? { failure: r.failure as FailureInfo } : {}),
+    ...(r.parent === null ? {} : { parent: r.parent }),
+    ...(r.root === null ? {} : { root: r.root }),
+    ...(r.path === null ? {} : { path: r.path }),
+    ...(r.kept ? { kept: true as const } : {}),
     inputTokens: Number(r.input_tokens),
     outputTokens: Number(r.output_tokens),
     cachedTokens: Number(r.cached_tokens),

@@ -66,6 +66,12 @@ export interface Sessions {
     options?: { limit?: number; state?: AgentState; agent?: string },
   ): Promise<SessionRecord[]>;
   get(tenant: string, session: string): Promise<SessionRecord | undefined>;
+  /** The sessions below the run of this name, in the tree of `root`, at any depth. */
+  below(
+    tenant: string,
+    run: { readonly name: string; readonly root: string },
+    options?: { open?: boolean },
+  ): Promise<SessionRecord[]>;
   place(key: SessionKey): Promise<SessionPlace | undefined>;
 }
 

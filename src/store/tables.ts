@@ -14,6 +14,10 @@ interface SessionsTable {
   turn: number;
   head: number;
   failure: unknown;
+  parent: string | null;
+  root: string | null;
+  path: string[] | null;
+  kept: Generated<boolean>;
   last_event: string;
   input_tokens: string;
   output_tokens: string;

@@ -1,5 +1,6 @@
 /** How each tool call of an answer is to be run: decided once, by who knows the tools. */
 import type { PlannedCall } from '../contracts/activities.js';
+import { childSession, MOST_TASKS_UNITS, type PlannedTask } from '../contracts/delegation.js';
 import type { ToolCall } from '../contracts/message.js';
 import type { Tool } from '../contracts/tool.js';
 import { checkArguments } from './argument-check.js';
@@ -16,17 +17,29 @@ const WRONG = {
   retryMs: 250,
 } as const;
 
+/** `keyOf` makes a key of a call that is the same for every attempt at it, by its index. */
 export function planCalls(
   calls: readonly ToolCall[],
   tools: ReadonlyMap<string, Tool>,
+  keyOf: (index: number) => string,
 ): PlannedCall[] {
-  return calls.map((call) => {
+  let units = 0;
+  const bounded = (task: PlannedTask): PlannedTask => {
+    units += task.text?.length ?? 0;
+    if (units <= MOST_TASKS_UNITS) return task;
+    const { text: _tooLong, ...rest } = task;
+    return rest;
+  };
+  return calls.map((call, index) => {
     const tool = tools.get(call.name);
-    const right = tool !== undefined && checkArguments(tool, call.arguments).ok;
+    const checked = tool && checkArguments(tool, call.arguments);
+    const means = checked?.ok
+      ? tool?.delegate?.(checked.args, (agent) => childSession(agent, keyOf(index)))
+      : undefined;
     return {
       id: call.id,
       name: clipText(call.name, 64),
-      ...(right
+      ...(tool && checked?.ok
         ? {
             run: tool.run,
             effect: tool.effect,
@@ -36,6 +49,8 @@ export function planCalls(
           }
         : { ...WRONG, invalid: true as const }),
       ...(call.arguments.length <= SHOWN_ARGUMENTS ? { args: call.arguments } : {}),
+      ...(means && 'task' in means ? { task: bounded(means.task) } : {}),
+      ...(means && 'wait' in means ? { wait: means.wait, timeoutMs: means.ms } : {}),
     };
   });
 }

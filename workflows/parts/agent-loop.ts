@@ -20,6 +20,7 @@ import {
   startSession,
   type StartSessionOptions,
 } from './session-handle.js';
+import { SubAgents } from './sub-agents.js';
 import { Transcript, type CarriedTranscript } from './transcript.js';
 
 export interface AgentLoopOptions {
@@ -46,9 +47,10 @@ export function createAgentLoop({ tenant }: AgentLoopOptions): AgentLoop {
   if (!isTenant(tenant)) throw refusal('Request.Invalid', invalidTenant(tenant));
   const run = executionReference(tenant, workflowInfo().workflowId);
   const desk = new ReplyDesk();
+  const subAgents = new SubAgents(desk, run);
   return {
     run,
-    agent: (name, options) => new LoopAgent(run, name, options),
+    agent: (name, options) => new LoopAgent(run, name, subAgents, options),
     transcript: (carried) => new Transcript(run, carried),
     startSession: (options = {}) => startSession(desk, run, options),
     session: (name) => {

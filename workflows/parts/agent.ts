@@ -5,20 +5,24 @@
 import { uuid4 } from '@temporalio/workflow';
 import type {
   CallModelResult,
+  CallToolInput,
   CallToolResult,
   PlannedCall,
 } from '../../src/contracts/activities.js';
 import type { AgentLimits } from '../../src/contracts/agent.js';
+import type { DelegationRules } from '../../src/contracts/delegation.js';
 import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
 import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
 import { Turn } from '../session/turn.js';
 import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
 import { nextPlace, refuse, settled, type UnderWay } from './settle.js';
+import type { SubAgents } from './sub-agents.js';
 import { Transcript } from './transcript.js';
 import { WorkflowToolDesk, type WorkflowTools } from './workflow-tools.js';
 
@@ -53,6 +57,8 @@ export interface ModelAnswer extends LoopAnswer {
   readonly calls: readonly PlannedCall[];
   /** Place of the answer in the transcript. */
   readonly seq: number;
+  /** Set where it gives tasks to sub-agents. */
+  readonly rules?: DelegationRules;
 }
 
 /** The result of a tool call, as the transcript has it. */
@@ -71,9 +77,16 @@ export class LoopAgent {
   readonly name: string;
   readonly #owner: RunReference;
   readonly #limits: Partial<AgentLimits>;
+  readonly #subAgents: SubAgents;
   #settings: Promise<AgentSettings> | undefined;
 
-  constructor(owner: RunReference, name: string, { limits = {} }: LoopAgentOptions = {}) {
+  constructor(
+    owner: RunReference,
+    name: string,
+    subAgents: SubAgents,
+    { limits = {} }: LoopAgentOptions = {},
+  ) {
+    this.#subAgents = subAgents;
     this.#owner = owner;
     this.name = name;
     this.#limits = limits;
@@ -106,6 +119,9 @@ export class LoopAgent {
           onRepeated: () => undefined,
           onStep: () => (transcript.entered = true),
           onTools: () => undefined,
+          delegate: (calls, rules) =>
+            desk.delegate(calls, (call) => this.#subAgents.answer(this.name, call, rules)),
+          onLate: () => undefined,
           onWaiting: () => desk.start(state.open?.calls?.waiting ?? []),
         },
         inbox,
@@ -136,14 +152,19 @@ export class LoopAgent {
       const call: UnderWay = { inbox, cutOff: undefined, openCalls: undefined };
       return settled(transcript, call, async () => {
         const result = await this.#callOnce(transcript, settings, call);
-        const { calls = [], seq, outcome } = result;
-        return { ...answerOf(transcript, result), calls: outcome === 'tools' ? calls : [], seq };
+        const { calls = [], seq, outcome, rules } = result;
+        return {
+          ...answerOf(transcript, result),
+          calls: outcome === 'tools' ? calls : [],
+          seq,
+          ...(rules ? { rules } : {}),
+        };
       });
     });
   }
 
   /** Runs the tools that an answer asks for, all at once; their results go into its transcript. */
-  async tools({ transcript, calls, seq }: ModelAnswer): Promise<ToolAnswer[]> {
+  async tools({ transcript, calls, seq, rules }: ModelAnswer): Promise<ToolAnswer[]> {
     const settings = await this.#read();
     return transcript.exclusively(async () => {
       const { state } = transcript;
@@ -160,8 +181,11 @@ export class LoopAgent {
       const settling = calls.map(async (call, index): Promise<ToolAnswer> => {
         const { name, done } = call;
         if (done !== undefined) return { name, preview: done };
-        const result = await (call.run === 'workflow'
-          ? writeResult(transcript.run, { ...inputOf(index), failure: NOT_HERE })
+        const result = await (waitsForAnswer(call.run)
+          ? writeResult(transcript.run, {
+              ...inputOf(index),
+              ...(await this.#answerOf(call, rules)),
+            })
           : run(call, inputOf(index), settings));
         return toolAnswer(name, result);
       });
@@ -192,6 +216,19 @@ export class LoopAgent {
     const result = await runTool(given, timeoutMs, await this.#read()).catch(refuse);
     const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     return { ...result, text: texts.join('\n') };
+  }
+
+  /** What is written as the result of a call that nothing runs. */
+  async #answerOf(
+    call: PlannedCall,
+    rules: DelegationRules | undefined,
+  ): Promise<Pick<CallToolInput, 'given' | 'failure'>> {
+    if (call.run !== 'agent') return { failure: NOT_HERE };
+    const result = await this.#subAgents.answer(this.name, call, rules);
+    if ('output' in result) return { given: result.output };
+    return {
+      failure: 'failure' in result ? result.failure : { ...NOT_HERE, message: result.error },
+    };
   }
 
   async #callOnce(

@@ -13,6 +13,7 @@ import {
   workflowInfo,
 } from '@temporalio/workflow';
 import { WorkflowExecutionAlreadyStartedError, type SignalDefinition } from '@temporalio/common';
+import type { ChildInput } from '../../src/contracts/delegation.js';
 import {
   invalidSessionName,
   isSessionName,
@@ -119,10 +120,20 @@ export class SessionHandle {
   async ask(message: LoopMessage, { timeoutMs }: AskOptions = {}): Promise<Answer> {
     const { id, ...rest } = messageOf(message);
     this.#desk.expect(id);
-    const settled = () => this.#desk.has(id) || this.#ended;
     try {
       const { workflowId } = workflowInfo();
       await this.#signal(messageSignal, { id, ...rest, replyTo: { workflowId } });
+    } catch (error) {
+      this.#desk.take(id);
+      throw error;
+    }
+    return this.answerTo(id, timeoutMs);
+  }
+
+  /** Waits for the answer to a message that was sent with this workflow as its asker. */
+  async answerTo(id: string, timeoutMs?: number): Promise<Answer> {
+    const settled = () => this.#desk.has(id) || this.#ended;
+    try {
       if (timeoutMs === undefined) await condition(settled);
       else if (!(await condition(settled, timeoutMs))) {
         throw refusal('Turn.TimeLimit', `No answer came within ${timeoutMs} ms.`);
@@ -138,6 +149,12 @@ export class SessionHandle {
       message: `The session ${this.session} ended before the turn of this message.`,
     };
     throw refusal(type, why);
+  }
+
+  /** A message that may have been asked before: its answer comes once more. */
+  async askAgain(message: { readonly id: string; readonly text: string }): Promise<void> {
+    const { workflowId } = workflowInfo();
+    await this.#signal(messageSignal, { ...message, replyTo: { workflowId } });
   }
 
   /** Sends a message whose answer nobody waits for. */
@@ -179,11 +196,18 @@ export class SessionHandle {
   }
 }
 
+/** A task that a session is started for: its first message, to which an answer is expected. */
+export interface ChildTask {
+  readonly child: ChildInput;
+  readonly message: { readonly id: string; readonly text: string };
+}
+
 /** Starts a session as a child, or takes the one of this name that runs. */
 export async function startSession(
   desk: ReplyDesk,
   parent: RunReference,
   options: StartSessionOptions,
+  task?: ChildTask,
 ): Promise<SessionHandle> {
   const { agent = 'assistant', title, message, taskQueue, outlives = false } = options;
   const { session = `${agent}-${uuid4().slice(0, 13)}` } = options;
@@ -195,8 +219,10 @@ export async function startSession(
     ...(message === undefined ? {} : { message: messageOf(message) }),
     parent: runName(parent),
     ...(parent.root === undefined ? {} : { root: parent.root }),
+    ...(task === undefined ? {} : taskInput(task)),
   };
   desk.listen();
+  if (task) desk.expect(task.message.id);
   try {
     const child = await startChild(SESSION_WORKFLOW, {
       workflowId: workflowIdOf(key),
@@ -210,8 +236,13 @@ export async function startSession(
     if (!(error instanceof WorkflowExecutionAlreadyStartedError)) throw error;
     const handle = new SessionHandle(desk, key);
     if (message !== undefined) await handle.send(message);
+    if (task) await handle.askAgain(task.message);
     return handle;
   }
+}
+
+function taskInput({ child, message }: ChildTask): Pick<SessionInput, 'child' | 'message'> {
+  return { child, message: { ...message, replyTo: { workflowId: workflowInfo().workflowId } } };
 }
 
 function messageOf(message: LoopMessage) {

@@ -3,8 +3,10 @@
  * for a signal, a timer or a child. They are started when the model calls them.
  */
 import { isCancellation } from '@temporalio/workflow';
+import type { PlannedCall } from '../../src/contracts/activities.js';
 import type { WaitingCall } from '../../src/contracts/session.js';
 import { wellFormed } from '../../src/contracts/text.js';
+import type { DelegatedCall } from '../session/children.js';
 import type { AnswerDesk } from '../session/turn.js';
 import type { GivenResult } from '../session/open-calls.js';
 
@@ -37,9 +39,24 @@ export class WorkflowToolDesk implements AnswerDesk {
   /** Starts what of these calls has not been started. */
   start(calls: readonly WaitingCall[]): void {
     for (const call of calls) {
-      if (this.#started.has(call.key)) continue;
+      if (call.by || this.#started.has(call.key)) continue;
       this.#started.add(call.key);
       void this.#answer(call);
+    }
+  }
+
+  /** Starts what sub-agents answer. `answer` rejects when it is cancelled. */
+  delegate(calls: readonly DelegatedCall[], answer: (call: PlannedCall) => Promise<GivenResult>) {
+    for (const { key, call } of calls) {
+      answer(call).then(
+        (result) => this.#answers.set(key, result),
+        (error: unknown) => {
+          // The turn was stopped, and hears of it by itself.
+          if (isCancellation(error)) return;
+          const message = error instanceof Error ? error.message : String(error);
+          this.#answers.set(key, { error: wellFormed(message) });
+        },
+      );
     }
   }
 

@@ -15,12 +15,13 @@ import {
   uuid4,
   workflowInfo,
 } from '@temporalio/workflow';
-import type { SessionSettings } from '../../src/contracts/activities.js';
+import type { OpenSessionInput, SessionSettings } from '../../src/contracts/activities.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
 import { refusal } from '../door.js';
+import { Children } from './children.js';
 import { Control } from './control.js';
 import { failureOf } from './failure-of.js';
 import { listen } from './listen.js';
@@ -67,6 +68,7 @@ class SessionLoop {
   readonly #reception: Reception;
   readonly #control: Control;
   readonly #desk: OpenCallDesk;
+  readonly #children: Children;
 
   constructor(input: CheckedInput, problems: readonly string[]) {
     this.#input = input;
@@ -76,10 +78,11 @@ class SessionLoop {
     this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
     this.#desk = new OpenCallDesk(this.#run);
+    this.#children = new Children(this.#run, this.#desk);
   }
 
   listen(): void {
-    listen(this.#run, this.#reception, this.#control, this.#desk);
+    listen(this.#run, this.#reception, this.#control, this.#desk, this.#children);
   }
 
   async live(): Promise<SessionResult> {
@@ -93,7 +96,9 @@ class SessionLoop {
     }
     this.#run.answerOpened();
     this.#run.show();
+    this.#children.watch();
     for (;;) {
+      if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
       await this.#idle();
@@ -111,6 +116,12 @@ class SessionLoop {
   /** A carried turn that was interrupted ends in this run: no run is continued with it. */
   get #stopping(): boolean {
     return this.#state.open !== undefined && this.#control.interruption !== undefined;
+  }
+
+  /** A sub-agent has done what it was asked, and nothing else waits for it. */
+  get #answered(): boolean {
+    const { open, queued, replies } = this.#state;
+    return this.#run.child?.once === true && !open && queued === 0 && replies.size === 0;
   }
 
   /**
@@ -132,7 +143,7 @@ class SessionLoop {
         this.#run.calls.openSession({
           agent: this.#run.agent,
           ...(title === undefined ? {} : { title }),
-          ...(carried ? {} : { fresh: true }),
+          ...(carried ? {} : { fresh: true, ...this.#place() }),
           head,
           stage,
           turn,
@@ -153,10 +164,23 @@ class SessionLoop {
     }
   }
 
+  /** Where it is in its tree, which is entered once. */
+  #place(): Pick<OpenSessionInput, 'above' | 'kept' | 'maxDescendants'> {
+    const { child } = this.#run;
+    if (!child) return {};
+    const { ancestors, kept, maxDescendants } = child;
+    return {
+      above: ancestors.map(({ run }) => run.replace(/^session\//, '')),
+      ...(kept ? { kept } : {}),
+      ...(maxDescendants === undefined ? {} : { maxDescendants }),
+    };
+  }
+
   /** Ends the session: what was accepted goes into the transcript, whoever waits is answered. */
   async close(reason: string | undefined): Promise<SessionResult> {
     this.#run.ending ??= reason === undefined ? {} : { reason };
     const state = this.#state;
+    this.#children.leave();
     // First: the journal writes the state of the moment, and the end is written below, with all
     // that waits.
     if (!this.#run.legacy) await this.#run.journal.written();
@@ -184,6 +208,8 @@ class SessionLoop {
       await this.#reception.replyToAll();
       await until(allHandlersFinished);
     }
+    if (!this.#children.quiet) await this.#children.settled();
+    if (this.#run.child) await this.#reception.toldFirst();
     this.#run.show();
     return {
       turns: state.turn,
@@ -247,6 +273,11 @@ class SessionLoop {
         historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
+        delegate: (calls, rules) => this.#children.begin(calls, rules),
+        onLate: ({ key, by }) => {
+          if (by) this.#children.expire(key);
+          return undefined;
+        },
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();
@@ -258,6 +289,8 @@ class SessionLoop {
     );
     const scope = new CancellationScope();
     this.#control.turnBegins(turn, scope);
+    // Before the turn is closed in the store: what is below it stops at once.
+    scope.cancelRequested.catch(() => this.#children.stop('The turn above was interrupted.'));
     this.#run.show();
     try {
       let outcome = await scope.run(() => turn.run());
@@ -290,6 +323,8 @@ class SessionLoop {
     } finally {
       this.#run.journal.turnOver();
       this.#desk.clear();
+      // A turn that another run goes on with has them still.
+      if (!state.open) this.#children.turnOver();
       this.#reception.turnOver();
       this.#control.turnOver();
       this.#run.show();
@@ -325,9 +360,11 @@ class SessionLoop {
     const state = this.#state;
     const { title } = this.#run;
     const { parent, root } = this.#run.reference;
+    const { child } = this.#run;
     this.#run.leaving = true;
     try {
       await this.#reception.asked();
+      if (!this.#children.quiet) await this.#children.settled();
       do {
         await this.#spill();
         await until(allHandlersFinished);
@@ -344,6 +381,7 @@ class SessionLoop {
       ...(title === undefined ? {} : { title }),
       ...(parent === undefined ? {} : { parent }),
       ...(root === undefined ? {} : { root }),
+      ...(child === undefined ? {} : { child }),
       carried: state.carry(),
     });
   }

@@ -103,7 +103,7 @@ export type CallSettings = Pick<SessionSettings, 'modelTimeoutMs' | 'heartbeatTi
 export interface SessionCalls extends TurnCalls {
   readonly short: ShortCalls;
   /** Tells the worker that speaks to stop. */
-  readonly notify: (input: { turn: number }) => Promise<void>;
+  readonly notify: (input: { turn: number; tree?: true }) => Promise<void>;
 }
 
 /** Each call says whose it is: this is the place that adds it. */

@@ -72,7 +72,10 @@ export class Control {
   async terminate(reason: unknown): Promise<void> {
     this.#run.signals += 1;
     if (this.#run.ending) return;
-    this.#run.ending = typeof reason === 'string' && reason !== '' ? { reason } : {};
+    const given = readEnd(reason);
+    this.#run.ending = given.reason === undefined ? {} : { reason: given.reason };
+    // The run that ends it waits for no answer.
+    if (given.by !== undefined) this.#run.state.dropReplies(given.by);
     if (!this.#run.state.open) return;
     this.interruption ??= this.#run.ending;
     await this.#stopTurn();
@@ -110,4 +113,15 @@ export class Control {
       if (!over()) current.scope.cancel();
     });
   }
+}
+
+/** Text, or what a session says that ends its sub-agent. */
+function readEnd(given: unknown): { readonly reason?: string; readonly by?: string } {
+  if (typeof given === 'string') return given === '' ? {} : { reason: given };
+  if (typeof given !== 'object' || given === null) return {};
+  const { reason, by } = given as { reason?: unknown; by?: unknown };
+  return {
+    ...(typeof reason === 'string' && reason !== '' ? { reason } : {}),
+    ...(typeof by === 'string' ? { by } : {}),
+  };
 }

@@ -1,7 +1,9 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
 import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
+import { replySignal } from './replies.js';
 import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
+import type { Children } from './children.js';
 import type { Control } from './control.js';
 import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
@@ -14,6 +16,7 @@ export function listen(
   reception: Reception,
   control: Control,
   calls: OpenCallDesk,
+  children: Children,
 ): void {
   // Signals first: what a run finds in its first task is handed out as handlers are set, and there
   // every signal was accepted before every update. Those are in the history, updates come beside it.
@@ -39,6 +42,7 @@ export function listen(
       },
       `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
     ),
+    signalDoor(replySignal, (reply) => children.replied(reply)),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
     validator: (message) => void reception.check(message),

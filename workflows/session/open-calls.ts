@@ -3,6 +3,7 @@
  * until somebody answers them by their key. The desk takes the answers; the turn collects them.
  */
 import type { CallAnswer, WaitingCall } from '../../src/contracts/session.js';
+import type { FailureInfo } from '../../src/contracts/failures.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../../src/contracts/message.js';
 import { callPlace } from '../../src/contracts/places.js';
 import { refusal } from '../door.js';
@@ -10,7 +11,11 @@ import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
 
 /** The result that somebody gave. */
-export type GivenResult = { readonly output: string } | { readonly error: string };
+export type GivenResult =
+  | { readonly output: string }
+  | { readonly error: string }
+  /** Why a sub-agent has none. */
+  | { readonly failure: FailureInfo };
 
 export class OpenCallDesk {
   /** A model call is under way, and may open calls. */
@@ -52,6 +57,11 @@ export class OpenCallDesk {
     return { call };
   }
 
+  /** The result of a call that a sub-agent answers. */
+  give(key: string, result: GivenResult): void {
+    this.#answers.set(key, result);
+  }
+
   /** Whether an answer was taken that is not written yet. It must not be lost with the run. */
   get answered(): boolean {
     return this.#answers.size > 0;
@@ -82,6 +92,11 @@ export class OpenCallDesk {
         'Call.NotOpen',
         `No call "${call.slice(0, 100)}" waits for an answer${open.length > 0 ? `; these do: ${open.join(', ')}` : ''}.`,
       );
+    }
+    const by = this.#waiting.find(({ key }) => key === call)?.by;
+    if (by) {
+      const who = 'session' in by ? `the sub-agent ${by.session} answers` : 'sub-agents answer';
+      throw refusal('Call.NotOpen', `The call "${call}" is one that ${who}.`);
     }
     if (this.#answers.has(call)) {
       throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);

@@ -32,6 +32,8 @@ export class Reception {
   readonly #replies: Replies;
   /** Turns that someone waits for, and how they ended. */
   readonly #endings = new Map<number, Ending>();
+  /** Answers to first messages that were refused. */
+  readonly #first: Promise<void>[] = [];
   #asking = 0;
   /** Turns that have ended in this run: when it changes, who asked may look again. */
   #turnsEnded = 0;
@@ -44,7 +46,16 @@ export class Reception {
   /** The messages that the session was started with, and what of its input was of no use. */
   takeFirst(messages: readonly unknown[], problems: readonly string[]): void {
     for (const problem of problems) this.#run.refuse(problem);
-    for (const first of messages) this.#acceptSignalled(first, false);
+    for (const first of messages) {
+      const refused = this.#acceptSignalled(first, false);
+      if (refused) this.#first.push(this.#refuse(first, refused));
+      else void this.#promise(first);
+    }
+  }
+
+  /** Resolves when the senders of first messages that were refused know it. */
+  async toldFirst(): Promise<void> {
+    await Promise.all(this.#first);
   }
 
   /**

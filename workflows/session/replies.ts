@@ -23,7 +23,7 @@ const MOST_WAITING = 500;
 /** Longest answer, UTF-16 units: a signal may have 2 MiB, and JSON takes up to 6 bytes for a unit. */
 const MOST_TEXT_UNITS = 250_000;
 
-const replySignal = defineSignal<[SessionReply]>(REPLY_SIGNAL);
+export const replySignal = defineSignal<[SessionReply]>(REPLY_SIGNAL);
 
 export class Replies {
   readonly #run: SessionRun;

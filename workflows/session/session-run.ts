@@ -14,6 +14,7 @@ import {
 } from '@temporalio/workflow';
 import { defineSearchAttributeKey } from '@temporalio/common';
 import { SEARCH_ATTRIBUTES, type SessionSettings } from '../../src/contracts/activities.js';
+import type { Ancestor, ChildInput } from '../../src/contracts/delegation.js';
 import { sessionOf } from '../../src/contracts/ids.js';
 import type { CheckedInput } from '../../src/contracts/session-input.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
@@ -40,6 +41,8 @@ export class SessionRun {
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !patched(REGULAR_CALLS);
   readonly reference: RunReference;
+  /** What it was told as a sub-agent; `undefined` for nobody's. */
+  readonly child: ChildInput | undefined;
   /** Regular activities, each with the reference of this session. */
   readonly regular: SessionCalls;
   readonly calls: ShortCalls;
@@ -66,11 +69,18 @@ export class SessionRun {
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
 
-  constructor({ agent, title, parent, root, carried }: CheckedInput) {
+  constructor({ agent, title, parent, root, child, carried }: CheckedInput) {
     this.agent = agent;
     this.title = title;
     const { tenant, session: id } = this.key;
-    this.reference = { tenant, id, ...(parent ? { parent } : {}), ...(root ? { root } : {}) };
+    this.child = child;
+    this.reference = {
+      tenant,
+      id,
+      ...(parent ? { parent } : {}),
+      ...(root ? { root } : {}),
+      ...(child?.asked ? { asked: child.asked } : {}),
+    };
     this.regular = sessionCalls(this.reference);
     this.calls = this.legacy ? localCalls : this.regular.short;
     this.state = new SessionState(carried);
@@ -81,6 +91,11 @@ export class SessionRun {
       ? new LegacyJournal((input) => this.calls.recordState(input), current, warn)
       : new Journal(this.calls, current, warn);
     this.opened = new Promise((resolve) => (this.#answerOpened = resolve));
+  }
+
+  /** The runs above it, the root first. */
+  get ancestors(): readonly Ancestor[] {
+    return this.child?.ancestors ?? [];
   }
 
   get paused(): boolean {

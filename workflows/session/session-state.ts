@@ -11,6 +11,7 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import type { Child } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
 
@@ -49,6 +50,8 @@ export class SessionState {
   wakeAt: number | undefined;
   /** Workflows that wait for the answer to a message, by its id. */
   readonly replies: Map<string, string>;
+  /** Sub-agents at work, by their sessions. */
+  readonly children: Map<string, Child>;
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
@@ -66,10 +69,16 @@ export class SessionState {
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
+    this.children = new Map(carried?.children?.map((child) => [child.session, child]));
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
     this.#seen = new Map();
     this.remember(carried?.seen ?? []);
+  }
+
+  /** This workflow waits for no answer any more. */
+  dropReplies(workflowId: string): void {
+    for (const [id, waiting] of this.replies) if (waiting === workflowId) this.replies.delete(id);
   }
 
   /** Ids that were taken before. */
@@ -246,6 +255,7 @@ export class SessionState {
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
+      ...(this.children.size === 0 ? {} : { children: [...this.children.values()] }),
     };
   }
 }

@@ -14,7 +14,9 @@ import {
 } from '../../src/contracts/activities.js';
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
-import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import type { DelegationRules } from '../../src/contracts/delegation.js';
+import type { AnswersCall, OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import {
   afterStep,
   decide,
@@ -29,6 +31,7 @@ import {
 import type { CallSettings, ShortCalls, TurnCalls } from './calls.js';
 import { failureOf, TurnFailed } from './failure-of.js';
 import { runToolLocally } from './legacy-calls.js';
+import type { DelegatedCall } from './children.js';
 import type { GivenResult } from './open-calls.js';
 import type { SessionState } from './session-state.js';
 import { until } from './waiting.js';
@@ -53,6 +56,10 @@ export interface TurnSurroundings {
   readonly onTools: () => void;
   /** Calls wait for an answer, or no longer do. */
   readonly onWaiting: () => void;
+  /** Starts the sub-agents that these calls wait for. */
+  readonly delegate: (calls: readonly DelegatedCall[], rules: DelegationRules | undefined) => void;
+  /** What a call has for a result that nobody has answered in time; `undefined` for a failure. */
+  readonly onLate: (call: WaitingCall) => GivenResult | undefined;
 }
 
 /** Where answers to calls that wait come in, by the key of the call. */
@@ -285,6 +292,10 @@ export class Turn {
         if (open.waiting.length > 0) {
           state.open = { ...state.open!, calls: open };
           this.#around.onWaiting();
+          const begun = open.waiting.flatMap(({ key, index, by }) =>
+            by ? { key, call: calls[index]! } : [],
+          );
+          if (begun.length > 0) this.#around.delegate(begun, this.#result!.rules);
         }
         await this.#runPlanned(message, calls);
       }
@@ -309,7 +320,7 @@ export class Turn {
     this.listening = true;
     const settled = await Promise.allSettled(
       calls.map(async (call, index) => {
-        if (call.done !== undefined || call.run === 'workflow') return;
+        if (call.done !== undefined || waitsForAnswer(call.run)) return;
         // Legacy: a local tool that could not run within its step.
         if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
         else await activities.runTool(call, inputOf(index), settings);
@@ -328,8 +339,10 @@ export class Turn {
 
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
     const now = Date.now();
-    return calls.flatMap(({ run, done, id, name, args, timeoutMs }, index) =>
-      run === 'workflow' && done === undefined
+    return calls.flatMap((call, index) => {
+      const { run, done, id, name, args, timeoutMs } = call;
+      const by = answersOf(call);
+      return waitsForAnswer(run) && done === undefined
         ? {
             key: callKey(message, index),
             index,
@@ -337,9 +350,10 @@ export class Turn {
             name,
             ...(args === undefined ? {} : { args }),
             ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
+            ...(by ? { by } : {}),
           }
-        : [],
-    );
+        : [];
+    });
   }
 
   /** Takes answers as they come and writes them, until every call has its own. */
@@ -348,7 +362,7 @@ export class Turn {
     for (let { waiting } = open; waiting.length > 0;) {
       const call = await this.#nextAnswered(waiting);
       if (call === undefined) return 'carry';
-      const answer = desk.take(call.key);
+      const answer = desk.take(call.key) ?? this.#around.onLate(call);
       // Before it is written: a second answer is refused.
       waiting = waiting.filter(({ key }) => key !== call.key);
       state.open = { ...state.open!, calls: { ...open, waiting } };
@@ -360,7 +374,9 @@ export class Turn {
           ? { given: answer.output }
           : {
               failure: answer
-                ? { type: 'Tool.Failed', message: answer.error }
+                ? 'failure' in answer
+                  ? answer.failure
+                  : { type: 'Tool.Failed', message: answer.error }
                 : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
             }),
       });
@@ -396,6 +412,12 @@ export class Turn {
     const { state, agent } = this.#around;
     return `turn ${state.turn} · step ${state.open!.step} · ${agent}`;
   }
+}
+
+/** What answers a call, where that is not somebody outside. */
+function answersOf({ task, wait }: PlannedCall): AnswersCall | undefined {
+  if (task) return { session: task.session, agent: task.agent };
+  return wait ? { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } : undefined;
 }
 
 const UNSETTLED = { settled: false, invalid: false } as const;

@@ -29,6 +29,8 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return (event.toolCalls ?? []).map((call) => toolCallText(call, style));
     case 'tool.waiting':
       return [style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`)];
+    case 'tool.delegated':
+      return [style.dim(`(${event.agent} works on it in the session ${event.child})`)];
     case 'tool.completed':
       return [toolResultText(event, style)];
     case 'context.compacted':

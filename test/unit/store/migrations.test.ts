@@ -22,6 +22,7 @@ const FROZEN: Record<string, string> = {
   '0002-functions': '893ba0f2041a74420363e6f538ae502c5bf7c232acdcd37d2af82c615b21f0e9',
   '0003-newest-summary': '9b40afd3315c4d67c8c751c1ecb5050e5027f627621b0c3eb6c079a62e8d61db',
   '0004-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
+  '0006-tree': '487b06820ffbba118415efa9d0f44f444fdd35b309e40e817f4e24f6cf32ba91',
 };
 
 async function digestOf(name: string): Promise<string> {

@@ -12,8 +12,8 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
     checksum: '3bbeeaf62cb196c79167a3d5ef851ba994fa500ab676a1b694d733e84b49787a',
   },
   open_session: {
-    revision: 1,
-    checksum: 'f1e241cce34fa3ff01014349472c8b25281b5395449bb9496d49c3956f9f50dc',
+    revision: 2,
+    checksum: '6dfa016d149b623f9f763b22481c7faf303d0525ccddcf2bf448f4e92f38d925',
   },
 };
 

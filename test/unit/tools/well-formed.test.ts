@@ -113,6 +113,7 @@ describe.each(NASTY)('%s', (_, text) => {
     const [planned] = planCalls(
       [{ ...call, name: text.replace(/\p{Surrogate}|\0/gu, '') }],
       new Map(),
+      String,
     );
     expectWellFormed(planned);
     expect(planned!.name.length).toBeLessThanOrEqual(64);
