@@ -1,6 +1,5 @@
 /** Sub-agents as tools: a call of the model is answered by a session below the one that asks. */
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import type { ToolMessage } from '../../../src/contracts/message.js';
 import type { Session } from '../../../src/client/session.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, runsOf, userTexts } from '../../support/observe.js';
