@@ -130,9 +130,16 @@ export function taskId(session: string): string {
   return `task-${fnv1a64(session)}`;
 }
 
+const END = 'done-';
+
 /** Id of the message that tells how a detached sub-agent ended. */
 export function endId(session: string): string {
-  return `done-${fnv1a64(session)}`;
+  return `${END}${session}`;
+}
+
+/** The session whose end the message with this id tells; `undefined` for any other message. */
+export function endedSession(id: string): string | undefined {
+  return id.startsWith(END) ? id.slice(END.length) : undefined;
 }
 
 /** Name of the session for a task: readable, and unique by the key of its call. */

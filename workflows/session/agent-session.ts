@@ -274,10 +274,7 @@ class SessionLoop {
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
         delegate: (calls, rules) => this.#children.begin(calls, rules),
-        onLate: ({ key, by }) => {
-          if (by) this.#children.expire(key);
-          return undefined;
-        },
+        onLate: (call) => (call.by ? this.#children.expire(call) : undefined),
         onStep: (result) => {
           // Told to stop, the model had said its last word already: nothing follows it.
           this.#control.heed();

@@ -36,13 +36,13 @@ import {
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import { SESSION_WORKFLOW, workflowIdOf } from '../../src/contracts/ids.js';
 import { runName } from '../../src/contracts/run-reference.js';
-import type { SessionInput, SessionReply } from '../../src/contracts/session.js';
+import type { SessionInput, SessionReply, WaitingCall } from '../../src/contracts/session.js';
 import { clip } from '../../src/contracts/text.js';
 import { isRefusal } from '../door.js';
 import { sessionCalls } from './calls.js';
 import { failureOf } from './failure-of.js';
 import { terminateSignal } from './handlers.js';
-import type { OpenCallDesk } from './open-calls.js';
+import type { GivenResult, OpenCallDesk } from './open-calls.js';
 import { replySignal } from './replies.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
@@ -80,6 +80,7 @@ export class Children {
     for (const { key, call } of calls) {
       if (call.task && rules) this.#delegate(key, call.task, rules);
     }
+    this.#answerWaits();
   }
 
   /** A session has answered. What nobody waits for is nothing. */
@@ -115,12 +116,17 @@ export class Children {
     }
   }
 
-  /** Stops the sub-agent of a call whose deadline is over. */
-  expire(key: string): void {
+  /**
+   * The deadline of a call is over: its sub-agent is stopped. A call that waits for several has a
+   * result all the same.
+   */
+  expire({ key, by }: WaitingCall): GivenResult | undefined {
+    if (by && 'sessions' in by) return this.#gathered(this.#meant(by.sessions));
     const child = [...this.#all.values()].find(({ call }) => call === key);
-    if (!child) return;
+    if (!child) return undefined;
     this.#all.delete(child.session);
     this.#end(child, 'The deadline of the task is over.');
+    return undefined;
   }
 
   /** The session has ended: each is ended, left alone, or handed to the session above. */
@@ -259,6 +265,40 @@ export class Children {
     const { session, agent } = child;
     // As a message, which wakes the agent, and is kept as any other.
     this.#run.state.accept({ id: endId(session), from: agent, text: told(end) });
+    this.#answerWaits();
+  }
+
+  /** Answers the calls of `wait_for` that need to wait no longer. */
+  #answerWaits(): void {
+    for (const { key, by } of this.#run.state.open?.calls?.waiting ?? []) {
+      if (!by || !('sessions' in by) || this.#desk.has(key)) continue;
+      const sessions = this.#meant(by.sessions);
+      const atWork = sessions.filter((session) => this.#all.has(session)).length;
+      if (atWork === 0 || (by.any && atWork < sessions.length)) {
+        this.#desk.give(key, this.#gathered(sessions));
+      }
+    }
+  }
+
+  /** Those that are named, or all detached ones whose results nobody was told. */
+  #meant(named: readonly string[]): readonly string[] {
+    if (named.length > 0) return named;
+    const atWork = [...this.#all.values()].filter(({ call }) => call === undefined);
+    return [...this.#run.state.endings, ...atWork.map(({ session }) => session)];
+  }
+
+  /** How these sessions stand. What has ended is told here, and not as a message any more. */
+  #gathered(sessions: readonly string[]): GivenResult {
+    const { state } = this.#run;
+    const units = Math.floor(MOST_GATHERED_UNITS / Math.max(1, sessions.length));
+    const results = sessions.map((session) => {
+      const child = this.#all.get(session);
+      if (child) return { session, agent: child.agent, state: 'working' };
+      const text = state.withdraw(endId(session));
+      if (text === undefined) return { session, state: 'unknown', note: NOT_KNOWN };
+      return { session, state: 'ended', result: clip(text, units) };
+    });
+    return { output: JSON.stringify(results) };
   }
 
   /** Tells all workers at once to stop what is below; the sessions hear of it one level at a time. */
@@ -313,6 +353,11 @@ export class Children {
     return workflowIdOf({ tenant: this.#run.key.tenant, session });
   }
 }
+
+/** Of all results that one call of `wait_for` has, UTF-16 units. */
+const MOST_GATHERED_UNITS = 200_000;
+const NOT_KNOWN =
+  'No such sub-agent is at work for this session: it was never started, or its result was told before.';
 
 const NO_ANSWER: FailureInfo = {
   type: 'Session.Closed',

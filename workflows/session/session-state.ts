@@ -11,7 +11,7 @@ import {
   type InboxMessage,
   type Usage,
 } from '../../src/contracts/message.js';
-import type { Child } from '../../src/contracts/delegation.js';
+import { endedSession, type Child } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
 
@@ -160,6 +160,22 @@ export class SessionState {
     this.#queued -= count;
     for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
     return taken;
+  }
+
+  /** Takes one message out of the queue, for the turn under way; `undefined` where it is not there. */
+  withdraw(id: string): string | undefined {
+    const index = this.#inbox.findIndex((item) => !('spill' in item) && item.id === id);
+    const found = this.#inbox[index];
+    if (!found || 'spill' in found) return undefined;
+    this.#inbox = this.#inbox.filter((item) => item !== found);
+    this.#queued -= 1;
+    this.#moved(id, this.turn);
+    return found.text;
+  }
+
+  /** Sessions of detached sub-agents whose ends wait in the queue, in their order. */
+  get endings(): string[] {
+    return this.#inbox.flatMap((item) => ('spill' in item ? [] : (endedSession(item.id) ?? [])));
   }
 
   /** Takes everything that waits: the session ends. */

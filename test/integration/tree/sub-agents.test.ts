@@ -58,7 +58,7 @@ describe('sub-agents', () => {
   };
   const failures = async (session: Session) =>
     (await session.transcript()).flatMap(({ message }) =>
-      message.role === 'tool' ? [(message).failure?.type] : [],
+      message.role === 'tool' ? [message.failure?.type] : [],
     );
 
   it('sub-agent: called → a session of its own, below the one that asks, which gets the answer', async () => {
