@@ -103,7 +103,8 @@ function addSessions(command: Add, runner: Runner): void {
   command('show', 'show what happened in a session: turns, steps, attempts, tools, cost')
     .argument('<session>', 'name of the session', sessionName)
     .option('--full', 'whole texts instead of one line each')
-    .action((session: string, options: Json & { full?: boolean }) =>
+    .option('--tree', 'the sessions of its sub-agents too')
+    .action((session: string, options: Json & { full?: boolean; tree?: boolean }) =>
       runner(options.json ?? false, async (context) =>
         (await import('./commands/look.js')).show(context, session, options),
       ),

@@ -3,20 +3,29 @@
  * decides: what is read is "everything after the last number", whatever woke the reader
  * (reader-hub.ts), so a notification that is lost loses no event.
  */
-import type { LiveMessage, SessionEvent, SessionItem } from '../contracts/events.js';
+import type { SessionEvent, SessionItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { Events } from '../store/stores.js';
 import { DeltaTracker } from './delta-tracker.js';
+import { LiveInbox } from './live-inbox.js';
 import { PATIENCE_MS, type ReaderHub } from './reader-hub.js';
 
-/** Live messages that wait for a slow reader; beyond them deltas are dropped, and asked for again. */
-const MAX_WAITING = 1_000;
 const BATCH = 500;
 /** Between two attempts at a store that is away, ms. */
 const RETRY_MS = 500;
 
-export interface EventsOptions {
+export interface EventsOptions extends StreamOptions {
+  /**
+   * The items of all sessions below it too, each with its own session and path: those of its
+   * sub-agents, and of theirs. Ends when all of them have ended. Default false.
+   */
+  readonly tree?: boolean;
+  /** In place of `after`, of a tree: by session, the number of the last event that the reader has. */
+  readonly cursors?: Readonly<Record<string, number>>;
+}
+
+export interface StreamOptions {
   /** Number of the last event that the reader has. Default 0: from the beginning. */
   readonly after?: number;
   /** Deltas and progress too, and go on when the past is told. Default true. */
@@ -32,21 +41,19 @@ export interface EventsOptions {
 export async function* streamEvents(
   hub: ReaderHub,
   key: SessionKey,
-  { after = 0, live = true, signal }: EventsOptions = {},
+  { after = 0, live = true, signal }: StreamOptions = {},
 ): AsyncGenerator<SessionItem, void, undefined> {
   const session = new SessionReader(hub.events, key, after);
   if (!live) {
     yield* session.readNew();
     return;
   }
-  const inbox = new Inbox();
-  // A stream of a tree has a reader for each session that it follows, and says of each item whose it
-  // is: the listener is told the session of each message.
+  const inbox = new LiveInbox();
   const subscription = hub.subscribe({
-    hear: (_key, message) => inbox.push(message),
+    hear: ({ session: name }, message) => inbox.push(name, message),
     fail: (error) => inbox.fail(error),
   });
-  const abort = () => inbox.push({ type: 'wake', n: 0 });
+  const abort = () => inbox.push(key.session, { type: 'wake', n: 0 });
   signal?.addEventListener('abort', abort);
   try {
     await subscription.follow(key);
@@ -61,7 +68,7 @@ export async function* streamEvents(
       if (signal?.aborted) return;
       let gap = dropped;
       let wake = false;
-      for (const message of messages) {
+      for (const { message } of messages) {
         if (message.type === 'delta') {
           const heard = session.tracker.delta(message);
           yield* heard.show;
@@ -86,7 +93,7 @@ export async function* streamEvents(
 }
 
 /** What a reader has of one session. */
-class SessionReader {
+export class SessionReader {
   readonly tracker = new DeltaTracker();
   readonly #events: Events;
   readonly #key: SessionKey;
@@ -123,10 +130,10 @@ class SessionReader {
 }
 
 /** Reads on over a short absence of the store: a failover, a connection that went silent. */
-async function* patiently(
-  read: () => AsyncGenerator<SessionItem>,
+export async function* patiently<T>(
+  read: () => AsyncGenerator<T>,
   signal: AbortSignal | undefined,
-): AsyncGenerator<SessionItem> {
+): AsyncGenerator<T> {
   const since = performance.now();
   for (;;) {
     try {
@@ -140,43 +147,6 @@ async function* patiently(
   }
 }
 
-async function askAgain({ bus }: ReaderHub, key: SessionKey): Promise<void> {
+export async function askAgain({ bus }: ReaderHub, key: SessionKey): Promise<void> {
   await bus.control(key, { type: 'sync' }).catch(() => undefined);
-}
-
-/** What has arrived and was not read: bounded, so that a slow reader costs no memory. */
-class Inbox {
-  #waiting: LiveMessage[] = [];
-  #dropped = false;
-  #failure: { readonly error: unknown } | undefined;
-  #notify: (() => void) | undefined;
-
-  push(message: LiveMessage): void {
-    if (this.#waiting.length >= MAX_WAITING) {
-      // A wake must not be lost; what is said can be said again.
-      this.#waiting = [{ type: 'wake', n: 0 }];
-      this.#dropped = true;
-    }
-    this.#waiting.push(message);
-    this.#notify?.();
-  }
-
-  /** The next {@link take} rejects. */
-  fail(error: unknown): void {
-    this.#failure = { error };
-    this.#notify?.();
-  }
-
-  /** Everything that waits; waits for the first. */
-  async take(): Promise<{ messages: LiveMessage[]; dropped: boolean }> {
-    if (this.#waiting.length === 0 && !this.#failure) {
-      await new Promise<void>((resolve) => (this.#notify = resolve));
-      this.#notify = undefined;
-    }
-    if (this.#failure) throw this.#failure.error;
-    const taken = { messages: this.#waiting, dropped: this.#dropped };
-    this.#waiting = [];
-    this.#dropped = false;
-    return taken;
-  }
 }

@@ -4,8 +4,8 @@
  * was lost delays an event by {@link CHECK_MS} and never loses it. An idle reader costs no query of
  * its own, and readers of one session share a subscription.
  *
- * A subscription follows any number of sessions. Today a stream follows one; a stream of a tree will
- * follow the root, and each session below it as its parent tells of it.
+ * A subscription follows any number of sessions: a stream of a tree follows the root, and each session
+ * below it as its parent tells of it.
  */
 import type { LiveMessage } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';

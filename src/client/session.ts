@@ -22,6 +22,7 @@ import { updateIdOf, withId, type OutgoingMessage } from './outgoing-message.js'
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
+import { streamTree } from './tree-stream.js';
 import { untilGone } from './until-gone.js';
 import { healthOf, type WorkflowHealth } from './workflow-health.js';
 
@@ -155,12 +156,16 @@ export class Session {
   /**
    * What happens in the session: durable events, numbered, and live deltas between them.
    * Resumes with the number of the last event seen; deltas that the reader has are not
-   * repeated, those of a superseded attempt are announced. The stream continues until the session has
-   * ended, the signal is aborted, or the runtime is closed.
+   * repeated, those of a superseded attempt are announced. With `tree`, also those of all sessions
+   * below it. The stream continues until the session has ended, the signal is aborted, or the runtime is closed.
    */
   async *events(options: EventsOptions = {}): AsyncGenerator<StreamItem, void, undefined> {
     const { connections, key, closed } = this.#parts;
     const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    if (options.tree) {
+      yield* streamTree(connections.hub, key, { ...options, signal });
+      return;
+    }
     const origin = { session: key.session, path: [] };
     const items = streamEvents(connections.hub, key, { ...options, signal });
     for await (const item of items) yield { ...item, ...origin };
@@ -249,6 +254,13 @@ export class Session {
   /** What the catalogue says; `undefined` for a session that no worker has opened yet. */
   record(): Promise<SessionRecord | undefined> {
     return this.#workflow.record();
+  }
+
+  /** The sessions below it, at any depth, the oldest first: its sub-agents, and theirs. */
+  async below(): Promise<SessionRecord[]> {
+    const { connections, key } = this.#parts;
+    const root = (await this.record())?.root ?? `session/${key.session}`;
+    return connections.stores.sessions.below(key.tenant, { name: key.session, root });
   }
 
   /** Turns, steps, attempts, tools and cost, in order. */

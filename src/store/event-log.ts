@@ -104,6 +104,20 @@ export class EventLog implements Events {
     return event;
   }
 
+  /** Sessions of sub-agents that events up to number `to` tell of, in their order. */
+  async delegated({ tenant, session }: SessionKey, to: number): Promise<string[]> {
+    const rows = await this.#database.db
+      .selectFrom('perdura.events')
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .where('type', '=', 'tool.delegated')
+      .where('n', '<=', String(to))
+      .orderBy('n')
+      .select(sql<string>`body->>'child'`.as('child'))
+      .execute();
+    return rows.map(({ child }) => child);
+  }
+
   /** The turn that was begun last, and the number of that event. */
   async lastTurnStart({
     tenant,

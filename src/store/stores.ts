@@ -56,6 +56,8 @@ export interface Events {
     key: SessionKey,
     place: { turn: number; after: number },
   ): Promise<SessionEvent | undefined>;
+  /** Sessions of sub-agents that events up to number `to` tell of. */
+  delegated(key: SessionKey, to: number): Promise<string[]>;
   lastTurnStart(key: SessionKey): Promise<{ n: number; turn: number } | undefined>;
 }
 

@@ -53,7 +53,7 @@ export async function sessions(context: CommandContext, options: ListOptions): P
 export async function show(
   context: CommandContext,
   name: string,
-  { full = false }: { full?: boolean | undefined },
+  { full = false, tree = false }: { full?: boolean | undefined; tree?: boolean | undefined },
 ): Promise<number> {
   const { terminal } = context;
   await withRuntime(context, async (runtime) => {
@@ -66,8 +66,28 @@ export async function show(
       );
     }
     const timeline = await session.timeline();
-    terminal.printJson({ ...record, timeline });
+    const below = tree ? await session.below() : [];
+    const others = await Promise.all(
+      below.map(async (each) => ({
+        ...each,
+        timeline: await runtime.session(each.session).timeline(),
+      })),
+    );
+    terminal.printJson({ ...record, timeline, ...(tree ? { below: others } : {}) });
     terminal.print(timelineText(record, timeline, { style: terminal.style, full }));
+    for (const { timeline: own, ...each } of inOrder(session.id, others)) {
+      terminal.print(terminal.style.dim(`\n${'─'.repeat(3)} ${(each.path ?? []).join(' › ')}`));
+      terminal.print(timelineText(each, own, { style: terminal.style, full }));
+    }
   });
   return EXIT.ok;
+}
+
+/** Each behind the one above it. Handed over by age, so that siblings are in that order. */
+function inOrder<T extends { readonly session: string; readonly path?: readonly string[] }>(
+  above: string,
+  all: readonly T[],
+): T[] {
+  const own = all.filter(({ path = [] }) => path.at(-2) === above);
+  return own.flatMap((each) => [each, ...inOrder(each.session, all)]);
 }
