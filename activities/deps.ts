@@ -3,6 +3,8 @@ import type { Agent } from '../src/contracts/agent.js';
 import type { UnavailableServer } from '../src/contracts/events.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
+import type { SessionKey } from '../src/contracts/ids.js';
+import type { SessionInput } from '../src/contracts/session.js';
 import type { LiveBus } from '../src/live/bus.js';
 import type { Stores } from '../src/store/stores.js';
 
@@ -38,10 +40,37 @@ export interface ActivitySettings {
   readonly searchAttributes: boolean;
 }
 
+/** A session, and the id of its workflow where that is not the one that Perdura makes. */
+export interface SignalledSession extends SessionKey {
+  readonly workflowId?: string;
+}
+
+/**
+ * Signals to other workflows. Each resolves when Temporal has taken the signal, whether a worker runs
+ * or not, and rejects with `Temporal.Unavailable` where Temporal does not answer.
+ */
+export interface SessionSignals {
+  /** Signals a session that runs. `false`: its workflow has closed, or there is none. */
+  signal(key: SignalledSession, name: string, ...args: unknown[]): Promise<boolean>;
+  /**
+   * As {@link SessionSignals.signal}, and starts the session where there is none. `false`: it has
+   * ended.
+   */
+  signalOrStart(
+    key: SignalledSession,
+    input: SessionInput,
+    name: string,
+    ...args: unknown[]
+  ): Promise<boolean>;
+  /** Signals a workflow of Perdura that is no session, and starts it where it does not run. */
+  wake(type: string, workflowId: string, name: string, input: unknown): Promise<void>;
+}
+
 export interface ActivityDeps extends Stores {
   readonly bus: LiveBus;
   readonly agents: AgentDirectory;
   readonly tools: ToolSource;
+  readonly signals: SessionSignals;
   /** Throws `Config.Invalid` for a provider that is not configured. */
   readonly provider: (name: string) => { client: LLMClient; provider: Provider };
   readonly settings: ActivitySettings;

@@ -115,7 +115,12 @@ const ROOMS = [
       'src/store',
       'src/tools',
     ],
-    packages: ['@temporalio/worker', '@temporalio/client', '@temporalio/proto'],
+    packages: [
+      '@temporalio/worker',
+      '@temporalio/client',
+      '@temporalio/common',
+      '@temporalio/proto',
+    ],
     node: true,
   },
   {

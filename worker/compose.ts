@@ -20,6 +20,7 @@ import { checkReady } from '../src/store/readiness.js';
 import { openStores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
+import { sessionSignals } from './session-signals.js';
 import { createToolSource } from './tool-source.js';
 
 export interface CompositionOptions {
@@ -59,9 +60,11 @@ export async function composeActivities(
   options: CompositionOptions & {
     readonly connection: NativeConnection;
     readonly namespace: string;
+    /** Where sessions that a message starts will run. */
+    readonly taskQueue: string;
   },
 ) {
-  const { config, connection, namespace, log = SILENT } = options;
+  const { config, connection, namespace, taskQueue, log = SILENT } = options;
   const database = openDatabase(options.databaseUrl);
   await checkReady(database).catch(async (error: unknown) => {
     await database.close();
@@ -82,6 +85,7 @@ export async function composeActivities(
     bus,
     agents,
     tools: createToolSource({ registry, mcp, always: [readArtifact], delegating, log }),
+    signals: sessionSignals({ connection, namespace, taskQueue }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

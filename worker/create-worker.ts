@@ -54,8 +54,8 @@ export interface PerduraWorker {
  * for a database that goes away.
  */
 export async function createWorker(options: PerduraWorkerOptions): Promise<PerduraWorker> {
-  const { connection, namespace = 'default' } = options;
-  const composed = await composeActivities({ ...options, connection, namespace });
+  const { connection, namespace = 'default', taskQueue = DEFAULT_TASK_QUEUE } = options;
+  const composed = await composeActivities({ ...options, connection, namespace, taskQueue });
   const { activities, registry, mcp, close } = composed;
   const create = async () => {
     refuseActivities(options.worker);
@@ -63,7 +63,7 @@ export async function createWorker(options: PerduraWorkerOptions): Promise<Perdu
     return Worker.create({
       connection,
       namespace,
-      taskQueue: options.taskQueue ?? DEFAULT_TASK_QUEUE,
+      taskQueue,
       workflowBundle: options.workflowBundle ?? (await workflowBundle()),
       activities: { ...options.activities, ...activities },
       ...WORKER_DEFAULTS,

@@ -58,12 +58,12 @@ export class PerduraPlugin implements WorkerPlugin, BundlerPlugin {
       throw new PerduraError('Config.Invalid', 'Each worker needs a plugin of its own: perdura().');
     }
     this.#configured = true;
-    const { connection, namespace = 'default', workflowsPath } = options;
+    const { connection, namespace = 'default', taskQueue, workflowsPath } = options;
     if (!connection) {
       throw new PerduraError('Config.Invalid', 'Worker.create needs a `connection` for perdura().');
     }
     const given = await this.#read();
-    const composed = await composeActivities({ ...given, connection, namespace });
+    const composed = await composeActivities({ ...given, connection, namespace, taskQueue });
     const { activities, close } = composed;
     this.#close = close;
     try {
