@@ -66,7 +66,19 @@ export interface SessionSignals {
   wake(type: string, workflowId: string, name: string, input: unknown): Promise<void>;
 }
 
+/** Starts the sessions that tools give tasks to. */
+export interface SubAgentClient {
+  /**
+   * Starts the session, or takes the one of this name, and resolves when its workflow has closed.
+   * Rejects with the type of what its workflow failed with, with `Session.Closed` where that was
+   * ended from outside, with `Temporal.Unavailable`, and with the reason of `signal` when aborted;
+   * the session then goes on.
+   */
+  run(key: SessionKey, input: SessionInput, signal: AbortSignal): Promise<void>;
+}
+
 export interface ActivityDeps extends Stores {
+  readonly subAgents: SubAgentClient;
   readonly bus: LiveBus;
   readonly agents: AgentDirectory;
   readonly tools: ToolSource;

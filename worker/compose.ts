@@ -21,6 +21,7 @@ import { openStores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
+import { subAgentClient } from './sub-agent-client.js';
 import { createToolSource } from './tool-source.js';
 
 export interface CompositionOptions {
@@ -86,6 +87,7 @@ export async function composeActivities(
     agents,
     tools: createToolSource({ registry, mcp, always: [readArtifact], delegating, log }),
     signals: sessionSignals({ connection, namespace, taskQueue }),
+    subAgents: subAgentClient({ connection, namespace, taskQueue }),
     provider: providers(config),
     settings: {
       ...DEFAULTS,

@@ -17,6 +17,7 @@ import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js'
 import type { ActivityDeps } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
+import { AgentRuns, type RunAgentDeps } from './run-agent.js';
 import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -27,7 +28,10 @@ export type { PreparedResult } from './tool-record.js';
 const MAX_UNFORESEEN = 5;
 
 export interface CallToolDeps
-  extends ToolRecordDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
+  extends
+    ToolRecordDeps,
+    Pick<RunAgentDeps, 'events' | 'sessions' | 'signals' | 'subAgents'>,
+    Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
   readonly runner: ToolRunner;
   readonly speakers: Speakers;
 }
@@ -167,6 +171,13 @@ export class ToolCallRun {
     const { turn, step, agent } = this.#input;
     const { attempt, key: session, signal } = this.#execution;
     const { artifacts, bus } = this.#deps;
+    const runs = new AgentRuns(this.#deps, {
+      execution: this.#execution,
+      input: this.#input,
+      callId: call.id,
+      name: clipText(call.name, 64),
+      key,
+    });
     return {
       ...this.#stop,
       call,
@@ -176,6 +187,7 @@ export class ToolCallRun {
         put: (mediaType, content) => artifacts.put(session, mediaType, content),
       },
       active: signal,
+      runAgent: (options, tool) => runs.run(options, tool),
       progress: (message, fraction) => {
         bus.publish(session, {
           type: 'tool.progress',

@@ -128,8 +128,8 @@ class Tree {
   async *catchUp(of: readonly Followed[]): AsyncGenerator<StreamItem> {
     const heads: Head[] = [];
     const advance = async (followed: Followed, items: AsyncGenerator<SessionItem>) => {
-      const { value: item, done } = await items.next();
-      if (!done) heads.push({ of: followed, items, item });
+      const next = await items.next();
+      if (!next.done) heads.push({ of: followed, items, item: next.value });
       else this.#subscription?.has(followed.key, followed.reader.last);
     };
     for (const followed of of) await advance(followed, followed.reader.readNew());

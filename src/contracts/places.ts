@@ -87,6 +87,8 @@ export const eventKeys = {
   callStarted: (message: number, index: number, attempt: number) =>
     `${callKey(message, index)}.a${attempt}`,
   callDelegated: (message: number, index: number) => `${callKey(message, index)}.agent`,
+  agentRun: (message: number, index: number, key: string) =>
+    `${callKey(message, index)}.agent.${key}`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

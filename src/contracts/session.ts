@@ -199,6 +199,16 @@ export interface SessionResult {
 /** Signal by which a session answers a workflow that asked with `replyTo`. */
 export const REPLY_SIGNAL = 'reply';
 
+/** Signal between sessions of a tree, when a parent ends before its child. */
+export const KIN_SIGNAL = 'kin';
+
+/** What it says. */
+export type KinMessage =
+  /** To the session above: this one is yours now. */
+  | { readonly adopt: { readonly session: string; readonly agent: string } }
+  /** To the child: your answer goes to this workflow. */
+  | { readonly asker: string };
+
 /** Names of the handlers, for clients in any language. */
 export const HANDLERS = {
   send: 'send',

@@ -4,7 +4,7 @@
  */
 import type { z } from 'zod';
 import type { PlannedTask, PlannedWait } from './delegation.js';
-import type { ContentPart } from './message.js';
+import type { ContentPart, Usage } from './message.js';
 import type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
 
 export type { JsonSchema, ToolEffect, ToolRun } from './tool-kinds.js';
@@ -23,6 +23,29 @@ export interface ToolLogger {
   info(fields: object, message?: string): void;
   warn(fields: object, message?: string): void;
   error(fields: object, message?: string): void;
+}
+
+/** A task that a tool gives to an agent. */
+export interface RunAgentOptions {
+  /** Name of a sub-agent's tool of the agent that called the tool, or of any agent. */
+  readonly agent: string;
+  /** The task: text, or what the agent gets as JSON. */
+  readonly task: unknown;
+  /**
+   * Names the task among those of this call, so that a retry of the tool takes up the same one.
+   * Default: its number, by the order in which the tool gives tasks.
+   */
+  readonly key?: string;
+}
+
+/** The answer of an agent to a tool. */
+export interface AgentAnswer {
+  readonly text: string;
+  /** The text as JSON, where the agent answers in a shape that was declared. */
+  readonly value?: unknown;
+  /** The session that did the work. */
+  readonly session: string;
+  readonly usage: Usage;
 }
 
 /** What a running tool knows. */
@@ -44,6 +67,13 @@ export interface ToolContext {
   readonly log: ToolLogger;
   /** Shows progress to live readers; lost when there are none. */
   progress(message: string, fraction?: number): void;
+  /**
+   * Gives a task to an agent and waits for its answer. Every attempt at this call takes up the same
+   * session; it ends when the tool is stopped. Rejects with the failure of the agent's turn, with
+   * `Delegation.…` where the policy refuses it, and with `Agent.Unknown`. The tool's own `timeoutMs`
+   * counts: raise it for work that takes long.
+   */
+  runAgent(options: RunAgentOptions): Promise<AgentAnswer>;
 }
 
 /**

@@ -2,18 +2,21 @@
  * A tool against its deadline, the interrupt and the worker's shutdown. Whoever is first has
  * decided: a tool that ignores its signal runs on, unheard.
  */
-import type { Tool, ToolContext } from '../contracts/tool.js';
+import { PerduraError } from '../contracts/failures.js';
+import type { AgentAnswer, RunAgentOptions, Tool, ToolContext } from '../contracts/tool.js';
 import { wellFormed } from '../contracts/message.js';
 import { clipText } from './text.js';
 
 /** What the caller knows of the place of the call; the rest of the context is made here. */
-export type ToolContextParts = Omit<ToolContext, 'callId' | 'signal' | 'progress'>;
+export type ToolContextParts = Omit<ToolContext, 'callId' | 'signal' | 'progress' | 'runAgent'>;
 
 export interface RaceOptions {
   /** Aborted when the turn is interrupted. */
   readonly signal: AbortSignal;
   /** Aborted when the worker shuts down: another worker takes over what may run again. */
   readonly shutdown?: AbortSignal;
+  /** Runs an agent for the tool. `signal` is the tool's. Absent: there is none to be had. */
+  readonly runAgent?: (options: RunAgentOptions, signal: AbortSignal) => Promise<AgentAnswer>;
   /** Gets the tool's progress, bounded to 1 KB. Must not throw. */
   readonly progress?: (message: string, fraction?: number) => void;
 }
@@ -63,6 +66,13 @@ export async function raceTool(
     const context: ToolContext = {
       ...parts,
       signal: control.signal,
+      runAgent: async (request) => {
+        if (options.runAgent) return options.runAgent(request, control.signal);
+        throw new PerduraError(
+          'Request.Invalid',
+          'This tool does not run where agents can be run.',
+        );
+      },
       progress(message, fraction) {
         // Late progress would be shown below a result that says something else.
         if (control.signal.aborted || ended) return;

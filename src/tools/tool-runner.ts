@@ -143,13 +143,15 @@ export class ToolRunner {
     run: ToolTry,
     before: EarlierTries = NO_TRIES,
   ): Promise<ToolResult> {
-    const { call, key, tool, names, limits, context, signal, shutdown, progress } = request;
+    const { call, key, tool, names, limits, context, signal, shutdown } = request;
+    const { progress, runAgent } = request;
     const parts = { ...context, idempotencyKey: key, log: this.#log };
     const outcome = await this.#executor
       .run(call, tool, parts, {
         signal,
         ...(shutdown ? { shutdown } : {}),
         ...(progress ? { progress } : {}),
+        ...(runAgent ? { runAgent } : {}),
         names,
         maxOutputBytes: limits.maxArtifactBytes,
         mayHaveRun: mayHaveRun(before),

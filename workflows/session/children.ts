@@ -36,7 +36,13 @@ import {
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import { SESSION_WORKFLOW, workflowIdOf } from '../../src/contracts/ids.js';
 import { runName } from '../../src/contracts/run-reference.js';
-import type { SessionInput, SessionReply, WaitingCall } from '../../src/contracts/session.js';
+import {
+  KIN_SIGNAL,
+  type KinMessage,
+  type SessionInput,
+  type SessionReply,
+  type WaitingCall,
+} from '../../src/contracts/session.js';
 import { clip } from '../../src/contracts/text.js';
 import { isRefusal } from '../door.js';
 import { sessionCalls } from './calls.js';
@@ -64,6 +70,7 @@ export class Children {
   readonly #desk: OpenCallDesk;
   /** Commands to other workflows that are not on record yet. A run must not end before. */
   #sending = 0;
+  #watching = false;
 
   constructor(run: SessionRun, desk: OpenCallDesk) {
     this.#run = run;
@@ -131,8 +138,21 @@ export class Children {
 
   /** The session has ended: each is ended, left alone, or handed to the session above. */
   leave(): void {
+    for (const child of [...this.#all.values()]) {
+      if (child.ends !== 'grandparent') continue;
+      this.#all.delete(child.session);
+      this.#handOver(child);
+    }
     this.stop('The session that gave the task has ended.');
     this.#all.clear();
+  }
+
+  /** A session below has ended, and one of its own goes on. */
+  adopt({ session, agent }: { readonly session: string; readonly agent: string }): void {
+    if (this.#all.has(session)) return;
+    const child: Child = { session, agent };
+    this.#all.set(session, child);
+    void this.#takeUp(child);
   }
 
   /** Whether all that was told to other workflows is on record. */
@@ -321,8 +341,23 @@ export class Children {
     });
   }
 
+  /** To the session above, if there is one: otherwise it is left alone. */
+  #handOver({ session, agent }: Child): void {
+    const above = sessionOfRun(this.#run.ancestors.at(-1)?.run);
+    if (above === undefined) return;
+    const message: KinMessage = { adopt: { session, agent } };
+    void this.#signal({ session: above }, KIN_SIGNAL, message);
+  }
+
+  async #takeUp(child: Child): Promise<void> {
+    const message: KinMessage = { asker: workflowInfo().workflowId };
+    const there = await this.#signal(child, KIN_SIGNAL, message);
+    if (!there) await this.#recover(child);
+    else if (!this.#watching) this.watch();
+  }
+
   /** Whether the workflow was there. */
-  async #signal(child: Child, name: string, argument: unknown): Promise<boolean> {
+  async #signal(child: Pick<Child, 'session'>, name: string, argument: unknown): Promise<boolean> {
     this.#sending += 1;
     try {
       await CancellationScope.nonCancellable(() =>
@@ -338,6 +373,7 @@ export class Children {
   }
 
   async #look(): Promise<void> {
+    this.#watching = true;
     for (let wait = FIRST_LOOK_MS; ; wait = Math.min(wait * 2, LONGEST_LOOK_MS)) {
       await sleep(wait);
       for (const child of [...this.#all.values()]) {
@@ -345,11 +381,12 @@ export class Children {
         const there = await this.#signal(child, replySignal.name, null);
         if (!there) await this.#recover(child);
       }
-      if (this.#all.size === 0) return;
+      if (this.#all.size === 0) break;
     }
+    this.#watching = false;
   }
 
-  #workflowId({ session }: Child): string {
+  #workflowId({ session }: Pick<Child, 'session'>): string {
     return workflowIdOf({ tenant: this.#run.key.tenant, session });
   }
 }
@@ -392,4 +429,9 @@ function told(end: ChildEnd): string {
   const text = clip(end.text, MOST_TOLD_UNITS);
   const cut = text.length < end.text.length ? `\n[cut: the session ${session} has all of it]` : '';
   return `${who} is done:\n${text}${cut}`;
+}
+
+/** The session of a run name; `undefined` for another kind of run. */
+function sessionOfRun(run: string | undefined): string | undefined {
+  return run?.startsWith('session/') ? run.slice('session/'.length) : undefined;
 }

@@ -2,6 +2,7 @@
 import { defineQuery, defineSignal, defineUpdate } from '@temporalio/workflow';
 import {
   HANDLERS,
+  KIN_SIGNAL,
   type Answer,
   type CallAnswer,
   type InterruptReceipt,
@@ -34,6 +35,8 @@ export const resumeSignal = defineSignal<[unknown?]>(HANDLERS.resume);
 export const terminateSignal = defineSignal<[unknown?]>(HANDLERS.terminate);
 /** Wakes an idle agent once after so many ms, with a message of its own making. */
 export const wakeUpAfterSignal = defineSignal<[number]>(HANDLERS.wakeUpAfter);
+/** Between sessions of a tree; see {@link KIN_SIGNAL}. */
+export const kinSignal = defineSignal<[unknown]>(KIN_SIGNAL);
 /** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
 export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);

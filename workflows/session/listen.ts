@@ -1,6 +1,9 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
 import { STATUS_ANSWER, type CallAnswer, type SessionStatus } from '../../src/contracts/session.js';
+import { clip } from '../../src/contracts/text.js';
 import { LONGEST_WAKE_UP_MS, wakeUpProblem } from '../../src/contracts/session-input.js';
+import { taskId } from '../../src/contracts/delegation.js';
+import { isSessionName } from '../../src/contracts/ids.js';
 import { replySignal } from './replies.js';
 import { answerByRefusal, onQuery, onSignals, onUpdate, refusal, signalDoor } from '../door.js';
 import type { Children } from './children.js';
@@ -43,6 +46,13 @@ export function listen(
       `Wakes an idle agent once after so many ms, at most ${LONGEST_WAKE_UP_MS}.`,
     ),
     signalDoor(replySignal, (reply) => children.replied(reply)),
+    signalDoor(handlers.kinSignal, (message) => {
+      run.signals += 1;
+      const { adopt, asker } = readKin(message);
+      if (adopt && !run.ending) children.adopt(adopt);
+      if (asker !== undefined && run.child)
+        return reception.askedBy(asker, taskId(run.key.session));
+    }),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
     validator: (message) => void reception.check(message),
@@ -110,4 +120,18 @@ function statusOf({ key, agent, state }: SessionRun): SessionStatus {
     ...(state.failure ? { failure: state.failure } : {}),
     runs: state.runs,
   };
+}
+
+/** Only what a session of the tree may have said. */
+function readKin(message: unknown): {
+  readonly adopt?: { readonly session: string; readonly agent: string };
+  readonly asker?: string;
+} {
+  if (typeof message !== 'object' || message === null) return {};
+  const { adopt, asker } = message as { adopt?: unknown; asker?: unknown };
+  if (typeof asker === 'string' && asker !== '') return { asker };
+  if (typeof adopt !== 'object' || adopt === null) return {};
+  const { session, agent } = adopt as { session?: unknown; agent?: unknown };
+  if (typeof session !== 'string' || !isSessionName(session)) return {};
+  return typeof agent === 'string' ? { adopt: { session, agent: clip(agent, 64) } } : {};
 }

@@ -140,6 +140,11 @@ export class Reception {
     await this.#promise(input);
   }
 
+  /** The answer to this message goes to another workflow than before. */
+  async askedBy(workflowId: string, id: string): Promise<void> {
+    await this.#replies.expect(id, { workflowId });
+  }
+
   /** Answers the workflows whose messages have been in a turn that is over. */
   async reply(): Promise<void> {
     await this.#replies.settle();

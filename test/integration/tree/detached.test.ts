@@ -24,9 +24,13 @@ describe('detached sub-agents', () => {
         agentNamed('lead', {
           tools: ['spawn_agent'],
           agents: [
+            { agent: 'between' },
             { agent: 'worker', name: 'background', detached: true },
             { agent: 'worker', name: 'lasting', detached: true, onParentEnd: 'keep' },
           ],
+        }),
+        agentNamed('between', {
+          agents: [{ agent: 'worker', name: 'orphan', detached: true, onParentEnd: 'grandparent' }],
         }),
         agentNamed('worker'),
       ],
@@ -136,6 +140,23 @@ describe('detached sub-agents', () => {
     expect((await answer).text).toMatch(
       /^told: \[\] \| \[\{"session":"nobody-1","state":"unknown"/,
     );
+  });
+
+  it('its parent has answered and ended → the session above is told of what goes on', async () => {
+    const open = gate('g1', 'for the grandparent');
+    h.model.reply(by('between'), (r) =>
+      told(r).length > 0 ? `started: ${told(r)[0]}` : calls(['orphan', { task: 'g1' }]),
+    );
+    const { session, answer } = await scripted('grand', () => calls(['between', { task: 'go' }]));
+    expect((await answer).text).toContain('started:');
+    const [middle] = (await below(h, session)).filter(({ agent }) => agent === 'between');
+    await eventually(
+      async () => (await h.runtime.session(middle!.session).record())?.state === 'terminated',
+    );
+    open();
+    expect((await answers(session, 2))[1]).toContain('for the grandparent');
+    await allEnded(h, session);
+    await replayTree(h, session);
   });
 
   it('the session that asked ends → those at work end with it, but one that is kept', async () => {
