@@ -78,13 +78,17 @@ export {
   type ProviderDeclaration,
 } from './config/define-config.js';
 export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export type { OnParentEnd, SubAgent } from './contracts/delegation.js';
+export type { SubAgentDeclaration } from './config/sub-agent-schema.js';
 export { DEFAULT_POLICY, type PolicyDeclaration, type RuntimePolicy } from './contracts/policy.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,
   type JsonSchema,
   type JsonToolDeclaration,
+  type AgentAnswer,
   type RawContentPart,
+  type RunAgentOptions,
   type Tool,
   type ToolContext,
   type ToolEffect,

@@ -48,6 +48,12 @@ const at = {
   states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
+  treeAgents: 'test/integration/tree/sub-agents.test.ts',
+  treeCancel: 'test/integration/tree/cancel.test.ts',
+  treeDetached: 'test/integration/tree/detached.test.ts',
+  treeEvents: 'test/integration/tree/events.test.ts',
+  treeKill: 'test/integration/tree/kill.test.ts',
+  treeRunAgent: 'test/integration/tree/run-agent.test.ts',
   wakeUp: 'test/integration/session/wake-up.test.ts',
 } as const;
 
@@ -88,6 +94,17 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.mcp]: ['mcp: tools, resources and prompts', 'mcp: a server over HTTP'],
       [at.mcpFaults]: ['mcp: server added and removed while running'],
+    },
+  },
+  H7: {
+    what: 'parent and child agents: tasks, results, failures, cancel, one stream of the tree',
+    shownBy: {
+      [at.treeAgents]: ['sub-agent: called', 'sub-agent: typed', 'sub-agents: three', 'policy:'],
+      [at.treeCancel]: ['tree: three levels', 'tree: the first session ends'],
+      [at.treeDetached]: ['detached:', 'wait_for: all', 'wait_for: any', 'its parent has answered'],
+      [at.treeEvents]: ['tree: followed live'],
+      [at.treeKill]: ['tree: its workers are killed'],
+      [at.treeRunAgent]: ['runAgent: two at once', 'runAgent: the tool is tried again'],
     },
   },
   H8: {
@@ -275,6 +292,10 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
   F26: {
     what: 'a reader slow, gone, back: bounded, resumed without a gap',
     shownBy: { [at.readers]: ['F26 reader:'] },
+  },
+  F28: {
+    what: 'a child killed or terminated: a typed failure to the parent',
+    shownBy: { [at.treeAgents]: ['sub-agent: its turn fails, it is terminated'] },
   },
   F29: {
     what: 'a workflow task that fails at each replay: visible, others go on',

@@ -54,14 +54,14 @@ export function allEnded(h: Pick<Harness, 'runtime'>, session: Session): Promise
 }
 
 /** Replays the histories of a session and of all below it. Resolves with how many there were. */
-export async function replayTree(h: Harness, session: Session): Promise<number> {
+export async function replayTree(h: Pick<Harness, 'runtime'>, session: Session): Promise<number> {
   const ids = [
     session.workflowId,
     ...(await below(h, session)).map(({ workflowId }) => workflowId),
   ];
   let runs = 0;
   for (const workflowId of ids) {
-    for (const events of await historiesOf(h, workflowId)) {
+    for (const events of await historiesOf(h as Harness, workflowId)) {
       await replayHistory({ events }, { workflowId });
       runs += 1;
     }
