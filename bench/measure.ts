@@ -8,6 +8,7 @@ import type { Results } from './report.js';
 import { splitOf } from './split.js';
 import { mean, median } from './statistics.js';
 import { measureAppends, measureIdleReaders } from './store.js';
+import { measureSubAgent } from './sub-agent.js';
 import { FIRST, measureTurns, type Run, type Workers } from './turns.js';
 
 /** Turns of the warm-up: V8 has compiled what is hot, pools and caches are open. */
@@ -78,6 +79,8 @@ export async function measureAll(
     environment,
     quick ? { sessions: 10, turns: 3 } : { sessions: 50, turns: 6 },
   );
+  progress('sub-agents');
+  const subagent = await measureSubAgent(environment, quick ? 10 : 60);
   await workers.baseline.stop();
   await workers.perdura.stop();
   progress('kill and resume');
@@ -108,6 +111,7 @@ export async function measureAll(
       directMs: first.directMs,
     },
     recovery: { killToResumeMs },
+    subagent,
     worker: {
       cpuMsPerTurn: all.perdura.cpuMs,
       baselineCpuMsPerTurn: all.baseline.cpuMs,

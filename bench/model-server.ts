@@ -6,7 +6,8 @@
  * After a user message it calls the tool `add`, after a tool's result it answers in a few
  * words. A word in the user message changes that: `@stamp` answers with the time at which its
  * first token was written (ns of the monotonic clock, which all processes of a machine share);
- * `@slow` streams a word every 100 ms for a minute.
+ * `@slow` streams a word every 100 ms for a minute; `@delegate` makes it call the sub-agent, and `@plain`
+ * answer in a few words at once.
  *
  * `GET /log` gives when requests came and were answered, and forgets them.
  */
@@ -85,8 +86,9 @@ function answer(response: ServerResponse, head: string, tail: string, bytes: num
     }, 150);
     return;
   }
-  if (role === 'user') {
-    send({ role: 'assistant', content: null, tool_calls: [{ index: 0, ...toolCall() }] });
+  if (role === 'user' && !last.includes('@plain')) {
+    const call = last.includes('@delegate') ? delegateCall() : toolCall();
+    send({ role: 'assistant', content: null, tool_calls: [{ index: 0, ...call }] });
     end('tool_calls');
     return;
   }
@@ -125,6 +127,11 @@ function whole(response: ServerResponse, id: string, role: string, usage: object
 function toolCall() {
   const args = JSON.stringify({ a: 40, b: 2 });
   return { id: `call_${calls}`, type: 'function', function: { name: 'add', arguments: args } };
+}
+
+function delegateCall() {
+  const args = JSON.stringify({ task: '@plain: what is 40 and 2?' });
+  return { id: `call_${calls}`, type: 'function', function: { name: 'delegate', arguments: args } };
 }
 
 function event(id: string, choices: object[], usage?: object): string {

@@ -1,6 +1,6 @@
 /** The worker process of Perdura in the benchmark: an agent with one local tool, our defaults. */
 import { NativeConnection } from '@temporalio/worker';
-import { DEFAULT_LIMITS } from '../src/contracts/agent.js';
+import { DEFAULT_LIMITS, type Agent } from '../src/contracts/agent.js';
 import { tool } from '../src/contracts/define-tool.js';
 import { createWorker } from '../worker/create-worker.js';
 import { answerTheBench, installRuntime } from './worker-commands.js';
@@ -21,22 +21,29 @@ const add = tool({
   },
 });
 
+const ASSISTANT: Agent = {
+  name: 'assistant',
+  instructions: 'You are a helpful assistant.',
+  provider: 'default',
+  model: 'bench',
+  temperature: 0.7,
+  maxTokens: 4096,
+  tools: ['add'],
+  mcp: [],
+  unread: 'all',
+  limits: DEFAULT_LIMITS,
+};
+
 installRuntime();
 const connection = await NativeConnection.connect({ address: process.env.BENCH_TEMPORAL! });
 const worker = await createWorker({
   config: {
     agents: [
+      ASSISTANT,
       {
-        name: 'assistant',
-        instructions: 'You are a helpful assistant.',
-        provider: 'default',
-        model: 'bench',
-        temperature: 0.7,
-        maxTokens: 4096,
-        tools: ['add'],
-        mcp: [],
-        unread: 'all',
-        limits: DEFAULT_LIMITS,
+        ...ASSISTANT,
+        name: 'lead',
+        agents: [{ agent: 'assistant', name: 'delegate', description: 'Works on a task.' }],
       },
     ],
     tools: [add],

@@ -34,6 +34,7 @@ export interface Results {
   };
   readonly stream: { firstTokenOverheadMs: number } & Pick<FirstToken, 'oursMs' | 'directMs'>;
   readonly recovery: { killToResumeMs: number };
+  readonly subagent: { withMs: number; withoutMs: number; overheadMs: number };
   readonly worker: {
     cpuMsPerTurn: number;
     baselineCpuMsPerTurn: number;
@@ -110,6 +111,7 @@ const GOALS: readonly Goal<Results>[] = [
     unit: 'ms',
     most: 10_000,
   },
+  { name: 'sub-agent, over a local tool', measured: (r) => r.subagent.overheadMs, unit: 'ms' },
   { name: 'sessions at once', measured: (r) => r.concurrent.sessions, unit: '' },
   { name: '  turns a second', measured: (r) => r.concurrent.turnsPerSecond, unit: '' },
   { name: 'memory of an idle session', measured: (r) => r.memory.perIdleSessionKB, unit: 'KB' },
