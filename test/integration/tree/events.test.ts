@@ -6,6 +6,8 @@ import { agentNamed, allEnded, below, by, told } from '../../support/tree.js';
 
 describe('events of a tree', () => {
   let h: Harness;
+  /** Resolves when the reader follows all leaves: a delta that nobody hears is lost. */
+  let heard: Promise<void> = Promise.resolve();
   beforeAll(async () => {
     h = await Harness.start({
       agents: [
@@ -27,10 +29,13 @@ describe('events of a tree', () => {
       );
     passing('top', 'middle');
     passing('middle', 'leaf');
-    h.model.reply(by('leaf'), (r) => ({
-      text: `This is what the leaf says of ${r.lastUserText}, in several pieces.`,
-      chunkDelayMs: 15,
-    }));
+    h.model.reply(by('leaf'), async (r) => {
+      await heard;
+      return {
+        text: `This is what the leaf says of ${r.lastUserText}, in several pieces.`,
+        chunkDelayMs: 15,
+      };
+    });
   });
   afterAll(() => h.stop());
 
@@ -39,9 +44,13 @@ describe('events of a tree', () => {
   it('tree: followed live → every item of seven sessions with its path, deltas too, each in order; again from cursors → no gap', async () => {
     const session = await h.runtime.start({ agent: 'top' });
     const items: StreamItem[] = [];
+    let hear: () => void = () => undefined;
+    heard = new Promise((resolve) => (hear = resolve));
+    const begun = (item: StreamItem) => item.type === 'step.started' && item.path.length === 2;
     const reading = (async () => {
       for await (const item of session.events({ tree: true })) {
         items.push(item);
+        if (items.filter(begun).length === 4) hear();
         if (item.type === 'turn.completed' && item.session === session.id) return;
       }
     })();

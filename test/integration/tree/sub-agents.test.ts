@@ -34,6 +34,8 @@ describe('sub-agents', () => {
           ],
           policy: { maxChildren: 3 },
         }),
+        agentNamed('small', { agents: [{ agent: 'researcher' }], policy: { maxDescendants: 2 } }),
+        agentNamed('flat', { agents: [{ agent: 'researcher' }], policy: { maxDepth: 0 } }),
         agentNamed('middle', { agents: [{ agent: 'lead' }, { agent: 'researcher' }] }),
         agentNamed('researcher', { description: 'Finds things out.' }),
       ],
@@ -42,17 +44,17 @@ describe('sub-agents', () => {
   afterAll(() => h.stop());
 
   /** Runs one turn of `lead` that makes these calls; the lead then says what it was told. */
-  const turn = async (calls: readonly { name: string; arguments: object }[], ask = 'go') => {
-    const id = `lead-${Math.random().toString(36).slice(2)}`;
+  const turn = async (calls: readonly { name: string; arguments: object }[], agent = 'lead') => {
+    const id = `${agent}-${Math.random().toString(36).slice(2)}`;
     h.model.reply(
-      (request) => by('lead')(request) && request.lastUserText === `${ask} ${id}`,
+      (request) => by(agent)(request) && request.lastUserText === `go ${id}`,
       (request) => {
         const results = told(request);
         return results.length === 0 ? { toolCalls: calls } : `told: ${results.join(' | ')}`;
       },
     );
-    const session = await h.runtime.start({ agent: 'lead', session: id });
-    const answer = session.ask(`${ask} ${id}`);
+    const session = await h.runtime.start({ agent, session: id });
+    const answer = session.ask(`go ${id}`);
     answer.catch(() => undefined);
     return { session, answer };
   };
@@ -150,7 +152,7 @@ describe('sub-agents', () => {
     await replayTree(h, session);
   });
 
-  it('policy: a cycle, too many at once, too deep → refused, in words for the model', async () => {
+  it('policy: a cycle, too many at once → refused, in words for the model', async () => {
     h.model.reply(
       (r) => by('middle')(r) && r.lastUserText === 'around',
       (r) => told(r)[0] ?? { toolCalls: [call('lead', { task: 'again' })] },
@@ -171,6 +173,32 @@ describe('sub-agents', () => {
       'Delegation.TooMany',
     ]);
     await replayTree(h, session);
+  });
+
+  it('policy: no level below, more sessions than the tree may have → refused by type, the others work', async () => {
+    const flat = await turn([call('researcher', { task: 'below' })], 'flat');
+    expect((await flat.answer).text).toContain('0 are allowed');
+    expect(await failures(flat.session)).toEqual(['Delegation.TooDeep']);
+    expect(await below(h, flat.session)).toEqual([]);
+    const open: (() => void)[] = [];
+    h.model.reply(
+      (r) => r.lastUserText === 'crowd',
+      () => new Promise((resolve) => open.push(() => resolve('one of the crowd'))),
+    );
+    const crowd = Array.from({ length: 4 }, () => call('researcher', { task: 'crowd' }));
+    const small = await turn(crowd, 'small');
+    await h.model.until(() => open.length === 2);
+    await eventually(async () => (await small.session.status()).waiting?.length === 2);
+    for (const go of open) go();
+    await small.answer;
+    const types = await failures(small.session);
+    expect(types.sort()).toEqual([
+      'Delegation.TooLarge',
+      'Delegation.TooLarge',
+      undefined,
+      undefined,
+    ]);
+    await replayTree(h, small.session);
   });
 
   it('sub-agent: a deadline that passes → Tool.Timeout, and it is ended', async () => {

@@ -1,4 +1,5 @@
 import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { createRequire } from 'node:module';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -361,5 +362,49 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
       `{ providers: { p: { apiKeyEnv: 'sk-canary' }, q: { baseUrl: 'ftp://u:canary@h' } } }`,
     );
     expect(await failureOf({ 'perdura.config.ts': text })).not.toMatch(/canary/);
+  });
+});
+
+describe('configuration: sub-agents', () => {
+  const agents = (subAgents: string, more = '') =>
+    config(
+      `{ agents: [{ name: 'lead', instructions: 'x', agents: ${subAgents} }, { name: 'helper', instructions: 'y' }], tools: [${TOOL}]${more} }`,
+    );
+
+  it('names and declarations, zod and JSON Schema → JSON Schema, and nothing that was not stated', async () => {
+    const text = `import { z } from '${createRequire(import.meta.url).resolve('zod')}';\n${agents(
+      `['helper', { agent: 'helper', name: 'count', input: z.object({ of: z.string() }), output: { type: 'object', properties: {} }, detached: true }]`,
+    )}`;
+    const { agents: loaded } = await load({ 'perdura.config.ts': text });
+    expect(loaded.find(({ name }) => name === 'lead')!.agents).toEqual([
+      { agent: 'helper' },
+      {
+        agent: 'helper',
+        name: 'count',
+        input: expect.objectContaining({
+          type: 'object',
+          properties: { of: { type: 'string' } },
+          required: ['of'],
+        }) as unknown,
+        output: { type: 'object', properties: {} },
+        detached: true,
+      },
+    ]);
+    expect(loaded.find(({ name }) => name === 'helper')).not.toHaveProperty('agents');
+  });
+
+  it.each([
+    ["['helpr']", /agents\[0\]\.agents\[0\]: .*unknown agent "helpr".*helper/],
+    ["[{ agent: 'helper' }, 'helper']", /agents\[0\]\.agents\[1\]: has the tool name "helper"/],
+    ["[{ agent: 'helper', name: 'add' }]", /named "add", as another tool of "lead" is/],
+    ["[{ agent: 'helper', name: 'wait_for' }]", /named "wait_for"/],
+    ["[{ agent: 'helper', nam: 'x' }]", /unknown field "nam"/],
+    ["[{ agent: 'helper', onParentEnd: 'die' }]", /must be "end" or "keep" or "grandparent"/],
+    ["[{ agent: 'helper', input: { type: 'string' } }]", /must describe an object/],
+    ["[{ agent: 'helper', timeoutMs: NaN }]", /timeoutMs: must be a whole number/],
+    ['[7]', /agents\[0\]\.agents\[0\]: must be an object/],
+    ['[null]', /agents\[0\]\.agents\[0\]: must be an object/],
+  ])('sub-agents %s → refused, with the place', async (given, message) => {
+    expect(await failureOf({ 'perdura.config.ts': agents(given) })).toMatch(message);
   });
 });
