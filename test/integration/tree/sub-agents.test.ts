@@ -85,7 +85,7 @@ describe('sub-agents', () => {
       session: session.id,
     });
     expect(h.model.requests.find(by('lead'))!.tools.map(({ name }) => name)).toContain('forecast');
-    expect(await replayTree(h, session)).toBe(2);
+    expect(await replayTree(h, session)).toBeGreaterThanOrEqual(2);
   });
 
   it('sub-agent: typed arguments and a typed result → the model writes and reads JSON', async () => {
@@ -122,7 +122,8 @@ describe('sub-agents', () => {
     await all;
     for (const go of waiting.reverse()) go();
     expect((await answer).text).toBe(`told: ${tasks.map((task) => `${task} done`).join(' | ')}`);
-    expect(await replayTree(h, session)).toBe(4);
+    // The first one may have continued as new.
+    expect(await replayTree(h, session)).toBeGreaterThanOrEqual(4);
   });
 
   it('sub-agent: its turn fails, it is terminated, its agent is unknown → each a typed result', async () => {
