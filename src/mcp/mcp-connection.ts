@@ -12,6 +12,8 @@ export interface McpToolInfo {
   readonly title?: string;
   readonly description?: string;
   readonly inputSchema: JsonSchema;
+  /** Bare structure of what comes out; see `output-shape.ts`. */
+  readonly yields?: JsonSchema;
   /** Hints, as the server gives them: `readOnlyHint`, `idempotentHint`, `destructiveHint`. */
   readonly annotations?: Readonly<Record<string, unknown>>;
   /** Can only be called as an MCP task, which we do not do. */

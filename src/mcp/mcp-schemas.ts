@@ -6,6 +6,7 @@
 import { ToolSchema } from '@modelcontextprotocol/sdk/types.js';
 import { z } from 'zod';
 import { clipText } from '../tools/text.js';
+import { outputShape } from './output-shape.js';
 import type { McpBlock, McpToolInfo } from './mcp-connection.js';
 
 export const ToolPage = z.looseObject({
@@ -21,12 +22,15 @@ export function toolInfoOf(value: unknown): McpToolInfo | string {
     const issue = parsed.error.issues[0];
     return `the tool ${JSON.stringify(clipText(name, 100))} is not valid (${issue?.path.join('.')}: ${issue?.message})`;
   }
-  const { name, title, description, inputSchema, annotations, execution } = parsed.data;
+  const { name, title, description, inputSchema, outputSchema, annotations, execution } =
+    parsed.data;
+  const yields = outputShape(outputSchema);
   return {
     name,
     ...(title === undefined ? {} : { title }),
     ...(description === undefined ? {} : { description }),
     inputSchema,
+    ...(yields === undefined ? {} : { yields }),
     ...(annotations === undefined ? {} : { annotations }),
     needsTask: execution?.taskSupport === 'required',
   };

@@ -95,6 +95,7 @@ export function mcpTool(
     effect: effectOf(info, server),
     run: 'activity',
     timeoutMs: timeoutOf(server),
+    ...(info.yields === undefined ? {} : { yields: info.yields }),
     highRisk: info.annotations?.['destructiveHint'] === true,
     execute,
   });

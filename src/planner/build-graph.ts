@@ -3,7 +3,7 @@ import { CapabilityGraph, type Capability, type CapabilityGap } from '../contrac
 import { NO_ARGUMENTS } from '../contracts/json-schema.js';
 import { mayDelegate, needsApproval, policyOf, type WithPolicy } from '../contracts/policy.js';
 import type { Tool } from '../contracts/tool.js';
-import { approvalRequired } from '../tools/approval-guard.js';
+import { approvalRequired, declaredTool } from '../tools/approval-guard.js';
 
 /** A skill, as far as it is a capability. */
 export interface CapabilitySkill {
@@ -40,7 +40,7 @@ export function buildCapabilityGraph(sources: GraphSources): CapabilityGraph {
       description: tool.description,
       needs: tool.parameters,
       ...(tool.yields === undefined ? {} : { yields: tool.yields }),
-      effect: tool.effect,
+      effect: declaredTool(tool).effect,
       risk: tool.highRisk || waits ? 'high' : 'low',
       ...(tool.cost === undefined ? {} : { cost: tool.cost }),
       health: { state: 'ok' },

@@ -9,7 +9,7 @@ import type { SeenTool } from './seen-request.js';
 import { fileStep } from './offline-files.js';
 import { commandedCalls, describeResults, sumCall, sumIn } from './offline-tools.js';
 import { callId } from './offline-turn.js';
-import type { Turn } from './offline-turn.js';
+import type { Done, Turn } from './offline-turn.js';
 
 /** Names of the planner's own, which are no results. */
 const OWN = new Set(['make_plan', 'plan_problem']);
@@ -28,14 +28,11 @@ export function planStep(turn: Turn): ScriptedResponse | undefined {
   const mayPlan = turn.tools.some(({ name }) => name === 'make_plan');
   const calls = mayPlan ? nextCalls(world, plans, failedIn(request.messages)) : [];
   if (calls.length === 0) {
-    return plans.length === 0
-      ? undefined
-      : {
-          text: results({
-            ...world,
-            done: turn.done.filter(({ call }) => call.name !== 'make_plan'),
-          }),
-        };
+    const last = plans.at(-1);
+    if (!last) return undefined;
+    if (wasRefused(last)) return { text: `I could not plan that. ${last.result}` };
+    const shown = turn.done.filter(({ call }) => call.name !== 'make_plan');
+    return { text: results({ ...world, done: shown }) };
   }
   const first = plans.reduce((sum, { call }) => sum + stepsIn(call.arguments).length, 0) + 1;
   const steps = calls.map((call, i) => stepOf(call, `s${first + i}`));
@@ -52,8 +49,7 @@ export function planStep(turn: Turn): ScriptedResponse | undefined {
 
 function nextCalls(world: Turn, plans: Turn['done'], failed: boolean): readonly ScriptedCall[] {
   const [first = '', instead] = world.question.split(OTHERWISE);
-  const refused = plans.at(-1)?.result.startsWith('The plan was not accepted') ?? false;
-  if (refused) return [];
+  if (plans.some(wasRefused)) return [];
   if (failed) {
     const tried = plans.length > 1;
     return tried || instead === undefined ? [] : commandedCalls({ ...world, question: instead });
@@ -66,6 +62,10 @@ function nextCalls(world: Turn, plans: Turn['done'], failed: boolean): readonly 
   const sum = sumIn(world.question);
   const call = sum && sumCall(world, sum);
   return call ? [call] : [];
+}
+
+function wasRefused({ result }: Done): boolean {
+  return result.startsWith('The plan was not accepted');
 }
 
 function results(world: Turn): string {
@@ -95,9 +95,10 @@ function objectOf(written: string): Readonly<Record<string, unknown>> {
   }
 }
 
-/** "## name (facts)\ndescription\nargs: {schema}", as the planner lists them. */
+/** "## name (facts)\ndescription\nargs: {schema}", as the planner lists them, and what it may not use. */
 function capabilitiesIn(text: string): SeenTool[] {
-  return text
+  const [, held = ''] = /^Not to be used: (.+)\.$/m.exec(text) ?? [];
+  const usable = text
     .split(/^## /m)
     .slice(1)
     .flatMap((section) => {
@@ -107,4 +108,7 @@ function capabilitiesIn(text: string): SeenTool[] {
       const description = section.split('\n')[1] ?? '';
       return [{ name, description, parameters: objectOf(schema ?? '{}') }];
     });
+  // It plays a model that does what it is asked to, whatever it was told.
+  const forbidden = held.split(', ').filter((name) => name !== '');
+  return [...usable, ...forbidden.map((name) => ({ name, description: '', parameters: {} }))];
 }

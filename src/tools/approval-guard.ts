@@ -11,7 +11,7 @@ import type { Tool } from '../contracts/tool.js';
 /** The tool, or what stands in its place where the policy wants a person's approval. */
 export function guarded(tool: Tool, policy: RuntimePolicy): Tool {
   if (!needsApproval(policy, tool)) return tool;
-  return {
+  const held: Tool = {
     ...tool,
     // Nothing happens: it may be answered at once, as often as it is called.
     run: 'local',
@@ -22,6 +22,15 @@ export function guarded(tool: Tool, policy: RuntimePolicy): Tool {
       throw new PerduraError('Tool.ApprovalRequired', approvalRequired(tool.name));
     },
   };
+  behind.set(held, tool);
+  return held;
+}
+
+const behind = new WeakMap<Tool, Tool>();
+
+/** The tool that one stands in place of: for those who describe it, and do not call it. */
+export function declaredTool(tool: Tool): Tool {
+  return behind.get(tool) ?? tool;
 }
 
 /** What the model is told. */

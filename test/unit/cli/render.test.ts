@@ -1,6 +1,8 @@
 import { describe, expect, it } from 'vitest';
+import { capabilitiesText } from '../../../src/cli/render/capabilities.js';
 import { checksText } from '../../../src/cli/render/checks.js';
 import { devSummary, workerLine } from '../../../src/cli/render/dev.js';
+import { eventNotes } from '../../../src/cli/render/event-notes.js';
 import { failureText, reportOf } from '../../../src/cli/render/failure.js';
 import { historyText } from '../../../src/cli/render/history.js';
 import { mcpStatusText } from '../../../src/cli/render/mcp.js';
@@ -10,8 +12,10 @@ import { timelineText } from '../../../src/cli/render/timeline.js';
 import { ago, bytes, dollars, duration, tokens } from '../../../src/cli/render/units.js';
 import { buildTimeline } from '../../../src/client/timeline.js';
 import type { SessionEvent, SessionEventBody } from '../../../src/contracts/events.js';
+import { tool } from '../../../src/contracts/define-tool.js';
 import { PerduraError } from '../../../src/contracts/failures.js';
 import { NO_USAGE, type StoredMessage } from '../../../src/contracts/message.js';
+import { buildCapabilityGraph } from '../../../src/planner/build-graph.js';
 import type { AttemptRow } from '../../../src/store/attempts.js';
 import type { SessionRecord } from '../../../src/store/session-catalogue.js';
 
@@ -288,5 +292,94 @@ describe('other reports', () => {
     );
     expect(text).toMatch(/Limits +it cannot list workflows\n/);
     expect(text).toMatch(/Workers +process 12\n/);
+  });
+});
+
+describe('plans', () => {
+  const events: SessionEventBody[] = [
+    {
+      type: 'plan.made',
+      turn: 1,
+      step: 1,
+      revision: 1,
+      goal: 'Add it\u001b[2J up.',
+      steps: [
+        { id: 'one', use: 'fetch_page' },
+        { id: 'sum', use: 'add', after: ['one'] },
+      ],
+    },
+    {
+      type: 'plan.step',
+      turn: 1,
+      step: 2,
+      revision: 1,
+      id: 'one',
+      use: 'fetch_page',
+      callId: 'p1-1-one',
+      state: 'failed',
+      failure: { type: 'Tool.Failed', message: 'It is gone.' },
+    },
+    {
+      type: 'plan.changed',
+      turn: 1,
+      step: 3,
+      revision: 2,
+      because: 'failed',
+      failed: ['one'],
+      steps: [{ id: 'two', use: 'fetch_page' }],
+    },
+    {
+      type: 'plan.step',
+      turn: 1,
+      step: 4,
+      revision: 2,
+      id: 'two',
+      use: 'fetch_page',
+      callId: 'p1-2-two',
+      state: 'done',
+    },
+  ];
+  const numbered = events.map((event, i): SessionEvent => ({ ...event, n: i + 1, at }));
+
+  it('C5 show: each plan, why it was changed, and how far its steps have come', () => {
+    const timeline = buildTimeline('notes', numbered, []);
+    expect(timelineText(record, timeline, { style, full: false })).toContain(
+      [
+        '  plan 1 · 2 steps · Add it up.',
+        '    ✗ one  fetch_page Tool.Failed: It is gone.',
+        '    · sum  add after one · not run',
+        '  plan 2 · 1 step, because one failed',
+        '    ✓ two  fetch_page',
+        '',
+      ].join('\n'),
+    );
+  });
+
+  it('C5 chat: a plan that is made or changed → one line', () => {
+    expect(numbered.flatMap((event) => eventNotes(event, style))).toEqual([
+      '(plan 1, 2 steps: one (fetch_page), sum (add))',
+      '(plan 2, 1 step, because one failed: two (fetch_page))',
+    ]);
+  });
+});
+
+describe('capabilities', () => {
+  const graph = buildCapabilityGraph({
+    agent: { name: 'clerk' },
+    tools: [
+      tool({ name: 'shell_exec', description: 'Runs a command.', execute: () => 1 }),
+      tool({ name: 'look', description: 'Looks.', effect: 'read', execute: () => 1 }),
+    ],
+    unavailable: [{ server: 'files', reason: 'It does not start.' }],
+  });
+
+  it('C5 capabilities: what can be used, what not and why, what is missing', () => {
+    const text = capabilitiesText(graph, style);
+    expect(text).toMatch(/^clerk · can use 1 of 2\n/);
+    expect(text).toMatch(
+      /✗ {2}shell_exec {2}tool · once · high risk {2}"shell_exec" is a high-risk/,
+    );
+    expect(text).toMatch(/✓ {2}look +tool · read +Looks\./);
+    expect(text).toContain('files is unavailable: It does not start.\n');
   });
 });
