@@ -50,6 +50,11 @@ const at = {
   modelAnswers: 'test/integration/llm/answers.test.ts',
   ownChildren: 'test/integration/parts/child-sessions.test.ts',
   ownLoops: 'test/integration/parts/agent-loop.test.ts',
+  capabilities: 'test/unit/planner/capabilities.test.ts',
+  planner: 'test/integration/plan/planner.test.ts',
+  plannerAttacks: 'test/integration/plan/planner-attacks.test.ts',
+  plannerKills: 'test/integration/chaos/planner-kills.test.ts',
+  policy: 'test/integration/policy/policy.test.ts',
   pairs: 'test/integration/faults/pairs.test.ts',
   plugin: 'test/integration/parts/plugin.test.ts',
   readers: 'test/integration/faults/readers.test.ts',
@@ -172,6 +177,23 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.groups]: ['H12 free:', 'H12 round-robin:', 'H12 mention:', 'H12 moderator:'],
       [at.mail]: ['H12 send_message:', 'H12 two agents'],
+    },
+  },
+  C2: {
+    what: 'RuntimePolicy: iterations, replans, parallel execution, delegation, approval for high-risk tools',
+    shownBy: {
+      [at.policy]: ['C2 policy:'],
+      [at.planner]: ['C2 planner: maxReplanAttempts'],
+      [at.capabilities]: ['C5 graph: forbidden by the policy'],
+    },
+  },
+  C5: {
+    what: 'capability graph, a planner on it, each action checked before it runs, replanning',
+    shownBy: {
+      [at.capabilities]: ['C5 graph:'],
+      [at.planner]: ['C5 planner:'],
+      [at.plannerAttacks]: ['C5 planner:'],
+      [at.plannerKills]: ['F1 F2 C5 planner:'],
     },
   },
   M3: {
@@ -442,6 +464,25 @@ export const FAULTS: Readonly<Record<string, Requirement>> = {
     shownBy: { [at.stuck]: ['F29 workflow task:'] },
   },
   F30: { what: 'cache of 2 workflows: the same results', shownBy: { [at.history]: ['F30 cache'] } },
+  S9: {
+    what: 'poisoned or changed tool description, a tool that shadows another: held back, named apart',
+    shownBy: {
+      [at.mcpFaults]: [
+        'S9 mcp: poisoned description',
+        'S9 mcp: changed between',
+        'S9 mcp: changed while no worker ran',
+        'S9 S18 mcp: odd names',
+      ],
+      [at.capabilities]: ['S9 graph:'],
+    },
+  },
+  S11: {
+    what: 'a result of a tool that orders a privileged call: the policy decides',
+    shownBy: {
+      [at.policy]: ['S11 policy:'],
+      [at.planner]: ['S11 planner:'],
+    },
+  },
   S3: {
     what: 'crafted ids, texts, values and inputs: taken or refused, workers live, sessions go on',
     shownBy: { [at.garbage]: ['garbage: %s in a message', 'garbage: a carried state', 'garbage:'] },

@@ -11,6 +11,7 @@ const PAGES = [
   'docs/agent-loops.md',
   'docs/testing.md',
   'docs/agents/agents.md',
+  'docs/agents/plan.md',
 ];
 
 /** Code by the name of a file that is not there, beside the package's own. */

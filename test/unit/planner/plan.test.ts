@@ -48,7 +48,7 @@ describe('plan: its form', () => {
       /"\$text" at \/x must be a list of texts and references/,
     ],
     ['null', null, /"steps" must be a list/],
-  ])('graph %s → said', (_, value, message) => {
+  ])('form: %s → said', (_, value, message) => {
     expect(problems(value).join('\n')).toMatch(message);
   });
 
@@ -58,7 +58,7 @@ describe('plan: its form', () => {
     ['an id that is done', [step('a')], ['a'], /"a" is done/],
     ['a cycle', [step('a', 'b'), step('b', 'a')], [], /"a", "b" wait for each other/],
     ['itself', [step('a', 'a')], [], /"a" wait for each other/],
-  ])('state %s → said', (_, steps, done, message) => {
+  ])('order: %s → said', (_, steps, done, message) => {
     expect(order(steps, done).join('\n')).toMatch(message);
   });
 
