@@ -16,7 +16,7 @@ const REVISIONS: Readonly<Record<string, number>> = {
   append: 3,
   open_session: 2,
   remember: 1,
-  erase_session: 1,
+  erase_session: 2,
 };
 
 /** A function, as it is to be installed. */

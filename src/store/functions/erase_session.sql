@@ -69,6 +69,11 @@ begin
       failure = case when failure is null then null else
         json_build_object('type', failure->>'type', 'message', v_erased) end
     where tenant = v_tenant and session = v_session;
+  -- What the session has sent, and what was for it alone.
+  update perdura.mailings m set text = v_erased
+    where m.tenant = v_tenant and (m.sender = v_session or m.group_id is null and m.receivers = 1
+      and exists (select from perdura.deliveries d where d.tenant = v_tenant and d.mailing = m.id
+        and d.receiver = v_session));
   -- The ids stay: by them the session belongs to its user, and is found when more is erased.
   update perdura.session_contexts set context = json_strip_nulls(json_build_object(
       'user', case when user_id is null then null else json_build_object('id', user_id) end,

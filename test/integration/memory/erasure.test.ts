@@ -14,6 +14,7 @@ const ERASED = [
   'artifacts',
   'attempts',
   'events',
+  'mailings',
   'memories',
   'memory_embeddings',
   'messages',
@@ -22,9 +23,15 @@ const ERASED = [
   'spills',
   'tool_runs',
 ];
-/** Tables that hold names, digests and numbers only. */
+/** Tables that hold names, digests, numbers, and what an operator has declared. */
 const WITHOUT_CONTENT = [
+  'agent_templates',
+  'agent_versions',
+  'agents',
+  'deliveries',
   'functions',
+  'group_members',
+  'groups',
   'kysely_migration',
   'kysely_migration_lock',
   'mcp_pins',

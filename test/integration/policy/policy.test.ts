@@ -89,7 +89,7 @@ describe('policy', () => {
     expect(ran).toEqual([]);
     const told = h.model.requests.at(-1)!.messages.filter(({ role }) => role === 'tool');
     expect(told.map(({ text }) => text)).toEqual(
-      ['shell_exec', 'code_run', 'file_write', 'pay'].map((name) =>
+      ['shell_exec', 'code_run', 'file_write', 'pay'].map((name): unknown =>
         expect.stringMatching(new RegExp(`"${name}" is a high-risk tool: a person must approve`)),
       ),
     );

@@ -20,8 +20,8 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
     checksum: 'a5c2417a5b315b21704184e1d486774baf6998015e2d38b5df2cf15b031cbc10',
   },
   erase_session: {
-    revision: 1,
-    checksum: '856de31f2a3652b922970963da242450c2ab545fefed89c03d0e732a622b4144',
+    revision: 2,
+    checksum: '872c398bb96410f65515c3af5ee0e6b5dd897f54d7fa6517f9ab6e08340598fd',
   },
 };
 
