@@ -45,6 +45,7 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     compact: (input) => compact(model, input),
     endTurn: beating((input) => writes.endTurn(deps, input)),
     moveSession: beating((input) => writes.moveSession(deps, input)),
+    adoptChild: beating((input) => writes.adoptChild(deps, input)),
     recordState: beating((input) => writes.recordState(deps, input)),
     recordRefusals: beating((input) => writes.recordRefusals(deps, input)),
     spill: beating((input) => writes.spill(deps, input)),

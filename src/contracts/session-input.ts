@@ -209,7 +209,7 @@ function isChild(value: unknown): value is Child {
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, from, usage, calls, handoffs, limits } = value;
+  const { step, repairs, startedAt, waitedMs, from, usage, calls, handoffs, limits, began } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
@@ -219,7 +219,8 @@ function isOpenTurn(value: unknown): boolean {
     isUsage(usage) &&
     (calls === undefined || isOpenCalls(calls)) &&
     (handoffs === undefined || isCount(handoffs)) &&
-    (limits === undefined || isRecord(limits))
+    (limits === undefined || isRecord(limits)) &&
+    (began === undefined || isMove(began))
   );
 }
 
@@ -245,7 +246,7 @@ function isOpenCalls(value: unknown): boolean {
 }
 
 function isAnswering(value: unknown): boolean {
-  if (!isRecord(value)) return false;
+  if (!isRecord(value)) return value === 'client';
   const { session, agent, sessions } = value;
   if (sessions !== undefined) return Array.isArray(sessions) && sessions.every(isText);
   return isText(session) && isText(agent);
@@ -275,7 +276,7 @@ function isMove(value: unknown): boolean {
   return (
     isRecord(value) &&
     isText(value['agent']) &&
-    isAgentVersion(value['version']) &&
+    (value['version'] === undefined || isAgentVersion(value['version'])) &&
     isRecord(value['traits']) &&
     isRecord(value['traits']['limits']) &&
     isText(value['traits']['unread'])
