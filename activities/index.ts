@@ -55,6 +55,7 @@ export function createActivities(
     compact: (input) => compact(model, input),
     endTurn: beating((input) => writes.endTurn(deps, input)),
     moveSession: beating((input) => writes.moveSession(deps, input)),
+    adoptChild: beating((input) => writes.adoptChild(deps, input)),
     recordState: beating((input) => writes.recordState(deps, input)),
     recordRefusals: beating((input) => writes.recordRefusals(deps, input)),
     spill: beating((input) => writes.spill(deps, input)),

@@ -27,6 +27,7 @@ import { turnBounds } from '../../src/contracts/policy.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import type { AgentVersion } from '../../src/store/agent-definitions.js';
+import type { SessionRecord } from '../../src/store/session-catalogue.js';
 import { totalOf } from '../../src/store/attempts.js';
 import { lostTurn } from '../../src/store/lost-turn.js';
 import { missingResult } from '../../src/context/context-builder.js';
@@ -381,9 +382,17 @@ export async function readAnswer(
   return end && isTurnEnd(end) ? answerOf(turnEndOf(end)) : null;
 }
 
+export async function adoptChild(
+  { sessions }: Pick<ActivityDeps, 'sessions'>,
+  { child, from, run }: { child: string; from: string } & OfRun,
+): Promise<void> {
+  const { tenant, session } = currentExecution(run).key;
+  await sessions.adopt({ tenant, session: child }, { from, to: `session/${session}` });
+}
+
 export async function publishInterrupt(
   deps: ActivityDeps,
-  { turn, tree, run }: { turn: number; tree?: true } & OfRun,
+  { turn, tree, ending, run }: { turn: number; tree?: true; ending?: true } & OfRun,
 ): Promise<void> {
   const { key } = currentExecution(run);
   const { tenant, session } = key;
@@ -393,8 +402,12 @@ export async function publishInterrupt(
   const root = record?.root ?? `session/${session}`;
   // Those at work, whatever their workflows know of it yet: they hear of it from their parents too.
   const below = await deps.sessions.below(tenant, { name: session, root }, { open: true });
-  const kept = below.flatMap((each) => (each.onParentEnd === 'keep' ? each.session : []));
-  const reached = below.filter(({ path = [] }) => !path.some((name) => kept.includes(name)));
+  // What is handed over stops only where its own parent is interrupted, and does not end.
+  const goesOn = ({ onParentEnd, parent }: SessionRecord) =>
+    onParentEnd === 'keep' ||
+    (onParentEnd === 'grandparent' && (ending === true || parent !== `session/${session}`));
+  const spared = new Set(below.filter(goesOn).map((each) => each.session));
+  const reached = below.filter(({ path = [] }) => !path.some((name) => spared.has(name)));
   await Promise.all([
     own,
     ...reached.map((each) =>

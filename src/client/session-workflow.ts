@@ -157,7 +157,7 @@ export class SessionWorkflow {
     });
     if (lastEvent === undefined) return;
     bus.appended?.(this.key, lastEvent);
-    await settleTree({ client, sessions: stores.sessions }, this.key, failure);
+    await settleTree({ client, ...stores }, this.key, failure);
   }
 
   /** The failure to report; `undefined` where the call is worth another try. */

@@ -1,20 +1,32 @@
 /**
  * What a session could not tell its tree, because its workflow was ended from outside: the run above
- * gets a failure as the answer to its task, and what is below ends.
+ * gets a failure as the answer to its task, and what is below ends, goes on, or goes to the run above.
  */
 import type { Client } from '@temporalio/client';
 import { taskId } from '../contracts/delegation.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import { HANDLERS, REPLY_SIGNAL, type SessionReply } from '../contracts/session.js';
-import type { Sessions } from '../store/stores.js';
+import {
+  HANDLERS,
+  KIN_SIGNAL,
+  REPLY_SIGNAL,
+  type KinMessage,
+  type SessionReply,
+} from '../contracts/session.js';
+import type { SessionRecord } from '../store/session-catalogue.js';
+import type { Events, Sessions } from '../store/stores.js';
 
 /** Never rejects: a workflow that is gone needs to be told nothing. */
 export async function settleTree(
-  { client, sessions }: { readonly client: Client; readonly sessions: Sessions },
+  parts: {
+    readonly client: Client;
+    readonly sessions: Sessions;
+    readonly events: Pick<Events, 'delegated'>;
+  },
   key: SessionKey,
   failure: FailureInfo,
 ): Promise<void> {
+  const { client, sessions, events } = parts;
   const { tenant, session } = key;
   const record = await sessions.get(tenant, session).catch(() => undefined);
   if (!record) return;
@@ -29,17 +41,25 @@ export async function settleTree(
     await signal(above, REPLY_SIGNAL, reply);
   }
   const own = `session/${session}`;
-  const below = await sessions
+  const all = await sessions
     .below(tenant, { name: session, root: record.root ?? own }, { open: true })
     .catch(() => []);
+  const children = all.filter(({ parent }) => parent === own);
+  if (children.length === 0) return;
+  // The others were started by hand: nobody waits for an answer of theirs.
+  const tasks = await events.delegated(key, record.lastEvent).catch((): string[] => []);
   const reason = 'The workflow of the session above was ended.';
-  await Promise.all(
-    below
-      .filter(({ parent, onParentEnd }) => parent === own && onParentEnd !== 'keep')
-      .map(({ workflowId }) =>
-        signal(workflowId, HANDLERS.terminate, { reason, by: record.workflowId }),
-      ),
-  );
+  const settle = async ({ session: child, workflowId, agent, onParentEnd }: SessionRecord) => {
+    if (onParentEnd === undefined || onParentEnd === 'end') {
+      return signal(workflowId, HANDLERS.terminate, { reason, by: record.workflowId });
+    }
+    const next = onParentEnd === 'grandparent' ? record.parent : undefined;
+    if (above && next?.startsWith('session/') && tasks.includes(child)) {
+      const adopt = { session: child, agent, from: own };
+      await signal(above, KIN_SIGNAL, { adopt } satisfies KinMessage);
+    }
+  };
+  await Promise.all(children.map(settle));
 }
 
 /** Workflow id of a run that may have asked; see `runName`. */

@@ -336,11 +336,14 @@ export interface SessionActivities {
    * `null` while it has not, or where no turn has taken the message.
    */
   readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
+  /** The session is the parent of this one now, whose parent has ended. */
+  adoptChild(input: { child: string; from: string } & OfRun): Promise<void>;
   /**
    * Tells the worker that speaks to stop at once (Temporal's own cancellation follows). With `tree`
-   * also those of the sessions below it.
+   * also those of the sessions below it; with `ending` the session ends, and those that are handed to
+   * the session above go on.
    */
-  publishInterrupt(input: { turn: number; tree?: true } & OfRun): Promise<void>;
+  publishInterrupt(input: { turn: number; tree?: true; ending?: true } & OfRun): Promise<void>;
   /** Tells the model call of this stage to end its series: a message waits to join the turn. */
   publishSteering(input: { stage: number } & OfRun): Promise<void>;
   /** Hands on what a member of a group has answered, and lets the next one speak. */

@@ -217,7 +217,8 @@ function isChild(value: unknown): value is Child {
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, from, usage, calls, handoffs, limits, group } = value;
+  const { step, repairs, startedAt, waitedMs, from, usage, calls } = value;
+  const { handoffs, limits, began, group } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
@@ -228,7 +229,8 @@ function isOpenTurn(value: unknown): boolean {
     (calls === undefined || isOpenCalls(calls)) &&
     (group === undefined || isText(group)) &&
     (handoffs === undefined || isCount(handoffs)) &&
-    (limits === undefined || isRecord(limits))
+    (limits === undefined || isRecord(limits)) &&
+    (began === undefined || isMove(began))
   );
 }
 
@@ -254,7 +256,7 @@ function isOpenCalls(value: unknown): boolean {
 }
 
 function isAnswering(value: unknown): boolean {
-  if (!isRecord(value)) return false;
+  if (!isRecord(value)) return value === 'client';
   const { session, agent, sessions } = value;
   if (sessions !== undefined) return Array.isArray(sessions) && sessions.every(isText);
   return isText(session) && isText(agent);
@@ -295,7 +297,7 @@ function isMove(value: unknown): boolean {
   return (
     isRecord(value) &&
     isText(value['agent']) &&
-    isAgentVersion(value['version']) &&
+    (value['version'] === undefined || isAgentVersion(value['version'])) &&
     isRecord(value['traits']) &&
     isRecord(value['traits']['limits']) &&
     isText(value['traits']['unread'])

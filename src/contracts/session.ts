@@ -122,6 +122,8 @@ export interface OpenTurn {
   readonly handoffs?: number;
   /** Of the agent that began the turn: they hold to its end. Absent before a handoff. */
   readonly limits?: AgentTraits['limits'];
+  /** The agent that began the turn, for a rollback. Absent before a handoff. */
+  readonly began?: PendingMove;
 }
 
 /** The calls of an assistant message whose results are not all in the transcript. */
@@ -282,9 +284,17 @@ export const KIN_SIGNAL = 'kin';
 /** What it says. */
 export type KinMessage =
   /** To the session above: this one is yours now. */
-  | { readonly adopt: { readonly session: string; readonly agent: string } }
-  /** To the child: your answer goes to this workflow. */
-  | { readonly asker: string };
+  | { readonly adopt: AdoptedChild }
+  /** To the child: your answer goes to this workflow, and `left` is not above you any more. */
+  | { readonly asker: string; readonly left: string };
+
+/** A session whose parent has ended, and that goes on. */
+export interface AdoptedChild {
+  readonly session: string;
+  readonly agent: string;
+  /** Name of the run that was its parent; see `runName`. */
+  readonly from: string;
+}
 
 /** Names of the handlers, for clients in any language. */
 export const HANDLERS = {

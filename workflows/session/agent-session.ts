@@ -287,7 +287,11 @@ class SessionLoop {
         desk: this.#desk,
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
-        onHandoff: ({ traits, ...to }) => this.#run.changeAgent(to, traits),
+        onHandoff: ({ traits, ...to }) => {
+          const began = state.open!.began ?? { ...state.agent, traits: this.#run.traits };
+          state.open = { ...state.open!, began };
+          this.#run.changeAgent(to, traits);
+        },
         look: () => this.#run.look(),
         historyFull: () => this.#run.longerBy(TURN_EVENTS),
         onTools: () => this.#control.heed(),
@@ -306,7 +310,10 @@ class SessionLoop {
     const scope = new CancellationScope();
     this.#control.turnBegins(turn, scope);
     // Before the turn is closed in the store: what is below it stops at once.
-    scope.cancelRequested.catch(() => this.#children.stop('The turn above was interrupted.'));
+    scope.cancelRequested.catch(() => {
+      const ending = this.#run.ending !== undefined || !this.#control.interruption;
+      this.#children.stop('The turn above was interrupted.', { ending });
+    });
     this.#run.show();
     try {
       let outcome = await scope.run(() => turn.run());
@@ -386,7 +393,11 @@ class SessionLoop {
     });
     state.head = head;
     const rolledBack = generation !== undefined;
-    if (rolledBack) state.generation = generation;
+    if (rolledBack) {
+      state.generation = generation;
+      // The handoffs of the turn are forgotten with it.
+      state.moving ??= state.open!.began;
+    }
     if (found) state.spend(found);
     state.callsGivenUp(failure ? 'failed' : rolledBack ? 'rolledBack' : 'interrupted');
     this.#reception.turnEnds({

@@ -54,6 +54,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   handOff: 'hand the conversation over',
   endTurn: 'close the turn',
   moveSession: 'move the session to another agent',
+  adoptChild: 'take a session over',
   recordState: 'note the state',
   recordRefusals: 'note what was refused',
   spill: 'move waiting messages to the store',
@@ -117,7 +118,7 @@ export type CallSettings = Pick<SessionSettings, 'modelTimeoutMs' | 'heartbeatTi
 export interface SessionCalls extends TurnCalls {
   readonly short: ShortCalls;
   /** Tells the worker that speaks to stop. */
-  readonly notify: (input: { turn: number; tree?: true }) => Promise<void>;
+  readonly notify: (input: { turn: number; tree?: true; ending?: true }) => Promise<void>;
   /** Tells the model call of this stage to make no further step. */
   readonly steer: (input: { stage: number }) => Promise<void>;
 }

@@ -38,6 +38,7 @@ import { SESSION_WORKFLOW, workflowIdOf } from '../../src/contracts/ids.js';
 import { runName } from '../../src/contracts/run-reference.js';
 import {
   KIN_SIGNAL,
+  type AdoptedChild,
   type KinMessage,
   type SessionInput,
   type SessionReply,
@@ -103,11 +104,16 @@ export class Children {
     );
   }
 
-  /** Stops all but those that are kept: the turn was interrupted, or the session ends. */
-  stop(reason: string): void {
-    const stopped = [...this.#all.values()].filter(({ onParentEnd }) => onParentEnd !== 'keep');
+  /**
+   * Stops all but those that are kept: the turn was interrupted. With `ending` the session ends, and
+   * those go on, too, that the session above takes over.
+   */
+  stop(reason: string, { ending = this.#run.ending !== undefined } = {}): void {
+    const stopped = [...this.#all.values()].filter(
+      ({ onParentEnd }) => onParentEnd !== 'keep' && !(ending && onParentEnd === 'grandparent'),
+    );
     if (stopped.length === 0) return;
-    void this.#silence();
+    void this.#silence(ending);
     for (const child of stopped) {
       this.#all.delete(child.session);
       this.#end(child, reason);
@@ -144,16 +150,17 @@ export class Children {
       this.#all.delete(child.session);
       this.#handOver(child);
     }
-    this.stop('The session that gave the task has ended.');
+    this.stop('The session that gave the task has ended.', { ending: true });
     this.#all.clear();
   }
 
   /** A session below has ended, and one of its own goes on. */
-  adopt({ session, agent }: { readonly session: string; readonly agent: string }): void {
+  adopt({ session, agent, from }: AdoptedChild): void {
     if (this.#all.has(session)) return;
-    const child: Child = { session, agent };
+    // What it says of its parent's end holds for this one's, too.
+    const child: Child = { session, agent, onParentEnd: 'grandparent' };
     this.#all.set(session, child);
-    void this.#takeUp(child);
+    void this.#takeUp(child, from);
   }
 
   /** Whether all that was told to other workflows is on record. */
@@ -323,12 +330,14 @@ export class Children {
   }
 
   /** Tells all workers at once to stop what is below; the sessions hear of it one level at a time. */
-  async #silence(): Promise<void> {
+  async #silence(ending: boolean): Promise<void> {
     this.#sending += 1;
     try {
       const { turn } = this.#run.state;
       await CancellationScope.nonCancellable(() =>
-        this.#run.regular.notify({ turn, tree: true }).catch(() => undefined),
+        this.#run.regular
+          .notify({ turn, tree: true, ...(ending ? { ending } : {}) })
+          .catch(() => undefined),
       );
     } finally {
       this.#sending -= 1;
@@ -346,15 +355,33 @@ export class Children {
   #handOver({ session, agent }: Child): void {
     const above = sessionOfRun(this.#run.ancestors.at(-1)?.run);
     if (above === undefined) return;
-    const message: KinMessage = { adopt: { session, agent } };
+    const from = runName(this.#run.reference);
+    const message: KinMessage = { adopt: { session, agent, from } };
     void this.#signal({ session: above }, KIN_SIGNAL, message);
   }
 
-  async #takeUp(child: Child): Promise<void> {
-    const message: KinMessage = { asker: workflowInfo().workflowId };
-    const there = await this.#signal(child, KIN_SIGNAL, message);
+  async #takeUp(child: Child, left: string): Promise<void> {
+    const message: KinMessage = { asker: workflowInfo().workflowId, left };
+    const [there] = await Promise.all([
+      this.#signal(child, KIN_SIGNAL, message),
+      this.#noteAdoption(child, left),
+    ]);
     if (!there) await this.#recover(child);
     else if (!this.#watching) this.watch();
+  }
+
+  /** The catalogue has the tree as it is now. */
+  async #noteAdoption({ session }: Child, from: string): Promise<void> {
+    this.#sending += 1;
+    try {
+      await CancellationScope.nonCancellable(() =>
+        this.#run.regular.short.adoptChild({ child: session, from }),
+      );
+    } catch (error) {
+      log.warn(`The catalogue has not taken over ${session}: ${String(error)}`);
+    } finally {
+      this.#sending -= 1;
+    }
   }
 
   /** Whether the workflow was there. */

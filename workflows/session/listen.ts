@@ -1,6 +1,8 @@
 /** Which handler goes where. What they do is in `reception.ts`, `control.ts` and `open-calls.ts`. */
+import type { AgentReference } from '../../src/contracts/agent.js';
 import {
   STATUS_ANSWER,
+  type AdoptedChild,
   type CallAnswer,
   type MoveRequest,
   type SessionStatus,
@@ -64,10 +66,11 @@ export function listen(
     signalDoor(replySignal, (reply) => children.replied(reply)),
     signalDoor(handlers.kinSignal, (message) => {
       run.handles('signal');
-      const { adopt, asker } = readKin(message);
+      const { adopt, asker, left } = readKin(message);
       if (adopt && !run.ending) children.adopt(adopt);
-      if (asker !== undefined && run.child)
-        return reception.askedBy(asker, taskId(run.key.session));
+      if (asker === undefined || !run.child) return;
+      run.adopted(left);
+      return reception.askedBy(asker, taskId(run.key.session));
     }),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
@@ -131,7 +134,7 @@ function statusOf({ key, state }: SessionRun): SessionStatus {
   return {
     ...key,
     ...state.agent,
-    ...(moving ? { moving: { agent: moving.agent, version: moving.version! } } : {}),
+    ...(moving ? { moving: referenceOf(moving) } : {}),
     state: state.machine.state,
     turn: state.turn,
     step: state.open?.step ?? 0,
@@ -144,16 +147,24 @@ function statusOf({ key, state }: SessionRun): SessionStatus {
   };
 }
 
+function referenceOf({ agent, version }: AgentReference): AgentReference {
+  return { agent, ...(version === undefined ? {} : { version }) };
+}
+
 /** Only what a session of the tree may have said. */
 function readKin(message: unknown): {
-  readonly adopt?: { readonly session: string; readonly agent: string };
+  readonly adopt?: AdoptedChild;
   readonly asker?: string;
+  readonly left?: string;
 } {
   if (typeof message !== 'object' || message === null) return {};
-  const { adopt, asker } = message as { adopt?: unknown; asker?: unknown };
-  if (typeof asker === 'string' && asker !== '') return { asker };
+  const { adopt, asker, left } = message as { adopt?: unknown; asker?: unknown; left?: unknown };
+  if (typeof asker === 'string' && asker !== '') {
+    return { asker, ...(typeof left === 'string' ? { left } : {}) };
+  }
   if (typeof adopt !== 'object' || adopt === null) return {};
-  const { session, agent } = adopt as { session?: unknown; agent?: unknown };
+  const { session, agent, from } = adopt as Partial<Record<keyof AdoptedChild, unknown>>;
   if (typeof session !== 'string' || !isSessionName(session)) return {};
-  return typeof agent === 'string' ? { adopt: { session, agent: clip(agent, 64) } } : {};
+  if (typeof agent !== 'string' || typeof from !== 'string') return {};
+  return { adopt: { session, agent: clip(agent, 64), from: clip(from, 200) } };
 }

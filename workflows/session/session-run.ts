@@ -50,7 +50,7 @@ export class SessionRun {
   readonly legacy = !patched(REGULAR_CALLS);
   readonly reference: RunReference;
   /** What it was told as a sub-agent; `undefined` for nobody's. */
-  readonly child: ChildInput | undefined;
+  child: ChildInput | undefined;
   /** Regular activities, each with the reference of this session. */
   readonly regular: SessionCalls;
   readonly calls: ShortCalls;
@@ -112,6 +112,12 @@ export class SessionRun {
     return this.state.agent.agent;
   }
 
+  /** What the workflow knows of the agent. */
+  get traits(): AgentTraits {
+    const { limits, unread, whileWorking } = this.settings!;
+    return { limits, unread, ...(whileWorking ? { whileWorking } : {}) };
+  }
+
   /** From now on it runs this one; a turn that is under way keeps the limits that it began with. */
   changeAgent(to: AgentReference, traits: AgentTraits): void {
     const renamed = to.agent !== this.agent;
@@ -120,6 +126,13 @@ export class SessionRun {
     this.settings = { ...settings, ...traits };
     if (renamed) this.introduce();
     this.show();
+  }
+
+  /** The run of this name is not above it any more. */
+  adopted(left: string | undefined): void {
+    if (!this.child || left === undefined) return;
+    const ancestors = this.ancestors.filter(({ run }) => run !== left);
+    if (ancestors.length > 0) this.child = { ...this.child, ancestors };
   }
 
   /** The runs above it, the root first. */

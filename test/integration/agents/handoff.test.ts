@@ -266,6 +266,24 @@ describe('handoff', () => {
     await d.replay(session);
   });
 
+  it('handoff: its turn is rolled back → the agent that began the turn has the session again', async () => {
+    d = await start();
+    d.model.reply(({ lastUserText }) => lastUserText === 'forget it', 'by triage');
+    d.model.enqueue(transfer(), { hang: true });
+    const session = await d.runtime.start({ agent: 'triage' });
+    const asked = expect(session.ask('one')).rejects.toMatchObject({ type: 'Turn.RolledBack' });
+    await d.model.until(({ requests }) => requests.length === 2);
+    const { text } = await session.ask('forget it', { whileWorking: 'rollback' });
+    await asked;
+    expect(text).toBe('by triage');
+    expect(models()).toEqual(['triage-model', 'billing-model', 'triage-model']);
+    const [record, status] = [await session.record(), await session.status()];
+    expect(record).toMatchObject({ agent: 'triage', version: status.version });
+    expect(status.agent).toBe('triage');
+    expect(status.moving).toBeUndefined();
+    await d.replay(session);
+  });
+
   it('S3 handoff: a reason with half a surrogate pair and NUL → well-formed, and the turn goes on', async () => {
     d = await start();
     d.model.enqueue(

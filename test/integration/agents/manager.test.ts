@@ -118,7 +118,9 @@ describe('agent manager', () => {
     await started('p-end', 'p');
     await started('p-end-end', 'p-end');
     await started('p-keep', 'p', 'keep');
+    await started('p-keep-below', 'p-keep');
     await started('p-up', 'p', 'grandparent');
+    await started('p-up-below', 'p-up');
     const done = await manager.terminate('p', 'enough');
     expect([...done.ended].sort()).toEqual(['p', 'p-end', 'p-end-end']);
     expect([...done.kept].sort((a, b) => (a.session < b.session ? -1 : 1))).toEqual([
@@ -131,6 +133,21 @@ describe('agent manager', () => {
       'p-up',
     ]);
     expect(await manager.parentOf('p-keep')).toBeUndefined();
+    const placeOf = async (name: string) => {
+      const { parent, root, path } = (await h.runtime.session(name).record())!;
+      return { parent, root, path };
+    };
+    expect(await placeOf('p-keep')).toEqual({});
+    expect(await placeOf('p-keep-below')).toEqual({
+      parent: 'session/p-keep',
+      root: 'session/p-keep',
+      path: ['p-keep', 'p-keep-below'],
+    });
+    expect(await placeOf('p-up-below')).toEqual({
+      parent: 'session/p-up',
+      root: 'session/g',
+      path: ['g', 'p-up', 'p-up-below'],
+    });
     expect(await h.runtime.session('p-up').ask('still there?')).toMatchObject({ text: 'answered' });
     expect(await manager.terminate('p')).toEqual({ ended: [], kept: [] });
   });

@@ -48,6 +48,8 @@ describe('detached sub-agents', () => {
     const session = await h.runtime.start({ agent: 'lead' });
     return { session, answer: session.ask(name) };
   };
+  const between = (task: string) => (r: SeenRequest) =>
+    by('between')(r) && r.messages[0]!.text === task;
   const calls = (...made: readonly [string, object][]) => ({
     toolCalls: made.map(([name, args]) => ({ name, arguments: args })),
   });
@@ -144,7 +146,7 @@ describe('detached sub-agents', () => {
 
   it('its parent has answered and ended → the session above is told of what goes on', async () => {
     const open = gate('g1', 'for the grandparent');
-    h.model.reply(by('between'), (r) =>
+    h.model.reply(between('go'), (r) =>
       told(r).length > 0 ? `started: ${told(r)[0]}` : calls(['orphan', { task: 'g1' }]),
     );
     const { session, answer } = await scripted('grand', () => calls(['between', { task: 'go' }]));
@@ -153,8 +155,40 @@ describe('detached sub-agents', () => {
     await eventually(
       async () => (await h.runtime.session(middle!.session).record())?.state === 'terminated',
     );
+    const orphan = async () => (await below(h, session)).find(({ agent }) => agent === 'worker')!;
+    const { session: name } = await orphan();
+    await eventually(async () => (await orphan()).parent === `session/${session.id}`);
+    expect(await orphan()).toMatchObject({
+      root: `session/${session.id}`,
+      path: [session.id, name],
+      onParentEnd: 'grandparent',
+    });
     open();
     expect((await answers(session, 2))[1]).toContain('for the grandparent');
+    await allEnded(h, session);
+    await replayTree(h, session);
+  });
+
+  it('its parent is ended while it works → it goes on, and the session above is told', async () => {
+    const open = gate('g2', 'after the end');
+    h.model.reply(between('go on'), (r) =>
+      told(r).length > 0 ? { hang: true } : calls(['orphan', { task: 'g2' }]),
+    );
+    const { session, answer } = await scripted('busy', () => calls(['between', { task: 'go on' }]));
+    const middle = await eventually(async () =>
+      (await below(h, session)).find(({ agent }) => agent === 'between'),
+    );
+    await h.model.until(({ requests }) => requests.some((r) => r.lastUserText === 'g2'));
+    await h.model.until(({ requests }) =>
+      requests.some((r) => between('go on')(r) && told(r).length > 0),
+    );
+    await h.runtime.session(middle.session).end();
+    expect((await answer).text).toContain('was interrupted');
+    const orphan = async () => (await below(h, session)).find(({ agent }) => agent === 'worker')!;
+    await eventually(async () => (await orphan()).parent === `session/${session.id}`);
+    expect((await orphan()).state).toBe('running');
+    open();
+    expect((await answers(session, 2))[1]).toContain('after the end');
     await allEnded(h, session);
     await replayTree(h, session);
   });
@@ -173,7 +207,9 @@ describe('detached sub-agents', () => {
     const stateOf = async (name?: string) => (await h.runtime.session(name!).record())?.state;
     await eventually(async () => (await stateOf(ended)) === 'terminated');
     expect(await stateOf(kept)).toBe('running');
-    expect(h.model.closedEarly.map(({ request }) => request.lastUserText)).toEqual(['e1']);
+    const closed = h.model.closedEarly.map(({ request }) => request.lastUserText);
+    expect(closed).toContain('e1');
+    expect(closed).not.toContain('k1');
     open();
     await allEnded(h, session);
     expect(saidTexts(await h.runtime.session(kept!).transcript())).toEqual(['kept']);
