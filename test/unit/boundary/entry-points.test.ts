@@ -1,16 +1,21 @@
 /** What an import of the built package loads, seen by a loader hook in a process of its own. */
 import { execFile } from 'node:child_process';
+import { randomUUID } from 'node:crypto';
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
 import { promisify } from 'node:util';
 import { describe, expect, it } from 'vitest';
+import { temporaryFolder } from '../../support/temporary-folder.js';
 
 const run = promisify(execFile);
 
 /** Writes the URL of each ES module; it runs on the thread of the hooks. */
 const HOOKS = `
-import { writeSync } from 'node:fs';
+import { appendFileSync } from 'node:fs';
 export async function resolve(specifier, context, next) {
   const found = await next(specifier, context);
-  writeSync(1, found.url + '\\n');
+  // Not to a pipe: it takes no more than 64 KiB before somebody reads.
+  appendFileSync(process.env.SEEN_MODULES, found.url + '\\n');
   return found;
 }`;
 
@@ -21,11 +26,13 @@ async function packagesOf(code: string): Promise<Set<string>> {
     register('data:text/javascript,' + encodeURIComponent(${JSON.stringify(HOOKS)}));
     ${code}
     for (const file of Object.keys(createRequire(process.cwd() + '/').cache)) console.log(file);`;
+  const seen = join(temporaryFolder(), `modules-${randomUUID()}`);
   const { stdout } = await run(process.execPath, ['--input-type=module', '-e', program], {
     maxBuffer: 16 * 1024 * 1024,
+    env: { ...process.env, SEEN_MODULES: seen },
   });
   const names = [
-    ...stdout.matchAll(/\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\/(?!.*node_modules)/g),
+    ...`${await readFile(seen, 'utf8')}${stdout}`.matchAll(/\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\/(?!.*node_modules)/g),
   ];
   return new Set(names.map(([, name = '']) => name));
 }
