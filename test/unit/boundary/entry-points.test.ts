@@ -32,7 +32,9 @@ async function packagesOf(code: string): Promise<Set<string>> {
     env: { ...process.env, SEEN_MODULES: seen },
   });
   const names = [
-    ...`${await readFile(seen, 'utf8')}${stdout}`.matchAll(/\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\/(?!.*node_modules)/g),
+    ...`${await readFile(seen, 'utf8')}${stdout}`.matchAll(
+      /\/node_modules\/((?:@[^/\n]+\/)?[^/\n]+)\/(?!.*node_modules)/g,
+    ),
   ];
   return new Set(names.map(([, name = '']) => name));
 }
