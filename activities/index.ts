@@ -13,6 +13,7 @@ import { InlineTools } from './session/inline-tools.js';
 import { ModelTools } from '../src/tools/model-tools.js';
 import * as writes from './session/session-writes.js';
 import { Speakers } from './session/speaker.js';
+import { StepSeriesDesk } from './session/step-series.js';
 import { ToolRunner } from '../src/tools/tool-runner.js';
 import { TranscriptCache } from './session/transcript-cache.js';
 
@@ -25,7 +26,8 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
   const modelTools = new ModelTools();
   const speakers = new Speakers(deps.bus);
   const tool = { ...deps, cache, runner, speakers };
-  const model = { ...tool, modelTools, inlineTools: inlineTools(tool) };
+  const series = new StepSeriesDesk(deps.bus);
+  const model = { ...tool, series, modelTools, inlineTools: inlineTools(tool) };
   const quiet = {
     ...tool,
     transcripts: withoutEvents(deps.transcripts),
@@ -43,9 +45,15 @@ export function createActivities(deps: ActivityDeps): SessionActivities & PartAc
     spill: beating((input) => writes.spill(deps, input)),
     readAnswer: beating((input) => writes.readAnswer(deps, input)),
     publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
+    publishSteering: beating((input) => writes.publishSteering(deps, input)),
     ...partActivities({
       deps,
-      model: { ...quiet, modelTools, inlineTools: inlineTools(quiet) },
+      model: {
+        ...quiet,
+        series: new StepSeriesDesk(NO_BUS),
+        modelTools,
+        inlineTools: inlineTools(quiet),
+      },
       tool: quiet,
       end: quiet,
     }),

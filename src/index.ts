@@ -12,7 +12,7 @@ export {
   type StartOptions,
 } from './client/agent-runtime.js';
 export type { EventsOptions } from './client/event-stream.js';
-export type { OutgoingMessage } from './client/outgoing-message.js';
+export type { OutgoingMessage, SendOptions } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
 export type { Timeline, TimelineStep, TimelineTool, TimelineTurn } from './client/timeline.js';
 export type { AttemptRow } from './store/attempts.js';
@@ -78,6 +78,7 @@ export {
   type ProviderDeclaration,
 } from './config/define-config.js';
 export { DEFAULT_LIMITS, type Agent, type AgentLimits } from './contracts/agent.js';
+export { WHILE_WORKING, type WhileWorking } from './contracts/while-working.js';
 export { tool } from './contracts/define-tool.js';
 export {
   ToolContent,

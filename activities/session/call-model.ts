@@ -19,9 +19,12 @@ import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
 import { stopSignals } from './call-tool.js';
 import { ModelStep, type ModelStepDeps } from './model-step.js';
+import type { StepSeriesDesk } from './step-series.js';
 
 export interface CallModelDeps
-  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {}
+  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
+  readonly series: StepSeriesDesk;
+}
 
 export async function callModel(
   deps: CallModelDeps,
@@ -32,6 +35,7 @@ export async function callModel(
   // Once for the activity, however many steps it makes: this listens to its signal.
   const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
+  const series = deps.series.begin(execution.key, input.stage);
   try {
     const agent = deps.agents.get(input.agent);
     const earlier: CallModelResult[] = [];
@@ -41,6 +45,7 @@ export async function callModel(
         deps.tools.toolsOf(agent, execution.key.tenant),
         expandInbox(deps.spills, execution.key, next.inbox),
         deps.speakers.ready(),
+        deps.series.ready(),
       ]);
       const seq = answerPlace(next.head, inbox.length);
       const unavailable = deps.tools.unavailable(agent);
@@ -50,19 +55,27 @@ export async function callModel(
       const last = lastStep(result, ({ done }) => done !== undefined);
       const workedMs = Date.now() - startedAt - progress.workedMs;
       progress = afterStep(progress, last, { workedMs, costMicros: result.usage.costMicros });
-      if (execution.signal.aborted || !goesOn(progress, input, halted)) {
+      if (
+        execution.signal.aborted ||
+        !goesOn(progress, input, { paused: halted, steering: series.steered })
+      ) {
         return earlier.length > 0 ? { earlier, ...result } : result;
       }
       earlier.push(result);
       next = following(next, result);
     }
   } finally {
+    deps.series.end(execution.key, series);
     stopBeating();
   }
 }
 
 /** Whether the next step needs nothing of the workflow, which counts repairs and sets the limits. */
-function goesOn(progress: TurnProgress, { onward }: CallModelInput, halted: boolean): boolean {
+function goesOn(
+  progress: TurnProgress,
+  { onward }: CallModelInput,
+  now: { readonly paused: boolean; readonly steering: boolean },
+): boolean {
   if (!onward) return false;
   const { steps, ms, costMicros } = onward;
   const limits = {
@@ -71,12 +84,12 @@ function goesOn(progress: TurnProgress, { onward }: CallModelInput, halted: bool
     maxRepairs: 0,
     ...(costMicros === undefined ? {} : { maxCostMicros: costMicros }),
   };
-  return decide(progress, limits, { paused: halted, full: false }).do === 'model';
+  return decide(progress, limits, { ...now, full: false }).do === 'model';
 }
 
 /** What the workflow would have asked for next. */
 function following(input: CallModelInput, result: CallModelResult): CallModelInput {
-  const { inbox: _taken, ...rest } = input;
+  const { inbox: _taken, joins: _joined, ...rest } = input;
   return {
     ...rest,
     step: input.step + 1,

@@ -57,9 +57,9 @@ class Compaction {
 
   async run(): Promise<CompactResult> {
     const { key, transcript, run, attempt } = this.#execution;
-    const { head, agent: name } = this.#input;
+    const { head, agent: name, generation } = this.#input;
     const { model, contextWindow, maxTokens } = this.#deps.agents.get(name);
-    const transcribed = await this.#deps.cache.load(key, transcript, run, head);
+    const transcribed = await this.#deps.cache.load(key, transcript, run, head, generation);
     const manager = new ContextManager({ model, contextWindow, maxTokens });
     const plan = manager.compaction(transcribed);
     if (!plan) return { head, usage: NO_USAGE, compacted: false };

@@ -22,18 +22,21 @@ export async function expandInbox(
   return parts.flat();
 }
 
-/** Rows and events for messages that take the places behind the head. */
+/**
+ * Rows and events for messages that take the places behind the head. `step` is the one that they
+ * join; absent where they begin a turn.
+ */
 export function inboxWrites(
   inbox: readonly InboxMessage[],
-  place: Pick<WritePlace, 'turn' | 'head'>,
+  place: Pick<WritePlace, 'turn' | 'head'> & { readonly step?: number },
   attempt: number,
 ): { messages: NewMessage[]; events: NewEvent[] } {
-  const { turn, head } = place;
+  const { turn, head, step } = place;
   const messages = inbox.map((message, i): NewMessage => ({
     seq: messagePlace(head, i),
     key: messageKey(message.id),
     turn,
-    step: 0,
+    step: step ?? 0,
     attempt,
     messageId: message.id,
     body: { role: 'user', ...message },
@@ -47,6 +50,7 @@ export function inboxWrites(
       id,
       seq: messagePlace(head, i),
       turn,
+      ...(step === undefined ? {} : { step }),
       ...(from === undefined ? {} : { from }),
       text,
     },

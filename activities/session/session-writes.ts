@@ -64,6 +64,7 @@ export async function openSession(
   return {
     limits: agent.limits,
     unread: agent.unread,
+    ...(agent.whileWorking ? { whileWorking: agent.whileWorking } : {}),
     modelTimeoutMs,
     heartbeatTimeoutMs,
     historyLimit,
@@ -80,9 +81,9 @@ export interface EndTurnDeps extends Pick<ActivityDeps, 'attempts' | 'spills'> {
 export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<EndTurnResult> {
   const execution = currentExecution(input.run);
   const { key, transcript, channel, attempt } = execution;
-  const { turn, step, outcome, reason } = input;
+  const { turn, step, outcome, reason, rollback } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
-  const { messages, events } = inboxWrites(inbox, input, attempt);
+  const { messages, events } = inboxWrites(inbox, { turn, head: input.head }, attempt);
   // No call of this turn is awaited any more: one that died with its worker has no other end.
   await deps.attempts.giveUp(key);
   const found =
@@ -90,16 +91,19 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
       ? undefined
       : await leftBehind(deps, execution, input.cutOff, input.head);
   const open = found?.open ?? input.open;
-  const closing = open ? await openCalls(deps, key.tenant, transcript, open.message) : [];
+  // What is forgotten needs no results.
+  const closing =
+    open && !rollback ? await openCalls(deps, key.tenant, transcript, open.message) : [];
   const head = Math.max(
     headAfterMessages(input.head, inbox.length),
     found?.head ?? 0,
-    found?.open ? headAfterCalls(found.open.message, closing.length) : 0,
+    found?.open ? headAfterCalls(found.open.message, found.open.calls) : 0,
   );
   const usage = found ? addUsage(input.usage, found.usage) : input.usage;
   const failure = input.failure ?? { type: 'Turn.Interrupted', message: 'Interrupted.' };
-  await deps.transcripts.append(execution.writer({ ...input, head }), {
+  const { generation } = await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
+    ...(rollback ? { rollback } : {}),
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
@@ -122,6 +126,7 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
                 type: 'turn.interrupted',
                 turn,
                 ...(reason === undefined ? {} : { reason }),
+                ...(rollback ? { rolledBack: true } : {}),
                 usage,
               },
       },
@@ -131,7 +136,11 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
         ? { state: 'error', turn, head, failure }
         : { state: 'idle', turn, head },
   });
-  return { head, ...(found ? { found: found.usage } : {}) };
+  return {
+    head,
+    ...(found ? { found: found.usage } : {}),
+    ...(rollback ? { generation } : {}),
+  };
 }
 
 /**
@@ -143,7 +152,7 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number } }> {
+): Promise<{ head: number; usage: Usage; open?: { message: number; calls: number } }> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
     deps.attempts.spendingOfStage({ ...key, run, stage }),
@@ -153,7 +162,7 @@ async function leftBehind(
   return {
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
-    ...(last && calls.length > 0 ? { open: { message: last.seq } } : {}),
+    ...(last && calls.length > 0 ? { open: { message: last.seq, calls: calls.length } } : {}),
   };
 }
 
@@ -256,4 +265,12 @@ export async function publishInterrupt(
 ): Promise<void> {
   const { key } = currentExecution(input.run);
   await deps.bus.control(key, { type: 'interrupt', turn: input.turn });
+}
+
+export async function publishSteering(
+  deps: ActivityDeps,
+  input: { stage: number } & OfRun,
+): Promise<void> {
+  const { key } = currentExecution(input.run);
+  await deps.bus.control(key, { type: 'steer', stage: input.stage });
 }

@@ -160,7 +160,9 @@ export class Speakers {
       if (message.type === 'interrupt') this.#remember(name, { turn: message.turn });
       for (const speaker of this.#speaking.get(name) ?? []) {
         if (message.type === 'sync') speaker.repeat();
-        else if (message.turn === speaker.turn) speaker.interrupt();
+        else if (message.type === 'interrupt' && message.turn === speaker.turn) {
+          speaker.interrupt();
+        }
       }
     });
   }

@@ -63,7 +63,9 @@ export class StepRecord {
 
   /** Whether every message of the turn was in the transcript before. */
   get nothingNew(): boolean {
-    const { inbox } = this.#step;
+    const { inbox, input } = this.#step;
+    // A turn that has begun goes on, whatever joins it.
+    if (input.joins) return false;
     return inbox.length > 0 && inbox.every(({ id }) => this.repeated.includes(id));
   }
 
@@ -71,7 +73,7 @@ export class StepRecord {
   async read(): Promise<readonly CachedMessage[]> {
     const { execution, input, inbox } = this.#step;
     const { key, transcript, run } = execution;
-    const past = await this.#deps.cache.load(key, transcript, run, input.head);
+    const past = await this.#deps.cache.load(key, transcript, run, input.head, input.generation);
     const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
     const now = fresh.map((message, i): CachedMessage => {
       const body = { role: 'user', ...message } as const;

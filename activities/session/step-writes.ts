@@ -45,11 +45,12 @@ export interface StepAttempt {
   readonly stop: StopSignals;
 }
 
-/** The messages that begin the turn, where this step does. */
+/** The messages that begin the turn with this step, or join it. */
 export function taking(step: StepAttempt): Append {
   const { execution, input } = step;
-  const { turn } = input;
-  const { messages, events } = inboxWrites(step.inbox, input, execution.attempt);
+  const { turn, head, joins } = input;
+  const place = { turn, head, ...(joins ? { step: input.step } : {}) };
+  const { messages, events } = inboxWrites(step.inbox, place, execution.attempt);
   const first = input.step === 1 && input.inbox !== undefined;
   return {
     channel: execution.channel,
@@ -61,7 +62,7 @@ export function taking(step: StepAttempt): Append {
       ...events,
     ],
     updates: { state: 'running', turn },
-    onlyIfNew: true,
+    ...(joins ? {} : { onlyIfNew: true }),
   };
 }
 

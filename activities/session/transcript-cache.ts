@@ -36,17 +36,20 @@ export class TranscriptCache {
 
   /**
    * The transcript up to `head`, from the first message that a model may see: what a summary covers
-   * is not read. What the cache has of another run, or of an earlier generation, is not used.
+   * is not read. What the cache has of another run is not used, nor what it has of a generation
+   * before `generation`: the workflow knows that something was rolled back since.
    */
   async load(
     key: SessionKey,
     transcript: string,
     run: string,
     head: number,
+    generation = -1,
   ): Promise<readonly CachedMessage[]> {
     const name = nameOf(key, transcript);
     let entry = this.#entries.get(name);
-    if (entry && (entry.run !== run || entry.head > head)) {
+    const stale = entry && (entry.run !== run || entry.head > head);
+    if (stale || (entry && entry.generation < generation)) {
       // Beyond the head lies what an unaccepted attempt wrote: read it all again.
       this.#drop(name);
       entry = undefined;

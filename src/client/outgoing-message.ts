@@ -2,20 +2,31 @@
 import { randomUUID } from 'node:crypto';
 import { PerduraError } from '../contracts/failures.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../contracts/message.js';
+import type { WhileWorking } from '../contracts/while-working.js';
 
 /** A message to an agent: text, or text with an id and a sender of the caller's making. */
-export type OutgoingMessage =
-  string | { readonly text: string; readonly id?: string; readonly from?: string };
+export type OutgoingMessage = string | (Omit<IdentifiedMessage, 'id'> & { readonly id?: string });
+
+/** How a message is sent. */
+export interface SendOptions {
+  /** What becomes of it while a turn is under way. Default: what the message or its agent says. */
+  readonly whileWorking?: WhileWorking;
+}
 
 /** A message with its id. */
 export interface IdentifiedMessage {
   readonly text: string;
   readonly id: string;
   readonly from?: string;
+  /** What becomes of it while a turn is under way. Default: what its agent says. */
+  readonly whileWorking?: WhileWorking;
 }
 
 /** Throws `Message.TooLarge` for what Temporal would refuse without saying why. */
-export function withId(message: OutgoingMessage): IdentifiedMessage {
+export function withId(
+  message: OutgoingMessage,
+  { whileWorking }: SendOptions = {},
+): IdentifiedMessage {
   const body = typeof message === 'string' ? { text: message } : message;
   if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {
     throw new PerduraError(
@@ -23,7 +34,11 @@ export function withId(message: OutgoingMessage): IdentifiedMessage {
       `The message has ${Buffer.byteLength(body.text)} bytes. As JSON it may have at most ${MOST_MESSAGE_JSON_BYTES}.`,
     );
   }
-  return { ...body, id: body.id ?? randomUUID() };
+  return {
+    ...body,
+    id: body.id ?? randomUUID(),
+    ...(whileWorking === undefined ? {} : { whileWorking }),
+  };
 }
 
 /**

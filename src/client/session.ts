@@ -16,9 +16,10 @@ import {
 } from '../contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
+import type { TranscriptRange } from '../store/stores.js';
 import type { Connections } from './connections.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
-import { updateIdOf, withId, type OutgoingMessage } from './outgoing-message.js';
+import { updateIdOf, withId, type OutgoingMessage, type SendOptions } from './outgoing-message.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
@@ -70,9 +71,12 @@ export class Session {
    * transcript once, in order, whatever dies. Sending again with the same id is safe: the
    * receipt says `duplicate`. A session whose workflow is gone (a Temporal server that kept it
    * in memory was restarted) is started again, where its transcript ends.
+   *
+   * While a turn is under way, `whileWorking` says what becomes of the message. Rejects with
+   * `Session.Busy` where that is `reject`.
    */
-  async send(message: OutgoingMessage): Promise<SendReceipt> {
-    const body = withId(message);
+  async send(message: OutgoingMessage, options: SendOptions = {}): Promise<SendReceipt> {
+    const body = withId(message, options);
     const updateId = updateIdOf(body);
     try {
       return await this.#workflow.call((handle) =>
@@ -88,12 +92,15 @@ export class Session {
   /**
    * Hands a message over and waits for the answer of its turn. Waits on the events, not on
    * an update, of which Temporal allows only ten in flight. Rejects with the failure of the
-   * turn, with `Turn.Interrupted`, with `Session.Closed` when the session has ended, and with
+   * turn, with `Turn.Interrupted`, with `Turn.RolledBack`, with `Session.Closed` when the session has ended, and with
    * `Session.NoWorkflow` when its workflow is gone; the last two take some seconds to notice
    * where the workflow was ended in Temporal.
    */
-  async ask(message: OutgoingMessage, options: { signal?: AbortSignal } = {}): Promise<Answer> {
-    const body = withId(message);
+  async ask(
+    message: OutgoingMessage,
+    options: SendOptions & { readonly signal?: AbortSignal } = {},
+  ): Promise<Answer> {
+    const body = withId(message, options);
     if (typeof message !== 'string' && message.id !== undefined) {
       // An id of the caller's: the message may have been sent, and answered, before.
       await this.send(body);
@@ -166,8 +173,11 @@ export class Session {
     for await (const item of items) yield { ...item, ...origin };
   }
 
-  /** The messages of the session, oldest first. */
-  async transcript(range: { after?: number; to?: number } = {}): Promise<StoredMessage[]> {
+  /**
+   * The messages of the session, oldest first. Turns that were rolled back are left out unless
+   * `rolledBack` is set.
+   */
+  async transcript(range: TranscriptRange = {}): Promise<StoredMessage[]> {
     const { connections, key } = this.#parts;
     return connections.stores.transcripts.read(key.tenant, key.session, range);
   }

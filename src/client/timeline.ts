@@ -30,11 +30,14 @@ export interface TimelineStep {
 
 export interface TimelineTurn {
   readonly turn: number;
-  readonly messages: { id: string; text: string; from?: string; at: string }[];
+  /** `step` is the one that a message joined, where it steered the turn under way. */
+  readonly messages: { id: string; text: string; from?: string; step?: number; at: string }[];
   readonly steps: TimelineStep[];
   /** MCP servers whose tools the turn did not have. */
   unavailable?: readonly UnavailableServer[];
   outcome: 'running' | TurnEnd['outcome'];
+  /** Interrupted and forgotten: nothing of it is in the transcript. */
+  rolledBack?: true;
   failure?: FailureInfo;
   reason?: string;
   startedAt?: string;
@@ -108,14 +111,16 @@ function place(
       outcome: end.outcome,
       endedAt: event.at,
       ...(end.outcome === 'interrupted' && end.reason ? { reason: end.reason } : {}),
+      ...(end.outcome === 'interrupted' && end.rolledBack ? { rolledBack: true } : {}),
       ...(end.outcome === 'failed' ? { failure: end.failure } : {}),
     });
     return;
   }
   switch (event.type) {
     case 'message.accepted': {
-      const { id, text, from, at } = event;
-      to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}) });
+      const { id, text, from, at, step } = event;
+      const joined = step === undefined ? {} : { step };
+      to.turnOf(event.turn).messages.push({ id, text, at, ...(from ? { from } : {}), ...joined });
       return;
     }
     case 'message.refused': {

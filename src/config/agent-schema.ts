@@ -6,6 +6,7 @@ import { isOpenAIReasoningModel } from '../contracts/model-traits.js';
 import { z } from 'zod';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
+import { WHILE_WORKING } from '../contracts/while-working.js';
 import type { AgentDeclaration } from './define-config.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
 
@@ -63,6 +64,7 @@ export const agentSchema = closed({
   tools: list(z.string({ error: 'must be the name of a tool.' }), 'names of tools').optional(),
   mcp: list(serverName, 'names of MCP servers').optional(),
   unread: oneOf(['all', 'one']).optional(),
+  whileWorking: oneOf(WHILE_WORKING).optional(),
   limits: limits.optional(),
   metadata: texts('text').optional(),
 }).superRefine((agent, context) => {
@@ -88,7 +90,7 @@ const DEFAULT_TEMPERATURE = 0.7;
 
 /** The declaration with all defaults; `model` is the default one. */
 export function completeAgent(declared: AgentDeclaration, defaults: { model: string }): Agent {
-  const { description, contextWindow, responseFormat, metadata } = declared;
+  const { description, contextWindow, responseFormat, whileWorking, metadata } = declared;
   const model = declared.model ?? defaults.model;
   return {
     name: declared.name,
@@ -104,6 +106,7 @@ export function completeAgent(declared: AgentDeclaration, defaults: { model: str
     tools: declared.tools ?? ['*'],
     mcp: declared.mcp ?? [],
     unread: declared.unread ?? 'all',
+    ...(whileWorking === undefined ? {} : { whileWorking }),
     limits: completeLimits(declared.limits),
     ...(metadata === undefined ? {} : { metadata }),
   };

@@ -5,6 +5,7 @@
 import type { AgentLimits } from '../contracts/agent.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
+import type { WhileWorking } from '../contracts/while-working.js';
 
 /** An agent as it is declared; what is left out has the defaults of `Agent`. */
 export interface AgentDeclaration {
@@ -32,6 +33,11 @@ export interface AgentDeclaration {
   readonly mcp?: readonly string[] | undefined;
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread?: 'all' | 'one' | undefined;
+  /**
+   * What becomes of a message that comes during a turn: `enqueue` (default), `steer`, `interrupt`,
+   * `rollback` or `reject`. A message can override it.
+   */
+  readonly whileWorking?: WhileWorking | undefined;
   readonly limits?: { readonly [K in keyof AgentLimits]?: AgentLimits[K] | undefined } | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }

@@ -12,6 +12,7 @@ import type { RunReference } from './run-reference.js';
 import type { AgentState } from './state.js';
 import type { Answer } from './session.js';
 import type { ToolEffect, ToolRun } from './tool-kinds.js';
+import type { WhileWorking } from './while-working.js';
 
 /** Whose work an activity does. */
 export interface OfRun {
@@ -29,6 +30,11 @@ export interface WritePlace {
   readonly stage: number;
   /** The last accepted sequence number: what the activity may read, and what it writes behind. */
   readonly head: number;
+  /**
+   * A rollback has made this generation of the transcript: what a worker has cached of an earlier one
+   * must not be shown to a model. Absent before any rollback.
+   */
+  readonly generation?: number;
 }
 
 export interface OpenSessionInput extends OfRun {
@@ -50,6 +56,8 @@ export interface OpenSessionInput extends OfRun {
 export interface SessionSettings {
   readonly limits: AgentLimits;
   readonly unread: 'all' | 'one';
+  /** Of the agent; absent: `enqueue`. */
+  readonly whileWorking?: WhileWorking;
   /** Longest model call, ms. */
   readonly modelTimeoutMs: number;
   /** A worker that says nothing for so long is dead, ms. */
@@ -90,8 +98,10 @@ export interface TurnRemainder {
 export interface CallModelInput extends WritePlace, OfRun {
   readonly agent: string;
   readonly left?: TurnRemainder;
-  /** Messages that begin the turn; they take `head + 1` and the following places. */
+  /** Messages that begin the turn, or join it; they take `head + 1` and the following places. */
   readonly inbox?: readonly InboxItem[];
+  /** The messages steer a turn that has begun: it goes on even if all of them are known. */
+  readonly joins?: true;
   /** No tool may be called any more: the model must answer. */
   readonly final?: true;
   /** What the earlier steps of the turn have used. */
@@ -193,12 +203,16 @@ export interface EndTurnInput extends WritePlace, OfRun {
   readonly open?: { readonly message: number; readonly first: number };
   /** Stage of a model call that never answered: what it has written is kept. */
   readonly cutOff?: number;
+  /** The turn is forgotten: what lies behind this place is rolled back. */
+  readonly rollback?: { readonly after: number };
 }
 
 export interface EndTurnResult {
   readonly head: number;
   /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
+  /** Of the transcript, after a rollback. */
+  readonly generation?: number;
 }
 
 export interface RecordStateInput extends OfRun {
@@ -260,4 +274,6 @@ export interface SessionActivities {
   readAnswer(input: { id: string } & OfRun): Promise<Answer | null>;
   /** Tells the worker that speaks to stop at once (Temporal's own cancellation follows). */
   publishInterrupt(input: { turn: number } & OfRun): Promise<void>;
+  /** Tells the model call of this stage to end its series: a message waits to join the turn. */
+  publishSteering(input: { stage: number } & OfRun): Promise<void>;
 }

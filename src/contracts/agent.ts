@@ -1,5 +1,6 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
 import type { JsonSchema } from './tool-kinds.js';
+import type { WhileWorking } from './while-working.js';
 
 /** Bounds of one turn and one session. All optional in a declaration; see the defaults. */
 export interface AgentLimits {
@@ -58,6 +59,8 @@ export interface Agent {
   readonly mcp: readonly string[];
   /** Which messages a turn takes: all that are unread, or one. Default `all`. */
   readonly unread: 'all' | 'one';
+  /** What becomes of a message that comes during a turn. Absent: `enqueue`. */
+  readonly whileWorking?: WhileWorking;
   readonly limits: AgentLimits;
   readonly metadata?: Readonly<Record<string, string>>;
 }

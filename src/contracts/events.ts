@@ -57,6 +57,8 @@ export type SessionEventBody =
       readonly id: string;
       readonly seq: number;
       readonly turn: number;
+      /** The step that it joined, where it steered a turn under way; absent where it began the turn. */
+      readonly step?: number;
       readonly from?: string;
       readonly text: string;
     }
@@ -85,6 +87,8 @@ export type SessionEventBody =
       readonly type: 'turn.interrupted';
       readonly turn: number;
       readonly reason?: string;
+      /** The turn was forgotten: nothing of it is in the transcript that models and readers get. */
+      readonly rolledBack?: true;
       readonly usage: Usage;
     }
   | {
@@ -214,4 +218,9 @@ export type LiveMessage =
   /** A reader came late: the running attempt publishes its text so far again. */
   | { readonly type: 'sync' }
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
-  | { readonly type: 'interrupt'; readonly turn: number };
+  | { readonly type: 'interrupt'; readonly turn: number }
+  /**
+   * A message steers the turn: the model call of this stage ends its series. No turn in here: workers
+   * of earlier versions would take it for an interruption.
+   */
+  | { readonly type: 'steer'; readonly stage: number };

@@ -86,6 +86,16 @@ export const FAILURES = {
     retry: false,
     remedy: 'Someone interrupted the turn. Send another message.',
   },
+  'Turn.RolledBack': {
+    retry: false,
+    remedy:
+      'Another message has rolled the turn back. Send this one again, under a new id, if it still counts.',
+  },
+  'Session.Busy': {
+    retry: false,
+    remedy:
+      'Send it when the turn has ended, or with another `whileWorking`: enqueue, steer, interrupt or rollback.',
+  },
   'Session.Closed': {
     retry: false,
     remedy: 'Start another session. The transcript of this one can still be read.',

@@ -3,6 +3,7 @@
  * functions only; the workflow sandbox imports this file.
  */
 import { wellFormed } from './text.js';
+import { isWhileWorking, WHILE_WORKING, type WhileWorking } from './while-working.js';
 
 export { wellFormed } from './text.js';
 
@@ -155,13 +156,15 @@ export interface StoredMessage {
   readonly seq: number;
   /** Turn, from 1. */
   readonly turn: number;
-  /** Step within the turn, from 1; 0 for what the turn began with. */
+  /** Step within the turn, from 1; 0 for what the turn began with. A message that steered has the step that it joined. */
   readonly step: number;
   /** Attempt of the activity that wrote it, from 1. */
   readonly attempt: number;
   readonly message: TranscriptMessage;
   /** For assistant messages. */
   readonly usage?: Usage;
+  /** Its turn was rolled back; only in a transcript that was asked for with `rolledBack`. */
+  readonly rolledBack?: true;
   /** ISO 8601, of the database's clock. */
   readonly at: string;
 }
@@ -190,19 +193,28 @@ export function parseReplyTo(
   };
 }
 
+/** A message as a sender handed it in; the id may be missing. */
+export interface InboundMessage {
+  readonly text: string;
+  readonly id?: string;
+  readonly from?: string;
+  /** Over what the agent declares. */
+  readonly whileWorking?: WhileWorking;
+}
+
 /**
  * What a sender handed in, as a message. Accepts `"hello"`, `{ "text": "hello" }` and
- * `{ "id": "…", "text": "…", "from": "…" }`, so that any language and the Temporal UI can send.
- * Returns the reason when it is none of these.
+ * `{ "id": "…", "text": "…", "from": "…", "whileWorking": "…" }`, so that any language and the
+ * Temporal UI can send. Returns the reason when it is none of these.
  */
 export function parseInbound(
   input: unknown,
-): { ok: true; text: string; id?: string; from?: string } | { ok: false; reason: string } {
+): ({ ok: true } & InboundMessage) | { ok: false; reason: string } {
   if (typeof input === 'string') return checkText({ text: input });
   if (typeof input !== 'object' || input === null || Array.isArray(input)) {
     return { ok: false, reason: `A message is text or { "text": … }, not ${kindOf(input)}.` };
   }
-  const { text, id, from } = input as Record<string, unknown>;
+  const { text, id, from, whileWorking } = input as Record<string, unknown>;
   if (typeof text !== 'string') {
     return { ok: false, reason: `The message's "text" is ${kindOf(text)}, not a string.` };
   }
@@ -212,18 +224,21 @@ export function parseInbound(
   if (from !== undefined && (typeof from !== 'string' || from.length < 1 || from.length > 128)) {
     return { ok: false, reason: `The message's "from" must be a string of 1 to 128 characters.` };
   }
+  if (whileWorking !== undefined && !isWhileWorking(whileWorking)) {
+    return {
+      ok: false,
+      reason: `The message's "whileWorking" must be one of ${WHILE_WORKING.join(', ')}.`,
+    };
+  }
   return checkText({
     text,
     ...(id === undefined ? {} : { id }),
     ...(from === undefined ? {} : { from }),
+    ...(whileWorking === undefined ? {} : { whileWorking }),
   });
 }
 
-function checkText(m: {
-  text: string;
-  id?: string;
-  from?: string;
-}): ReturnType<typeof parseInbound> {
+function checkText(m: InboundMessage): ReturnType<typeof parseInbound> {
   if (m.text.trim() === '') return { ok: false, reason: 'The message is empty.' };
   return {
     ok: true,
@@ -231,6 +246,7 @@ function checkText(m: {
     // The id too: the store keeps it so, and it must be recognised when it comes again.
     ...(m.id === undefined ? {} : { id: wellFormed(m.id) }),
     ...(m.from === undefined ? {} : { from: wellFormed(m.from) }),
+    ...(m.whileWorking === undefined ? {} : { whileWorking: m.whileWorking }),
   };
 }
 

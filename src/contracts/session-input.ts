@@ -101,7 +101,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies } = given;
+  const { failure, wakeAt, replies, modes, generation } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -118,18 +118,21 @@ export function readCarried(given: unknown): CarriedState | undefined {
     isUsage(usage) &&
     (failure === undefined || isFailure(failure)) &&
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
-    (replies === undefined || (Array.isArray(replies) && replies.every(isReply)));
+    (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
+    (modes === undefined || (Array.isArray(modes) && modes.every(isMode))) &&
+    (generation === undefined || isCount(generation));
   return right ? (given as unknown as CarriedState) : undefined;
 }
 
 function isOpenTurn(value: unknown): boolean {
   if (!isRecord(value)) return false;
-  const { step, repairs, startedAt, waitedMs, usage, calls } = value;
+  const { step, repairs, startedAt, waitedMs, from, usage, calls } = value;
   return (
     isCount(step) &&
     isCount(repairs) &&
     isNumber(startedAt) &&
     (waitedMs === undefined || isNumber(waitedMs)) &&
+    (from === undefined || isCount(from)) &&
     isUsage(usage) &&
     (calls === undefined || isOpenCalls(calls))
   );
@@ -171,6 +174,12 @@ function isSeen(value: unknown): boolean {
 
 function isReply(value: unknown): boolean {
   return Array.isArray(value) && value.length === 2 && value.every(isText);
+}
+
+function isMode(value: unknown): boolean {
+  if (!Array.isArray(value)) return false;
+  const [item, mode] = value as unknown[];
+  return isText(item) && (mode === 'steer' || mode === 'next');
 }
 
 function isUsage(value: unknown): boolean {

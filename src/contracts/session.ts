@@ -51,7 +51,17 @@ export interface CarriedState {
   readonly wakeAt?: number;
   /** Workflows that wait for the answer to a message, by its id. Absent for none. */
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
+  /** Waiting messages with a mode, by their id (or that of their batch). Absent for none. */
+  readonly modes?: readonly (readonly [item: string, mode: QueueMode])[];
+  /** Generation of the transcript since the last rollback. Absent before any. */
+  readonly generation?: number;
 }
+
+/**
+ * How a waiting message is taken. `steer`: with the next step of the turn under way. `next`: it
+ * stopped a turn, and begins the next one also where a turn takes one message.
+ */
+export type QueueMode = 'steer' | 'next';
 
 /** A turn between two of its steps, or one that waits for the answers to calls. */
 export interface OpenTurn {
@@ -63,6 +73,8 @@ export interface OpenTurn {
   readonly startedAt: number;
   /** Of the time since then, ms spent waiting for people: no work. Absent for none. */
   readonly waitedMs?: number;
+  /** The head before the turn, for a rollback. Absent in turns that an earlier version began. */
+  readonly from?: number;
   readonly usage: Usage;
   /** Calls of the last step that are not settled. */
   readonly calls?: OpenCalls;

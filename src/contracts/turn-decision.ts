@@ -50,6 +50,8 @@ export interface Situation {
   readonly paused: boolean;
   /** The history has grown so far that the turn should go on in another run. */
   readonly full: boolean;
+  /** Messages wait that steer the turn: they join it with its next step. */
+  readonly steering?: boolean;
 }
 
 /** What comes next. */
@@ -57,6 +59,8 @@ export type Decision =
   | { readonly do: 'model' }
   | { readonly do: 'tools' }
   | { readonly do: 'compact' }
+  /** The messages that steer the turn: the next step is made with them. */
+  | { readonly do: 'join' }
   /** Until the session is resumed. */
   | { readonly do: 'wait' }
   /** In the next run of the workflow. */
@@ -157,7 +161,9 @@ export function decide(progress: TurnProgress, limits: TurnLimits, now: Situatio
   }
   if (now.full) return { do: 'carry' };
   if (now.paused) return { do: 'wait' };
-  return overLimit(progress, limits) ?? { do: 'model' };
+  const over = overLimit(progress, limits);
+  if (over) return over;
+  return now.steering && progress.steps > 0 ? { do: 'join' } : { do: 'model' };
 }
 
 /** What is left of the limits. `costMicros` is absent where money is not limited. */

@@ -14,7 +14,13 @@ type TurnEndType = (typeof TURN_END_TYPES)[number];
 /** How a turn ended. */
 export type TurnEnd =
   | { readonly outcome: 'completed'; readonly turn: number; readonly answer: Answer }
-  | { readonly outcome: 'interrupted'; readonly turn: number; readonly reason?: string }
+  | {
+      readonly outcome: 'interrupted';
+      readonly turn: number;
+      readonly reason?: string;
+      /** The turn was forgotten, its messages with it. */
+      readonly rolledBack?: true;
+    }
   | { readonly outcome: 'failed'; readonly turn: number; readonly failure: FailureInfo };
 
 /** Whether an item of a stream ends a turn. */
@@ -35,8 +41,13 @@ export function turnEndOf(
       return { outcome: 'completed', turn, answer: { turn, text, finish, usage } };
     }
     case 'turn.interrupted': {
-      const { reason } = event;
-      return { outcome: 'interrupted', turn, ...(reason ? { reason } : {}) };
+      const { reason, rolledBack } = event;
+      return {
+        outcome: 'interrupted',
+        turn,
+        ...(reason ? { reason } : {}),
+        ...(rolledBack ? { rolledBack } : {}),
+      };
     }
     case 'turn.failed':
       return { outcome: 'failed', turn, failure: event.failure };
@@ -47,7 +58,9 @@ export function turnEndOf(
 export function turnFailure(end: Exclude<TurnEnd, { outcome: 'completed' }>): FailureInfo {
   if (end.outcome === 'failed') return end.failure;
   const why = end.reason ? `: ${end.reason}` : '';
-  return { type: 'Turn.Interrupted', message: `Turn ${end.turn} was interrupted${why}.` };
+  return end.rolledBack
+    ? { type: 'Turn.RolledBack', message: `Turn ${end.turn} was rolled back${why}.` }
+    : { type: 'Turn.Interrupted', message: `Turn ${end.turn} was interrupted${why}.` };
 }
 
 /** The answer of a turn. Throws the failure of a turn that has none. */

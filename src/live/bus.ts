@@ -6,8 +6,8 @@ import { createHash } from 'node:crypto';
 import type { LiveMessage } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 
-/** Asked of whoever speaks in a session: say again what you said, or stop. */
-export type ControlMessage = Extract<LiveMessage, { type: 'sync' | 'interrupt' }>;
+/** Asked of whoever speaks in a session: say again what you said, stop, or make no further step. */
+export type ControlMessage = Extract<LiveMessage, { type: 'sync' | 'interrupt' | 'steer' }>;
 
 export type LiveListener = (message: LiveMessage) => void;
 export type ControlListener = (key: SessionKey, message: ControlMessage) => void;

@@ -81,6 +81,8 @@ export interface AttemptFailure extends FailureInfo {
 /** One commit. */
 export interface Append {
   readonly messages?: readonly NewMessage[];
+  /** What lies behind this place is forgotten, also what is written here. Its ids stay taken. */
+  readonly rollback?: { readonly after: number };
   /** Asks whether this place is taken by this key already. */
   readonly probe?: { readonly seq: number; readonly key: string };
   readonly attempt?: AttemptRecord;

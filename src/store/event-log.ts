@@ -78,7 +78,7 @@ export class EventLog implements Events {
       .where('m.tenant', '=', tenant)
       .where('m.transcript', '=', session)
       .where('m.message_id', '=', messageId)
-      .where('m.superseded_at', 'is', null)
+      .where((m) => m.or([m('m.superseded_at', 'is', null), m('m.rolled_back', '=', true)]))
       .select(['e.n', 'm.turn'])
       .executeTakeFirst();
     return row && { n: Number(row.n), turn: row.turn };

@@ -8,6 +8,7 @@ import * as functions from './migrations/0002-functions.js';
 import * as newestSummary from './migrations/0003-newest-summary.js';
 import { installFunctions, outdatedFunctions } from './sql-functions.js';
 import * as toolRunTries from './migrations/0004-tool-run-tries.js';
+import * as steer from './migrations/0007-steer.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -15,6 +16,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0002-functions': functions,
   '0003-newest-summary': newestSummary,
   '0004-tool-run-tries': toolRunTries,
+  '0007-steer': steer,
 };
 
 /**

@@ -12,7 +12,7 @@ import { sql, type Kysely } from 'kysely';
 import type { Tables } from './tables.js';
 
 /** Raised with each change of the file; `test/unit/store/sql-functions.test.ts` holds the pairs. */
-const REVISIONS: Readonly<Record<string, number>> = { append: 2, open_session: 1 };
+const REVISIONS: Readonly<Record<string, number>> = { append: 3, open_session: 2 };
 
 /** A function, as it is to be installed. */
 export interface SqlFunction {

@@ -29,16 +29,22 @@ import { SessionCatalogue, type SessionPlace, type SessionRecord } from './sessi
 import { ToolRunLog, type ToolRunKey, type ToolRunRecord, type ToolRunTry } from './tool-runs.js';
 import { TranscriptStore } from './transcript-store.js';
 
+/** Which messages of a transcript. */
+export interface TranscriptRange {
+  /** Behind this place. Default: from the beginning. */
+  readonly after?: number;
+  /** Up to this place. Default: to the end. */
+  readonly to?: number;
+  /** Also those of turns that were rolled back. Default `false`. */
+  readonly rolledBack?: boolean;
+}
+
 /** Messages, and the one door through which a session is written. */
 export interface Transcripts {
   append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended>;
   openSession(session: NewSession): Promise<OpenedSession>;
   openTranscript(run: Pick<Writer, 'tenant' | 'session' | 'transcript' | 'run'>): Promise<void>;
-  read(
-    tenant: string,
-    transcript: string,
-    range?: { after?: number; to?: number },
-  ): Promise<StoredMessage[]>;
+  read(tenant: string, transcript: string, range?: TranscriptRange): Promise<StoredMessage[]>;
   readVisible(tenant: string, transcript: string, to: number): Promise<StoredMessage[]>;
   readStage(
     tenant: string,

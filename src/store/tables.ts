@@ -39,6 +39,7 @@ interface MessagesTable {
   usage: unknown;
   at: Timestamp;
   superseded_at: Date | null;
+  rolled_back: Generated<boolean>;
 }
 
 interface EventsTable {

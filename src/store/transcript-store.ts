@@ -11,7 +11,7 @@ import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/messa
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
-import type { Transcripts } from './stores.js';
+import type { TranscriptRange, Transcripts } from './stores.js';
 import { wholeUsage } from './whole-usage.js';
 
 export type * from './append-types.js';
@@ -86,18 +86,20 @@ export class TranscriptStore implements Transcripts {
 
   /**
    * The messages with `after < seq <= to`, oldest first; a fork continues its parent.
-   * What was superseded is left out.
+   * What was superseded is left out; turns that were rolled back too, unless they are asked for.
    */
   async read(
     tenant: string,
     transcript: string,
-    { after = 0, to = END }: { after?: number; to?: number } = {},
+    { after = 0, to = END, rolledBack = false }: TranscriptRange = {},
   ): Promise<StoredMessage[]> {
     const { rows } = await sql<MessageRow>`
       with recursive ${chain(tenant, transcript, to)}
-      select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at from perdura.messages m
+      select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at, m.rolled_back
+        from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
-        where m.tenant = ${tenant} and m.seq > ${after} and m.superseded_at is null
+        where m.tenant = ${tenant} and m.seq > ${after}
+          and ${rolledBack ? sql`(m.superseded_at is null or m.rolled_back)` : sql`m.superseded_at is null`}
         order by m.seq`.execute(this.#database.db);
     return rows.map(toStored);
   }
@@ -119,7 +121,10 @@ export class TranscriptStore implements Transcripts {
     return this.read(tenant, transcript, { after: rows[0]?.after ?? 0, to });
   }
 
-  /** What the run that has the transcript now wrote at one stage behind `after`, oldest first. */
+  /**
+   * What the run that has the transcript now wrote at one stage behind `after`, oldest first; also
+   * what was rolled back, for a retry of the rollback.
+   */
   async readStage(
     tenant: string,
     transcript: string,
@@ -130,7 +135,7 @@ export class TranscriptStore implements Transcripts {
         join perdura.transcripts t on t.tenant = m.tenant and t.transcript = m.transcript
           and t.epoch = m.epoch
         where m.tenant = ${tenant} and m.transcript = ${transcript} and m.stage = ${stage}
-          and m.seq > ${after} and m.superseded_at is null
+          and m.seq > ${after} and (m.superseded_at is null or m.rolled_back)
         order by m.seq`.execute(this.#database.db);
     return rows;
   }
@@ -164,10 +169,17 @@ interface MessageRow {
   readonly body: TranscriptMessage;
   readonly usage: Usage | null;
   readonly at: Date;
+  readonly rolled_back: boolean;
 }
 
-function toStored({ body, usage, at, ...row }: MessageRow): StoredMessage {
-  return { ...row, message: body, ...(usage ? { usage } : {}), at: at.toISOString() };
+function toStored({ body, usage, at, rolled_back, ...row }: MessageRow): StoredMessage {
+  return {
+    ...row,
+    message: body,
+    ...(usage ? { usage } : {}),
+    at: at.toISOString(),
+    ...(rolled_back ? { rolledBack: true } : {}),
+  };
 }
 
 /** A transcript and those that it was forked from, each up to the place where the fork is. */

@@ -20,6 +20,7 @@ import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { InboxMessage } from '../../src/contracts/message.js';
 import type { SessionInput, SessionResult } from '../../src/contracts/session.js';
 import { readSessionInput, type CheckedInput } from '../../src/contracts/session-input.js';
+import { turnFailure } from '../../src/contracts/turn-end.js';
 import { refusal } from '../door.js';
 import { Control } from './control.js';
 import { failureOf } from './failure-of.js';
@@ -73,8 +74,8 @@ class SessionLoop {
     this.#problems = problems;
     this.#run = new SessionRun(input);
     this.#state = this.#run.state;
-    this.#reception = new Reception(this.#run);
     this.#control = new Control(this.#run);
+    this.#reception = new Reception(this.#run, this.#control);
     this.#desk = new OpenCallDesk(this.#run);
   }
 
@@ -177,7 +178,7 @@ class SessionLoop {
       });
       state.head = head ?? state.head;
       this.#run.closed = true;
-      await until(allHandlersFinished);
+      await until(() => allHandlersFinished() && !this.#run.notifying);
       // A signal may have come in during the last write; it was accepted, so it is written.
     } while (state.queued > 0);
     if (state.replies.size > 0) {
@@ -299,8 +300,9 @@ class SessionLoop {
   /** Closes a turn that was interrupted or failed. */
   async #endTurnEarly(turn: Turn, failure?: FailureInfo): Promise<void> {
     const state = this.#state;
-    const reason = this.#control.interruption?.reason;
-    const { head, found } = await this.#run.calls.endTurn({
+    const { reason, rollback } = this.#control.interruption ?? {};
+    const from = rollback && !failure ? state.open!.from : undefined;
+    const { head, found, generation } = await this.#run.calls.endTurn({
       ...turn.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
@@ -309,14 +311,20 @@ class SessionLoop {
       ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
       ...(turn.openCalls ? { open: turn.openCalls } : {}),
       ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+      ...(from === undefined ? {} : { rollback: { after: from } }),
     });
     state.head = head;
+    if (generation !== undefined) state.generation = generation;
     if (found) state.spend(found);
     this.#reception.turnEnds({
-      failure: failure ?? {
-        type: 'Turn.Interrupted',
-        message: `Turn ${state.turn} was interrupted${reason ? `: ${reason}` : ''}.`,
-      },
+      failure:
+        failure ??
+        turnFailure({
+          outcome: 'interrupted',
+          turn: state.turn,
+          ...(reason ? { reason } : {}),
+          ...(from === undefined ? {} : { rolledBack: true }),
+        }),
     });
     state.finish(failure);
   }
@@ -330,7 +338,7 @@ class SessionLoop {
       await this.#reception.asked();
       do {
         await this.#spill();
-        await until(allHandlersFinished);
+        await until(() => allHandlersFinished() && !this.#run.notifying);
         if (!this.#run.legacy) await this.#run.journal.written();
       } while (state.oversized().length > 0);
     } finally {

@@ -57,6 +57,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   spill: 'move waiting messages to the store',
   readAnswer: 'read an answer',
   publishInterrupt: 'stop the call',
+  publishSteering: 'let a message join the turn',
 };
 
 /** Of short writes. Their heartbeats tell of a worker that is gone: a stop must not wait for it. */
@@ -77,11 +78,21 @@ const regularCalls = Object.fromEntries(
  * One attempt of at most a second: Temporal's own cancellation is under way already, and reaches
  * the worker with its next heartbeat.
  */
-const notifying = proxyActivities<Pick<SessionActivities, 'publishInterrupt'>>({
+const NOTIFICATION = {
   startToCloseTimeout: 1_000,
   scheduleToCloseTimeout: 2_000,
   retry: { maximumAttempts: 1 },
+} as const;
+
+const notifying = proxyActivities<Pick<SessionActivities, 'publishInterrupt'>>({
+  ...NOTIFICATION,
   summary: SUMMARIES.publishInterrupt,
+});
+
+/** One attempt too: without it the message joins when the model call ends its series by itself. */
+const steering = proxyActivities<Pick<SessionActivities, 'publishSteering'>>({
+  ...NOTIFICATION,
+  summary: SUMMARIES.publishSteering,
 });
 
 /** The calls of which a turn is made. */
@@ -104,6 +115,8 @@ export interface SessionCalls extends TurnCalls {
   readonly short: ShortCalls;
   /** Tells the worker that speaks to stop. */
   readonly notify: (input: { turn: number }) => Promise<void>;
+  /** Tells the model call of this stage to make no further step. */
+  readonly steer: (input: { stage: number }) => Promise<void>;
 }
 
 /** Each call says whose it is: this is the place that adds it. */
@@ -111,6 +124,7 @@ export function sessionCalls(run: RunReference): SessionCalls {
   return {
     short: ofRun(regularCalls, run),
     notify: (input) => notifying.publishInterrupt({ ...input, run }),
+    steer: (input) => steering.publishSteering({ ...input, run }),
     callModel: (input, settings, summary) =>
       proxyActivities<SessionActivities>(modelOptions(settings, summary)).callModel({
         ...input,

@@ -13,9 +13,11 @@ const LEGACY_HEARD_MS = 1_000;
 
 export class Control {
   /** The turn under way, or the one that continue-as-new carried here, is to stop. */
-  interruption: { reason?: string } | undefined;
+  interruption: { reason?: string; rollback?: true } | undefined;
   readonly #run: SessionRun;
   #current: { readonly turn: Turn; readonly scope: CancellationScope } | undefined;
+  /** Stage of the model call that was told that a message waits to join. */
+  #told: number | undefined;
 
   constructor(run: SessionRun) {
     this.#run = run;
@@ -36,6 +38,33 @@ export class Control {
   /** Cancels the turn if it was interrupted: nothing of it starts after this. */
   heed(): void {
     if (this.interruption) this.#current?.scope.cancel();
+  }
+
+  /** A message stops the turn under way. With `rollback` the turn is forgotten, too. */
+  stopFor(messageId: string, rollback: boolean): void {
+    const before = this.interruption;
+    this.interruption = {
+      ...(before ?? { reason: `message ${messageId} came` }),
+      ...(rollback ? { rollback } : {}),
+    };
+    if (!before) this.#run.beside(this.#stopTurn());
+  }
+
+  /**
+   * A message waits to join the turn: a model call that makes several steps is told once to end its
+   * series. When that is lost, the next message tries again, and the series ends by itself.
+   */
+  steer(): void {
+    const stage = this.#current?.turn.series;
+    if (stage === undefined || stage === this.#told) return;
+    this.#told = stage;
+    this.#run.beside(
+      CancellationScope.nonCancellable(() =>
+        this.#run.regular.steer({ stage }).catch(() => {
+          if (this.#told === stage) this.#told = undefined;
+        }),
+      ),
+    );
   }
 
   async interrupt(reason: string | undefined): Promise<InterruptReceipt> {

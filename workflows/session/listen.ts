@@ -41,7 +41,7 @@ export function listen(
     ),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
-    validator: (message) => void reception.check(message),
+    validator: (message) => reception.checkSent(message),
     description: 'Takes a message; answers when it is accepted.',
   });
   onUpdate(handlers.askUpdate, (message) => reception.ask(message), {

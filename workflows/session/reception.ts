@@ -10,12 +10,15 @@ import {
   parseInbound,
   parseReplyTo,
   utf8Bytes,
+  type InboundMessage,
 } from '../../src/contracts/message.js';
 import { clip } from '../../src/contracts/text.js';
+import type { WhileWorking } from '../../src/contracts/while-working.js';
 import type { Answer, SendReceipt } from '../../src/contracts/session.js';
 import { isRefusal, refusal, type Refusal } from '../door.js';
 import { failureOf } from './failure-of.js';
 import { Replies } from './replies.js';
+import type { Control } from './control.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
 
@@ -29,6 +32,7 @@ export type Ending = {
 
 export class Reception {
   readonly #run: SessionRun;
+  readonly #control: Pick<Control, 'steer' | 'stopFor'>;
   readonly #replies: Replies;
   /** Turns that someone waits for, and how they ended. */
   readonly #endings = new Map<number, Ending>();
@@ -36,25 +40,24 @@ export class Reception {
   /** Turns that have ended in this run: when it changes, who asked may look again. */
   #turnsEnded = 0;
 
-  constructor(run: SessionRun) {
+  constructor(run: SessionRun, control: Pick<Control, 'steer' | 'stopFor'>) {
     this.#run = run;
+    this.#control = control;
     this.#replies = new Replies(run, (id) => this.#answerTo(id));
   }
 
   /** The messages that the session was started with, and what of its input was of no use. */
   takeFirst(messages: readonly unknown[], problems: readonly string[]): void {
     for (const problem of problems) this.#run.refuse(problem);
-    for (const first of messages) this.#acceptSignalled(first, false);
+    // They come together, with the start: none of them comes while the agent works on another.
+    for (const first of messages) this.#acceptSignalled(first, false, 'enqueue');
   }
 
   /**
    * Throws what a sender is told when a message is refused. Synchronous: it validates updates.
    * `late`: the session was told to end before the message came.
    */
-  check(
-    input: unknown,
-    late = this.#run.ending !== undefined,
-  ): { text: string; id?: string; from?: string } {
+  check(input: unknown, late = this.#run.ending !== undefined): InboundMessage {
     if (late) throw refusal('Session.Closed', 'The session has ended.');
     const parsed = parseInbound(input);
     if (!parsed.ok) throw refusal('Message.Invalid', parsed.reason);
@@ -75,10 +78,15 @@ export class Reception {
     return parsed;
   }
 
-  /** As {@link check}, for senders that want an answer: no answer can come from a run that is
+  /** As {@link check}, before an update is on record: one that is refused leaves no event. */
+  checkSent(input: unknown): void {
+    this.#admit(this.check(input));
+  }
+
+  /** As {@link checkSent}, for senders that want an answer: no answer can come from a run that is
    * continuing as new. */
   checkAsked(input: unknown): void {
-    this.check(input);
+    this.checkSent(input);
     if (this.#run.leaving) throw leaving();
   }
 
@@ -160,8 +168,25 @@ export class Reception {
     await until(() => this.#asking === 0);
   }
 
-  #accept(input: unknown, late: boolean): SendReceipt {
-    const { text, id = uuid4(), from } = this.check(input, late);
+  /** What becomes of a message now: its policy while the agent works, otherwise `undefined`. */
+  #admit({ id, whileWorking }: InboundMessage, given?: WhileWorking): WhileWorking | undefined {
+    const { state, settings, paused } = this.#run;
+    const policy = given ?? whileWorking ?? settings?.whileWorking ?? 'enqueue';
+    // One that waits begins a turn at once, unless the session is paused.
+    const working = state.open !== undefined || (state.queued > 0 && !paused);
+    const known = id !== undefined && state.knows(id);
+    if (policy === 'reject' && working && !known) {
+      throw refusal(
+        'Session.Busy',
+        `The agent is working on turn ${state.open ? state.turn : state.turn + 1}, and the message may not wait: its "whileWorking" is "reject".`,
+      );
+    }
+    return state.open ? policy : undefined;
+  }
+
+  #accept(input: unknown, late: boolean, given?: WhileWorking): SendReceipt {
+    const inbound = this.check(input, late);
+    const { text, id = uuid4(), from } = inbound;
     const message = { id, text, ...(from === undefined ? {} : { from }) };
     if (this.#run.state.conflicts(message)) {
       throw refusal(
@@ -169,16 +194,24 @@ export class Reception {
         `A message with the id "${id}" was accepted before, with another text; this one was not added.`,
       );
     }
-    return this.#run.state.accept(message);
+    const policy = this.#admit(inbound, given);
+    const stops = policy === 'interrupt' || policy === 'rollback';
+    const mode = policy === 'steer' ? policy : stops ? 'next' : undefined;
+    const receipt = this.#run.state.accept(message, mode);
+    // One that comes twice does nothing the second time.
+    if (receipt.duplicate) return receipt;
+    if (stops) this.#control.stopFor(id, policy === 'rollback');
+    else if (policy === 'steer') this.#control.steer();
+    return receipt;
   }
 
   /** A signal has no answer: what is wrong with its message is noted. */
-  #acceptSignalled(input: unknown, late: boolean): Refusal | undefined {
+  #acceptSignalled(input: unknown, late: boolean, given?: WhileWorking): Refusal | undefined {
     try {
       const reply = parseReplyTo(input);
       if (!reply.ok) throw refusal('Message.Invalid', reply.reason);
       if (reply.replyTo) this.#replies.checkRoom(idOf(input));
-      this.#accept(input, late);
+      this.#accept(input, late, given);
       return undefined;
     } catch (error) {
       if (!isRefusal(error)) throw error;

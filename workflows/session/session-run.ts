@@ -1,8 +1,8 @@
 /**
  * One run of a session's workflow, as its parts see it: whose session it is, what it remembers,
  * whether it is open yet, whether it is to end. The reception (messages) and the control
- * (interrupt, pause, terminate) know of each other only what stands here; the loop in
- * `agent-session.ts` knows both.
+ * (interrupt, pause, terminate) share what stands here; the reception also asks the control to stop or
+ * to steer the turn for a message. The loop in `agent-session.ts` knows both.
  */
 import {
   log,
@@ -65,6 +65,7 @@ export class SessionRun {
    */
   readonly opened: Promise<Refusal | undefined>;
   #answerOpened: (refused?: Refusal) => void = () => undefined;
+  #beside = 0;
 
   constructor({ agent, title, parent, root, carried }: CheckedInput) {
     this.agent = agent;
@@ -96,6 +97,17 @@ export class SessionRun {
       this.updates > MANY_UPDATES ||
       this.signals > MANY_SIGNALS
     );
+  }
+
+  /** Notifications are under way that nobody waits for but the end of the run. */
+  get notifying(): boolean {
+    return this.#beside > 0;
+  }
+
+  /** Lets `work`, which must not reject, go on beside the handlers and the loop. */
+  beside(work: Promise<void>): void {
+    this.#beside += 1;
+    void work.finally(() => (this.#beside -= 1));
   }
 
   /** Lets in, or sends away, the handlers that came before the session was open. */

@@ -12,7 +12,12 @@ import {
   type Usage,
 } from '../../src/contracts/message.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
-import type { CarriedState, OpenTurn, SendReceipt } from '../../src/contracts/session.js';
+import type {
+  CarriedState,
+  OpenTurn,
+  QueueMode,
+  SendReceipt,
+} from '../../src/contracts/session.js';
 
 /** Ids that travel through continue-as-new. Older ones are recognised by the store. */
 const CARRIED_IDS = 500;
@@ -37,6 +42,14 @@ interface Seen {
   readonly digest: number | undefined;
 }
 
+/** What of the queue is taken, and what stays. */
+interface Taking {
+  readonly taken: InboxItem[];
+  readonly rest: InboxItem[];
+  /** Messages taken, those of batches included. */
+  readonly count: number;
+}
+
 export class SessionState {
   head: number;
   stage: number;
@@ -49,6 +62,12 @@ export class SessionState {
   wakeAt: number | undefined;
   /** Workflows that wait for the answer to a message, by its id. */
   readonly replies: Map<string, string>;
+  /** Of the transcript, since the last rollback; `undefined` before any. */
+  generation: number | undefined;
+  /** Waiting messages that steer the turn under way, by {@link keyOf}. */
+  readonly #steering = new Set<string>();
+  /** Waiting messages that have stopped a turn, by {@link keyOf}. */
+  readonly #next = new Set<string>();
   #inbox: InboxItem[];
   /** Messages in the queue, spilled ones included. Counted along: a flood asks for it each time. */
   #queued: number;
@@ -66,6 +85,8 @@ export class SessionState {
     this.runs = (carried?.runs ?? 0) + 1;
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
+    this.generation = carried?.generation;
+    for (const [key, mode] of carried?.modes ?? []) this.#setMode(key, mode);
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
     this.#seen = new Map();
@@ -83,10 +104,16 @@ export class SessionState {
     this.turn = turn;
   }
 
+  /** Whether a message with this id was taken before, as far as this run remembers. */
+  knows(id: string): boolean {
+    return this.#seen.has(id);
+  }
+
   /** Puts a message into the queue, unless its id was taken before. */
-  accept(message: InboxMessage): SendReceipt {
+  accept(message: InboxMessage, mode?: QueueMode): SendReceipt {
     if (this.#seen.has(message.id)) return { id: message.id, duplicate: true, ahead: 0 };
-    const ahead = this.queued;
+    const ahead = mode === 'steer' ? this.#steering.size : this.queued;
+    this.#setMode(keyOf(message), mode);
     this.#inbox.push(message);
     this.#queued += 1;
     this.#seen.set(message.id, { turn: 0, digest: digestOf(message.text) });
@@ -124,33 +151,79 @@ export class SessionState {
     for (const id of ids) this.#moved(id, IN_STORE);
   }
 
-  /** Takes the unread messages, in order, as many as one turn may have. */
+  /** Takes the unread messages that begin a turn, in order, as many as one turn may have. */
   take(unread: 'all' | 'one'): InboxItem[] {
+    // No step has followed that they could have joined: from now on they wait like all others.
+    this.#steering.clear();
     const most = unread === 'one' ? 1 : TURN_MESSAGES;
+    const inOrder = this.#plan(most, () => true);
+    const within = new Set(inOrder.taken.map(keyOf));
+    // What has stopped a turn begins the next one, wherever it stands in the queue.
+    if ([...this.#next].every((key) => within.has(key))) return this.#leave(inOrder);
+    return this.#leave(this.#plan(most, (item) => this.#next.has(keyOf(item))));
+  }
+
+  /** Whether messages wait that steer the turn under way. */
+  get steering(): boolean {
+    return this.#steering.size > 0;
+  }
+
+  /** Takes the messages that steer the turn under way, in order, as many as fit a step. */
+  takeSteering(): InboxItem[] {
+    return this.#leave(this.#plan(TURN_MESSAGES, (item) => this.#steering.has(keyOf(item))));
+  }
+
+  /** Which of the wanted items are taken together: a turn or a step has room for so many. */
+  #plan(most: number, wanted: (item: InboxItem) => boolean): Taking {
     const taken: InboxItem[] = [];
+    const rest: InboxItem[] = [];
     let count = 0;
     let bytes = 0;
-    let rest: InboxItem[] = [];
+    let full = false;
     for (const item of this.#inbox) {
       // A batch was made as large as a turn may be.
       const size = 'spill' in item ? TURN_BYTES : jsonBytes(item.text);
       const messages = 'spill' in item ? item.count : 1;
-      if (count > 0 && (count + messages > most || bytes + size > TURN_BYTES)) break;
-      if ('spill' in item && messages > most) {
+      full ||= count > 0 && wanted(item) && (count + messages > most || bytes + size > TURN_BYTES);
+      if (full || !wanted(item)) {
+        rest.push(item);
+      } else if ('spill' in item && messages > most) {
         // A batch was made for a turn that takes all; of this one only the first is taken.
         taken.push({ ...item, count: most });
+        rest.push({ ...item, from: (item.from ?? 0) + most, count: messages - most });
         count = most;
-        rest = [{ ...item, from: (item.from ?? 0) + most, count: messages - most }];
-        break;
+        full = true;
+      } else {
+        taken.push(item);
+        count += messages;
+        bytes += size;
       }
-      taken.push(item);
-      count += messages;
-      bytes += size;
     }
-    this.#inbox = [...rest, ...this.#inbox.slice(taken.length)];
+    return { taken, rest, count };
+  }
+
+  #leave({ taken, rest, count }: Taking): InboxItem[] {
+    this.#inbox = rest;
     this.#queued -= count;
-    for (const item of taken) if (!('spill' in item)) this.#moved(item.id, this.turn);
+    const left = new Set(rest.map(keyOf));
+    for (const item of taken) {
+      if (!('spill' in item)) this.#moved(item.id, this.turn);
+      // Of a batch that was taken in part, the rest keeps its mode.
+      if (!left.has(keyOf(item))) this.#setMode(keyOf(item), undefined);
+    }
     return taken;
+  }
+
+  #setMode(key: string, mode: QueueMode | undefined): void {
+    this.#steering.delete(key);
+    this.#next.delete(key);
+    if (mode === 'steer') this.#steering.add(key);
+    else if (mode === 'next') this.#next.add(key);
+  }
+
+  #modeOf(key: string): QueueMode | undefined {
+    if (this.#steering.has(key)) return 'steer';
+    return this.#next.has(key) ? 'next' : undefined;
   }
 
   /** Takes everything that waits: the session ends. */
@@ -158,6 +231,8 @@ export class SessionState {
     const rest = this.#inbox;
     this.#inbox = [];
     this.#queued = 0;
+    this.#steering.clear();
+    this.#next.clear();
     return rest;
   }
 
@@ -166,7 +241,7 @@ export class SessionState {
     this.machine.apply('begin');
     this.turn += 1;
     this.failure = undefined;
-    return (this.open = { step: 0, repairs: 0, startedAt: now, usage: NO_USAGE });
+    return (this.open = { step: 0, repairs: 0, startedAt: now, from: this.head, usage: NO_USAGE });
   }
 
   spend(usage: Usage): void {
@@ -200,7 +275,8 @@ export class SessionState {
     for (const message of messages) {
       const size = jsonBytes(message.text);
       const batch = batches.at(-1);
-      if (!batch || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
+      const other = batch && this.#modeOf(keyOf(batch[0]!)) !== this.#modeOf(keyOf(message));
+      if (!batch || other || batch.length >= TURN_MESSAGES || bytes + size > TURN_BYTES) {
         batches.push([message]);
         bytes = size;
       } else {
@@ -216,8 +292,11 @@ export class SessionState {
     const ids = new Set(batch.map(({ id }) => id));
     const at = this.#inbox.findIndex((item) => !('spill' in item) && ids.has(item.id));
     const rest = this.#inbox.filter((item) => 'spill' in item || !ids.has(item.id));
-    rest.splice(at, 0, { spill, count: batch.length });
+    const item = { spill, count: batch.length };
+    rest.splice(at, 0, item);
     this.#inbox = rest;
+    this.#setMode(keyOf(item), batch[0] && this.#modeOf(keyOf(batch[0])));
+    for (const message of batch) this.#setMode(keyOf(message), undefined);
     // Whoever takes the batch sees no ids: the store will know the turn.
     for (const id of ids) if (this.#seen.has(id)) this.#moved(id, IN_STORE);
   }
@@ -225,6 +304,13 @@ export class SessionState {
   /** The turn of this message, or {@link IN_STORE}. */
   #moved(id: string, turn: number): void {
     this.#seen.set(id, { turn, digest: this.#seen.get(id)?.digest });
+  }
+
+  #carriedModes(): Pick<CarriedState, 'modes'> {
+    const of = (keys: Iterable<string>, mode: QueueMode) =>
+      [...keys].map((key): [string, QueueMode] => [key, mode]);
+    const modes = [...of(this.#steering, 'steer'), ...of(this.#next, 'next')];
+    return modes.length > 0 ? { modes } : {};
   }
 
   /** What the next run of the workflow needs. */
@@ -246,8 +332,15 @@ export class SessionState {
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
+      ...this.#carriedModes(),
+      ...(this.generation === undefined ? {} : { generation: this.generation }),
     };
   }
+}
+
+/** Names an item of the queue: a message by its id, a batch by that of the store. */
+function keyOf(item: InboxItem): string {
+  return 'spill' in item ? `spill ${item.spill}` : item.id;
 }
 
 /** FNV-1a, 32 bits: tells another text from the same one, and protects nothing. */

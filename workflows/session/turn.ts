@@ -82,6 +82,8 @@ export class Turn {
   cutOff: number | undefined;
   /** What is under way listens on the bus, and can be stopped without Temporal. */
   listening = false;
+  /** Stage of a model call under way that may make several steps. */
+  series: number | undefined;
   readonly #around: TurnSurroundings;
   readonly #limits: TurnLimits;
   #last: LastStep | undefined;
@@ -89,6 +91,8 @@ export class Turn {
   #compacted = false;
   #result: CallModelResult | undefined;
   #planned: readonly PlannedCall[] = [];
+  /** The messages of `inbox` join a turn that has begun. */
+  #joining = false;
 
   constructor(around: TurnSurroundings, inbox: InboxItem[] | undefined) {
     this.#around = around;
@@ -106,6 +110,8 @@ export class Turn {
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
+        // Until a step has written those that were taken, others wait.
+        steering: this.inbox === undefined && this.#around.state.steering,
       });
       switch (next.do) {
         case 'model':
@@ -116,6 +122,10 @@ export class Turn {
           break;
         case 'compact':
           await this.#compact();
+          break;
+        case 'join':
+          this.inbox = this.#around.state.takeSteering();
+          this.#joining = true;
           break;
         case 'wait':
           // Also while it is paused: messages go on coming in, and grow the history.
@@ -137,7 +147,14 @@ export class Turn {
   place(): WritePlace {
     const { state } = this.#around;
     state.stage += 1;
-    return { turn: state.turn, step: state.open?.step ?? 0, stage: state.stage, head: state.head };
+    const { turn, stage, head, generation } = state;
+    return {
+      turn,
+      step: state.open?.step ?? 0,
+      stage,
+      head,
+      ...(generation === undefined ? {} : { generation }),
+    };
   }
 
   #progress(): TurnProgress {
@@ -203,16 +220,21 @@ export class Turn {
       ...place,
       agent,
       ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      ...(this.#joining ? { joins: true } : {}),
       ...(spent.input + spent.output > 0 ? { spent } : {}),
       ...(onward ? { onward } : {}),
       left,
     };
     const { desk } = this.#around;
     desk.opening = true;
+    this.series = onward ? place.stage : undefined;
     const result = await activities
       .callModel(input, settings, this.#summary())
       // An answer that waits for this is looked at when the activation has run: the calls wait then.
-      .finally(() => (desk.opening = false));
+      .finally(() => {
+        desk.opening = false;
+        this.series = undefined;
+      });
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {
@@ -230,6 +252,7 @@ export class Turn {
     state.head = result.head;
     state.spend(result.usage);
     this.inbox = undefined;
+    this.#joining = false;
     this.#result = result;
     this.#planned = result.calls ?? [];
     // Also calls that have run within the step: their places are not reserved yet.

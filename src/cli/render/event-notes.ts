@@ -39,7 +39,7 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       }
       return event.finish === 'filtered' ? [style.yellow('(the provider withheld the rest)')] : [];
     case 'turn.interrupted':
-      return [style.yellow(withReason('interrupted', event))];
+      return [style.yellow(withReason(event.rolledBack ? 'rolled back' : 'interrupted', event))];
     case 'turn.failed':
       return [failureText(withRemedyOf(event.failure), style).trimEnd()];
     case 'session.state':

@@ -56,16 +56,18 @@ function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
   const { style } = options;
   const { outcome, startedAt, endedAt, failure, reason } = turn;
   const took = startedAt && endedAt ? duration(Date.parse(endedAt) - Date.parse(startedAt)) : '';
-  const facts = [outcome, took, dollars(turn.costMicros), startedAt ?? ''].filter(Boolean);
+  const ended = turn.rolledBack ? 'rolled back' : outcome;
+  const facts = [ended, took, dollars(turn.costMicros), startedAt ?? ''].filter(Boolean);
   const lines = [`${style.bold(`Turn ${turn.turn}`)} ${style.dim(`· ${facts.join(' · ')}`)}`];
-  for (const { text, from } of turn.messages) {
-    lines.push(...said(2, from ? oneLine(from, 40) : 'you', text, options));
+  for (const { text, from, step } of turn.messages) {
+    const who = from ? oneLine(from, 40) : 'you';
+    lines.push(...said(2, step === undefined ? who : `${who}, at step ${step}`, text, options));
   }
   for (const server of turn.unavailable ?? []) {
     lines.push(`  ${style.yellow(unavailableText(server))}`);
   }
   for (const step of turn.steps) lines.push(...stepLines(step, options));
-  if (reason) lines.push(`  ${style.yellow(`${outcome}: ${oneLine(reason)}`)}`);
+  if (reason) lines.push(`  ${style.yellow(`${ended}: ${oneLine(reason)}`)}`);
   if (failure) lines.push(`  ${style.red(`${failure.type}: ${oneLine(failure.message, 300)}`)}`);
   return lines;
 }

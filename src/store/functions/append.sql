@@ -1,11 +1,12 @@
 /*
  * perdura.append(p): everything that changes a transcript, in one round trip, one commit, one lock,
  * so that its rules cannot be half followed. Its blocks in order: attempt, fence, supersede, probe,
- * messages, tool run, events, session, wake.
+ * messages, rollback, tool run, events, session, wake.
  *
  *   p: tenant, session, transcript, run, stage, head,
  *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?, with?}],
  *                              with: not if the message at that place was there before
+ *      rollback?: {after}      what lies behind this place is forgotten, also what is written here
  *      probe?: {seq, key}      is this place taken by this key already?
  *      attempt?: {turn, step, kind, attempt, model, outcome, failure?, usage},
  *      toolRun?: {key, outcome},
@@ -164,6 +165,13 @@ begin
             and again->>'messageId' = messages.message_id);
     get diagnostics v_count = row_count;
     if v_count > 0 then t.generation := t.generation + 1; end if;
+    if t.stage = -1 then
+      -- The first write of a run. It knows the head behind each rollback that it has accepted, so
+      -- one behind its head is undone by a reset: the messages of that turn come again.
+      update perdura.messages set rolled_back = false
+        where tenant = v_tenant and transcript = v_transcript and rolled_back
+          and seq > (p->>'head')::int;
+    end if;
     update perdura.transcripts set stage = v_stage, generation = t.generation
       where tenant = v_tenant and transcript = v_transcript;
   end if;
@@ -210,6 +218,13 @@ begin
           select body into v_body from perdura.messages
             where tenant = v_tenant and transcript = v_transcript
               and message_id = m->>'messageId' and superseded_at is null;
+          if not found then
+            -- A turn that was forgotten has taken its messages all the same.
+            select body into v_body from perdura.messages
+              where tenant = v_tenant and transcript = v_transcript
+                and message_id = m->>'messageId' and rolled_back
+              limit 1;
+          end if;
           if found then
             v_duplicates := v_duplicates || to_jsonb(m->>'messageId');
             -- Who sends it may have another name the second time; what is said may not differ.
@@ -237,6 +252,20 @@ begin
         where tenant = v_tenant and session = v_session and run = v_run and stage = v_stage
           and step = (a->>'step')::int and kind = a->>'kind' and attempt = (a->>'attempt')::int
           and outcome = 'running';
+    end if;
+  end if;
+
+  -- ROLLBACK. The turn is forgotten: what it wrote is superseded, and its places are not used again,
+  -- because calls and events are named by them.
+  if p->'rollback' is not null then
+    update perdura.messages set superseded_at = now(), rolled_back = true
+      where tenant = v_tenant and transcript = v_transcript and superseded_at is null
+        and seq > (p->'rollback'->>'after')::int;
+    get diagnostics v_count = row_count;
+    if v_count > 0 then
+      t.generation := t.generation + 1;
+      update perdura.transcripts set generation = t.generation
+        where tenant = v_tenant and transcript = v_transcript;
     end if;
   end if;
 

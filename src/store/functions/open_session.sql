@@ -24,6 +24,6 @@ begin
   return (select json_build_object('new', v_new, 'head', coalesce(max(m.seq), 0),
       'turn', coalesce(max(m.turn), 0))
     from perdura.messages m where m.tenant = p->>'tenant' and m.transcript = p->>'transcript'
-      and m.superseded_at is null);
+      and (m.superseded_at is null or m.rolled_back));
 end
 $fn$;

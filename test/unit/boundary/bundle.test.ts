@@ -3,7 +3,7 @@ import { beforeAll, describe, expect, it } from 'vitest';
 import { buildBundle } from '../../../worker/bundle.js';
 
 /** 831 kB in November 2026, of which 580 are Temporal’s. A dependency that slips in adds more. */
-const MAX_KB = 860;
+const MAX_KB = 900;
 
 /** What Temporal's own workflow package brings along. */
 const PACKAGES = ['@temporalio/common', '@temporalio/workflow', 'long', 'ms', 'nexus-rpc'];

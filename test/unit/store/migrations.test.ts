@@ -22,6 +22,7 @@ const FROZEN: Record<string, string> = {
   '0002-functions': '893ba0f2041a74420363e6f538ae502c5bf7c232acdcd37d2af82c615b21f0e9',
   '0003-newest-summary': '9b40afd3315c4d67c8c751c1ecb5050e5027f627621b0c3eb6c079a62e8d61db',
   '0004-tool-run-tries': 'e0b35229edb8eb7b00be8e5fe169412366690164a073b118323530f4d0361bb3',
+  '0007-steer': '3e291f667b64b6d74008b428bb4875933ef0e1f68c3e4e6786a2bdd9192fc4c3',
 };
 
 async function digestOf(name: string): Promise<string> {
