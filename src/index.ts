@@ -11,6 +11,13 @@ export {
   type SessionFilter,
   type StartOptions,
 } from './client/agent-runtime.js';
+export {
+  ServedTools,
+  type ClientCall,
+  type ClientTool,
+  type ClientTools,
+  type ServeOptions,
+} from './client/client-tools.js';
 export type { EventsOptions } from './client/event-stream.js';
 export type { OutgoingMessage, SendOptions } from './client/outgoing-message.js';
 export { Session } from './client/session.js';
@@ -20,12 +27,14 @@ export type { SessionRecord } from './store/session-catalogue.js';
 export {
   HANDLERS,
   type Answer,
+  type CallAnswer,
   type InterruptReceipt,
   type SendReceipt,
   type SessionInput,
   type SessionResult,
   type SessionStatus,
   type TranscriptHead,
+  type WaitingCall,
 } from './contracts/session.js';
 export {
   DEFAULT_TASK_QUEUE,
@@ -92,6 +101,7 @@ export {
   type ToolOutput,
   type ToolRetry,
   type ToolRun,
+  type WaitingToolDeclaration,
   type ZodToolDeclaration,
 } from './contracts/tool.js';
 export type { McpDeadlines, McpHttpServer, McpServer, McpStdioServer } from './contracts/mcp.js';

@@ -17,6 +17,7 @@ import {
 } from '../../src/contracts/message.js';
 import { answerKey, callKey, eventKeys } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
+import { answeredBy, isAnswered } from '../../src/contracts/tool-kinds.js';
 import type {
   Append,
   AttemptFailure,
@@ -167,7 +168,7 @@ function waitingCalls({ input, tools, seq }: StepAttempt, message: AssistantMess
   const { turn, step } = input;
   return planCalls(message.toolCalls ?? [], tools).flatMap(
     ({ run, id, name, args, timeoutMs }, index) =>
-      run === 'workflow'
+      isAnswered(run)
         ? {
             key: eventKeys.callWaits(seq, index),
             body: {
@@ -177,6 +178,7 @@ function waitingCalls({ input, tools, seq }: StepAttempt, message: AssistantMess
               callId: id,
               name,
               key: callKey(seq, index),
+              ...answeredBy(run),
               ...(args === undefined ? {} : { args }),
               ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
             },

@@ -8,14 +8,15 @@ const MAX_INPUT_BYTES = 16 * 1024 * 1024;
 export async function messageText(
   { terminal }: CommandContext,
   words: readonly string[],
+  what = 'message',
 ): Promise<string> {
   const { stdin } = terminal.streams;
   const fromInput = words.length === 0 || (words.length === 1 && words[0] === '-');
   if (fromInput && stdin.isTTY) {
-    throw new UsageError('The message is missing. Write it in quotes, or pipe it in.');
+    throw new UsageError(`The ${what} is missing. Write it in quotes, or pipe it in.`);
   }
   const text = fromInput ? await readAll(stdin) : words.join(' ');
-  if (text.trim() === '') throw new UsageError('The message is empty.');
+  if (text.trim() === '') throw new UsageError(`The ${what} is empty.`);
   return text;
 }
 

@@ -5,8 +5,13 @@
 import { Command } from 'commander';
 import { isSessionName, invalidSessionName } from '../contracts/ids.js';
 import { UsageError, type CommandContext } from './context.js';
+import type { AnswerArguments } from './commands/answer.js';
+import type { SendArguments } from './commands/control.js';
 import type { ListOptions } from './commands/look.js';
 import type { TalkOptions } from './talk.js';
+
+const WHILE_WORKING_HELP =
+  'if the agent is working: enqueue, steer, interrupt, rollback or reject (default: as the agent declares)';
 
 /** What a command answers: its exit code. */
 export type Runner = (
@@ -61,6 +66,7 @@ function addTalk(command: Add, runner: Runner): void {
     command(name, description)
       .option('-a, --agent <name>', 'agent of a new session (default: assistant)')
       .option('-s, --session <name>', 'session to continue, or name of a new one', sessionName)
+      .option('--while-working <what>', WHILE_WORKING_HELP)
       .option('--reasoning', 'show the reasoning of the model');
   talk('run', 'send one message and stream the answer; exit code 1 without an answer')
     .argument('[message...]', 'the message; read from standard input when missing or "-"')
@@ -85,10 +91,28 @@ function addSessions(command: Add, runner: Runner): void {
     .argument('[message...]', 'the message; read from standard input when missing or "-"')
     .option('--id <id>', 'id of the message; a message sent twice is accepted once')
     .option('--from <name>', 'sender, as the agent and other readers see it')
-    .action((session: string, words: string[], options: Json & { id?: string; from?: string }) =>
+    .option('--while-working <what>', WHILE_WORKING_HELP)
+    .action((session: string, words: string[], options: Json & SendArguments) =>
       runner(options.json ?? false, async (context) =>
         (await control()).send(context, session, words, options),
       ),
+    );
+  command('answer', 'answer a tool call that waits; `perdura show` lists them')
+    .argument('<session>', 'name of the session', sessionName)
+    .argument('<call>', 'key of the call, such as c4.0')
+    .argument('[result]', 'the result as JSON; read from standard input when missing or "-"')
+    .option('--text', 'the result is text, not JSON')
+    .option('--refuse <reason>', 'there is no result; the model sees the reason')
+    .action(
+      (
+        session: string,
+        call: string,
+        result: string | undefined,
+        options: Json & AnswerArguments,
+      ) =>
+        runner(options.json ?? false, async (context) =>
+          (await import('./commands/answer.js')).answer(context, session, call, result, options),
+        ),
     );
   command('sessions', 'list sessions, the newest first')
     .option('--limit <count>', 'maximum number of sessions', '20')

@@ -4,6 +4,7 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { AgentRuntime } from '../client/agent-runtime.js';
+import type { IdentifiedMessage } from '../client/outgoing-message.js';
 import type { Session } from '../client/session.js';
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
@@ -11,6 +12,7 @@ import { isTurnEnd } from '../contracts/turn-end.js';
 import { UsageError, type CommandContext } from './context.js';
 import { TurnFollower, type WaitEnd } from './follow.js';
 import { patient, unlessAborted } from './patience.js';
+import { readWhileWorking } from './while-working.js';
 import type { Outlet } from './prompt.js';
 import { ConversationView } from './render/conversation.js';
 import { failureText, reportOf } from './render/failure.js';
@@ -19,6 +21,8 @@ export interface TalkOptions {
   readonly agent?: string | undefined;
   readonly session?: string | undefined;
   readonly reasoning?: boolean | undefined;
+  /** What becomes of a message while the agent works. Default: as the agent declares. */
+  readonly whileWorking?: string | undefined;
 }
 
 /** Pause after a failure of the stream while no answer is awaited, ms. */
@@ -38,6 +42,7 @@ export class Talk {
   readonly #outlet: Outlet;
   readonly #leaving = new AbortController();
   readonly #over = new AbortController();
+  readonly #policy: Pick<IdentifiedMessage, 'whileWorking'>;
   readonly #own = new Set<string>();
   readonly #view: ConversationView;
   readonly #waiting = new Set<Waiting>();
@@ -63,6 +68,7 @@ export class Talk {
     this.#context = context;
     this.#runtime = runtime;
     this.#options = options;
+    this.#policy = readWhileWorking(options.whileWorking);
     this.#outlet = outlet ?? { asking: false, write: (pieces) => terminal.write(pieces) };
     this.#start = {
       ...(options.agent === undefined ? {} : { agent: options.agent }),
@@ -126,7 +132,7 @@ export class Talk {
 
   /** Sends a message and shows everything up to the end of its turn. */
   async say(text: string): Promise<WaitEnd> {
-    const message = { id: randomUUID(), text };
+    const message = { id: randomUUID(), text, ...this.#policy };
     this.#own.add(message.id);
     return this.#interruptible(async () => {
       // Before it is sent: a session that is watched may tell of it before the call returns.
@@ -178,7 +184,7 @@ export class Talk {
     await this.#stream?.return(undefined);
   }
 
-  async #send(message: { id: string; text: string }): Promise<Session> {
+  async #send(message: IdentifiedMessage): Promise<Session> {
     if (this.#start) return this.#runtime.start({ ...this.#start, message });
     await this.#session!.send(message);
     return this.#session!;

@@ -1,10 +1,13 @@
 /** A session as a caller holds it: send, read, control. Keeps nothing itself. */
+import { randomUUID } from 'node:crypto';
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
 import { PerduraError, type FailureType } from '../contracts/failures.js';
 import { workflowIdOf, type SessionKey } from '../contracts/ids.js';
-import type { StoredMessage } from '../contracts/message.js';
+import type { StoredMessage, ToolCall } from '../contracts/message.js';
+import { callPlaceOf } from '../contracts/places.js';
+import { clip } from '../contracts/text.js';
 import {
   HANDLERS,
   STATUS_ANSWER,
@@ -18,6 +21,7 @@ import { answerOf, isTurnEnd, turnEndOf } from '../contracts/turn-end.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
 import type { TranscriptRange } from '../store/stores.js';
 import type { Connections } from './connections.js';
+import { ServedTools, type ClientTools, type ServeOptions } from './client-tools.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
 import { updateIdOf, withId, type OutgoingMessage, type SendOptions } from './outgoing-message.js';
 import { SessionWorkflow } from './session-workflow.js';
@@ -192,21 +196,61 @@ export class Session {
   }
 
   /**
-   * Answers a waiting tool call (`run: 'workflow'`) with its result; `status().waiting` and the event
-   * `tool.waiting` have its key. Rejects with `Call.NotOpen` when the call does not wait.
+   * Answers a waiting tool call (`run: 'client'` or `'workflow'`) with its result; `status().waiting`
+   * and the event `tool.waiting` have its key. The first answer counts. Rejects with `Call.NotOpen`,
+   * which says what became of the call, when it does not wait.
    */
   async answer(call: string, output: unknown): Promise<void> {
     await this.#answer({ call, output });
   }
 
   /** Answers a waiting tool call with the reason why it has no result. The model sees the reason. */
-  async refuseCall(call: string, reason: string): Promise<void> {
+  async refuse(call: string, reason: string): Promise<void> {
     await this.#answer({ call, error: reason });
   }
 
+  /**
+   * Runs client tools here: follows the events and answers each call of a tool that is named, also
+   * those that wait already. A call is run once by this process, also over a reconnect, and answered
+   * once whoever else serves; a process that dies before it has answered leaves the call to the next
+   * one. Serves until it is stopped or the session ends.
+   */
+  serve(tools: ClientTools, options: ServeOptions = {}): ServedTools {
+    const { connections, key, closed } = this.#parts;
+    const signal = options.signal ? AbortSignal.any([options.signal, closed]) : closed;
+    return new ServedTools(
+      {
+        lastTurnStart: async () => (await connections.stores.events.lastTurnStart(key))?.n,
+        events: (range) => this.events(range),
+        argumentsOf: async (call) => (await this.readCall(call)).arguments,
+        answer: (answer) => this.#answer(answer),
+      },
+      tools,
+      { ...options, signal },
+    );
+  }
+
+  /**
+   * The tool call with this key as the model made it, whether it waits or not: for arguments that are
+   * too long for the event. Rejects with `Call.NotOpen` when the transcript has no such call.
+   */
+  async readCall(call: string): Promise<ToolCall> {
+    const { message, index } = callPlaceOf(call) ?? { message: 0, index: 0 };
+    const [row] = message > 0 ? await this.transcript({ after: message - 1, to: message }) : [];
+    const calls = row?.message.role === 'assistant' ? row.message.toolCalls : undefined;
+    const found = calls?.[index];
+    if (found) return found;
+    throw new PerduraError(
+      'Call.NotOpen',
+      `Session ${this.id} has no call "${clip(call, 100)}" in its transcript.`,
+    );
+  }
+
   async #answer(answer: CallAnswer): Promise<void> {
+    // The same update when Temporal does not answer: the first one may have been taken.
+    const updateId = `answer-${answer.call}-${randomUUID().slice(0, 8)}`;
     await this.#workflow.call((handle) =>
-      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer] }),
+      handle.executeUpdate<unknown, [CallAnswer]>(HANDLERS.answer, { args: [answer], updateId }),
     );
   }
 

@@ -6,6 +6,7 @@ import { z } from 'zod';
 import { PerduraError } from './failures.js';
 import { wellFormed } from './message.js';
 import { NO_ARGUMENTS, schemaProblem, wellFormedJson } from './json-schema.js';
+import { isAnswered } from './tool-kinds.js';
 import type {
   JsonSchema,
   JsonToolDeclaration,
@@ -23,11 +24,12 @@ export const DEFAULT_TOOL_TIMEOUT_MS: Readonly<Record<ToolRun, number>> = {
   local: 5_000,
   // Nobody knows how long a person takes.
   workflow: 0,
+  client: 0,
 };
 const DEFAULT_RETRY: Required<ToolRetry> = { maximumAttempts: 3, initialIntervalMs: 500 };
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const EFFECTS: readonly ToolEffect[] = ['read', 'idempotent', 'keyed', 'once'];
-const RUNS: readonly ToolRun[] = ['local', 'activity', 'workflow'];
+const RUNS: readonly ToolRun[] = ['local', 'activity', 'workflow', 'client'];
 
 /** Whether `name` may be the name of a tool: 1–64 of `A-Z a-z 0-9 _ -`. */
 export function isToolName(name: string): boolean {
@@ -67,12 +69,12 @@ export function tool(
     );
   }
   const run = oneOf(name, 'run', RUNS, declaration.run ?? 'activity');
-  if (run === 'workflow' && execute !== undefined) {
+  if (isAnswered(run) && execute !== undefined) {
     throw invalid(
-      `The tool "${name}" has run "workflow" and an "execute". A call of such a tool waits until it is answered; leave "execute" out.`,
+      `The tool "${name}" has run "${run}" and an "execute". A call of such a tool waits until it is answered; leave "execute" out.`,
     );
   }
-  if (run !== 'workflow' && typeof execute !== 'function') {
+  if (!isAnswered(run) && typeof execute !== 'function') {
     throw invalid(`The tool "${name}" has no "execute". Add a function (args, context) => ….`);
   }
   const effect = oneOf(name, 'effect', EFFECTS, declaration.effect ?? 'once');
@@ -86,7 +88,7 @@ export function tool(
     timeoutMs: atLeast(
       name,
       'timeoutMs',
-      run === 'workflow' ? 0 : 1,
+      isAnswered(run) ? 0 : 1,
       declaration.timeoutMs ?? DEFAULT_TOOL_TIMEOUT_MS[run],
     ),
     retry: {

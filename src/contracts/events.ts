@@ -23,6 +23,7 @@
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /** What every durable event has. */
 export interface EventHeader {
@@ -126,7 +127,9 @@ export type SessionEventBody =
       readonly name: string;
       /** Whoever answers names the call by it: unique in the session. */
       readonly key: string;
-      /** The arguments while they are at most 512 characters. */
+      /** Who answers it. Absent: anybody. */
+      readonly by?: AnsweredBy;
+      /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
       readonly args?: string;
       /**
        * When the wait ends with `Tool.Timeout`, ISO 8601, by the worker's clock; the session's own

@@ -57,8 +57,14 @@ export function callKey(message: number, index: number): string {
 
 /** Place of the assistant message with the call of this key; `undefined` for what is no such key. */
 export function callPlace(key: string): number | undefined {
-  const place = /^c([1-9]\d*)\.\d+$/.exec(key)?.[1];
-  return place === undefined ? undefined : Number(place);
+  return callPlaceOf(key)?.message;
+}
+
+/** The same, with the index of the call in that message. */
+export function callPlaceOf(key: string): { message: number; index: number } | undefined {
+  const [, message, index] = /^c([1-9]\d*)\.(\d+)$/.exec(key) ?? [];
+  if (message === undefined || index === undefined) return undefined;
+  return { message: Number(message), index: Number(index) };
 }
 
 /** The summary that a stage wrote. */

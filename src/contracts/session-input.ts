@@ -101,7 +101,7 @@ export function wakeUpProblem(ms: unknown): string | undefined {
 export function readCarried(given: unknown): CarriedState | undefined {
   if (!isRecord(given) || given['version'] !== 1) return undefined;
   const { head, stage, turn, runs, state, midTurn, open, inbox, seen, usage } = given;
-  const { failure, wakeAt, replies, modes, generation } = given;
+  const { failure, wakeAt, replies, modes, generation, closedCalls } = given;
   const right =
     [head, stage, turn, runs].every(isCount) &&
     AGENT_STATES.includes(state as never) &&
@@ -119,6 +119,7 @@ export function readCarried(given: unknown): CarriedState | undefined {
     (failure === undefined || isFailure(failure)) &&
     (wakeAt === undefined || (isNumber(wakeAt) && Math.abs(wakeAt) <= 8.64e15)) &&
     (replies === undefined || (Array.isArray(replies) && replies.every(isReply))) &&
+    (closedCalls === undefined || (Array.isArray(closedCalls) && closedCalls.every(isReply))) &&
     (modes === undefined || (Array.isArray(modes) && modes.every(isMode))) &&
     (generation === undefined || isCount(generation));
   return right ? (given as unknown as CarriedState) : undefined;

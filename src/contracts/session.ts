@@ -5,6 +5,7 @@
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import type { InboxItem, Usage } from './message.js';
+import type { AnsweredBy } from './tool-kinds.js';
 
 /**
  * Input of `agentSession`. Every field is optional, so that a session can be started by hand:
@@ -51,6 +52,8 @@ export interface CarriedState {
   readonly wakeAt?: number;
   /** Workflows that wait for the answer to a message, by its id. Absent for none. */
   readonly replies?: readonly (readonly [id: string, workflowId: string])[];
+  /** Calls that no longer wait, newest last. Absent for none. */
+  readonly closedCalls?: readonly (readonly [key: string, fate: CallFate])[];
   /** Waiting messages with a mode, by their id (or that of their batch). Absent for none. */
   readonly modes?: readonly (readonly [item: string, mode: QueueMode])[];
   /** Generation of the transcript since the last rollback. Absent before any. */
@@ -86,7 +89,7 @@ export interface OpenCalls {
   readonly message: number;
   /** Place of the first call's result; the others follow in the order of the calls. */
   readonly first: number;
-  /** Calls that wait for their answer (`run: 'workflow'`). */
+  /** Calls that wait for their answer (`run: 'workflow'` or `'client'`). */
   readonly waiting: readonly WaitingCall[];
 }
 
@@ -99,11 +102,16 @@ export interface WaitingCall {
   /** The model's id of the call. */
   readonly id: string;
   readonly name: string;
-  /** The arguments while they are at most 512 characters. */
+  /** Who answers it. Absent: anybody. */
+  readonly by?: AnsweredBy;
+  /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
 }
+
+/** What became of a call that no longer waits. The last three: of its turn. */
+export type CallFate = 'answered' | 'refused' | 'timeout' | 'interrupted' | 'rolledBack' | 'failed';
 
 /** Answer of the update `send`. */
 export interface SendReceipt {

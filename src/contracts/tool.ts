@@ -102,9 +102,9 @@ export interface JsonToolDeclaration extends ToolOptions {
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
-/** A tool that nothing runs: a call of it waits until somebody answers it (`session.answer`). */
+/** A tool that nothing runs: a call of it waits until it is answered (`session.answer`, `session.serve`). */
 export interface WaitingToolDeclaration extends ToolOptions {
-  run: 'workflow';
+  run: 'workflow' | 'client';
   /** JSON Schema, or a zod object. */
   parameters?: JsonSchema | z.ZodObject;
 }
@@ -116,7 +116,7 @@ export interface ToolOptions {
   effect?: ToolEffect;
   /** Default `activity`. */
   run?: ToolRun;
-  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` 0: no deadline. */
+  /** Default 60,000 for `activity`, 5,000 for `local`, and for `workflow` and `client` 0: no deadline. */
   timeoutMs?: number;
   retry?: ToolRetry;
   highRisk?: boolean;

@@ -14,6 +14,7 @@ import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import { isAnswered } from '../../src/contracts/tool-kinds.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
 import { Turn } from '../session/turn.js';
@@ -160,7 +161,7 @@ export class LoopAgent {
       const settling = calls.map(async (call, index): Promise<ToolAnswer> => {
         const { name, done } = call;
         if (done !== undefined) return { name, preview: done };
-        const result = await (call.run === 'workflow'
+        const result = await (isAnswered(call.run)
           ? writeResult(transcript.run, { ...inputOf(index), failure: NOT_HERE })
           : run(call, inputOf(index), settings));
         return toolAnswer(name, result);

@@ -316,6 +316,7 @@ class SessionLoop {
     state.head = head;
     if (generation !== undefined) state.generation = generation;
     if (found) state.spend(found);
+    state.callsGivenUp(failure ? 'failed' : from === undefined ? 'interrupted' : 'rolledBack');
     this.#reception.turnEnds({
       failure:
         failure ??

@@ -2,9 +2,10 @@
  * Tool calls that the workflow itself runs: they wait, without a timer where they have no deadline,
  * until somebody answers them by their key. The desk takes the answers; the turn collects them.
  */
-import type { CallAnswer, WaitingCall } from '../../src/contracts/session.js';
+import type { CallAnswer, CallFate, WaitingCall } from '../../src/contracts/session.js';
 import { jsonBytes, MOST_MESSAGE_JSON_BYTES } from '../../src/contracts/message.js';
 import { callPlace } from '../../src/contracts/places.js';
+import { clip } from '../../src/contracts/text.js';
 import { refusal } from '../door.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
@@ -78,13 +79,17 @@ export class OpenCallDesk {
   #checkOpen(call: string): void {
     const open = this.#waiting.map(({ key }) => key);
     if (!open.includes(call)) {
+      const fate = this.#run.state.fateOf(call);
+      const why = fate
+        ? `The call "${call}" ${FATES[fate]}`
+        : `No call "${clip(call, 100)}" waits for an answer`;
       throw refusal(
         'Call.NotOpen',
-        `No call "${call.slice(0, 100)}" waits for an answer${open.length > 0 ? `; these do: ${open.join(', ')}` : ''}.`,
+        `${why}${open.length > 0 ? `; these wait: ${open.join(', ')}` : ''}.`,
       );
     }
     if (this.#answers.has(call)) {
-      throw refusal('Call.NotOpen', `The call "${call}" has been answered.`);
+      throw refusal('Call.NotOpen', `The call "${call}" ${FATES.answered}.`);
     }
   }
 
@@ -97,6 +102,16 @@ export class OpenCallDesk {
     return this.#run.state.open?.calls?.waiting ?? [];
   }
 }
+
+/** What the sender of a late answer is told. */
+const FATES: Readonly<Record<CallFate, string>> = {
+  answered: 'has been answered',
+  refused: 'has been refused',
+  timeout: 'was not answered in time',
+  interrupted: 'ended with its turn, which was interrupted',
+  rolledBack: 'ended with its turn, which was rolled back',
+  failed: 'ended with its turn, which failed',
+};
 
 function invalid() {
   return refusal(

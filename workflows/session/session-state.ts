@@ -13,6 +13,7 @@ import {
 } from '../../src/contracts/message.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import type {
+  CallFate,
   CarriedState,
   OpenTurn,
   QueueMode,
@@ -31,6 +32,9 @@ const TURN_MESSAGES = 100;
 const TURN_BYTES = 512 * 1024;
 /** In place of a turn: the message is in the store, which knows its turn. */
 const IN_STORE = -1;
+/** Calls of which one run remembers what became of them, and those that travel on. */
+const CLOSED_CALLS = 500;
+const CARRIED_CLOSED_CALLS = 50;
 /** A queue above this goes to the store before it is carried to the next run, bytes. */
 export const CARRIED_QUEUE_BYTES = 128 * 1024;
 
@@ -64,6 +68,8 @@ export class SessionState {
   readonly replies: Map<string, string>;
   /** Of the transcript, since the last rollback; `undefined` before any. */
   generation: number | undefined;
+  /** What became of calls that no longer wait, the newest last. */
+  readonly #closedCalls: Map<string, CallFate>;
   /** Waiting messages that steer the turn under way, by {@link keyOf}. */
   readonly #steering = new Set<string>();
   /** Waiting messages that have stopped a turn, by {@link keyOf}. */
@@ -86,6 +92,7 @@ export class SessionState {
     this.wakeAt = carried?.wakeAt;
     this.replies = new Map(carried?.replies);
     this.generation = carried?.generation;
+    this.#closedCalls = new Map(carried?.closedCalls);
     for (const [key, mode] of carried?.modes ?? []) this.#setMode(key, mode);
     this.#inbox = [...(carried?.inbox ?? [])];
     this.#queued = countMessages(this.#inbox);
@@ -236,6 +243,24 @@ export class SessionState {
     return rest;
   }
 
+  /** A call no longer waits. */
+  callClosed(key: string, fate: CallFate): void {
+    this.#closedCalls.set(key, fate);
+    if (this.#closedCalls.size <= CLOSED_CALLS) return;
+    const [oldest] = this.#closedCalls.keys();
+    this.#closedCalls.delete(oldest!);
+  }
+
+  /** The turn under way ends before its calls were answered. */
+  callsGivenUp(fate: CallFate): void {
+    for (const { key } of this.open?.calls?.waiting ?? []) this.callClosed(key, fate);
+  }
+
+  /** What became of a call that no longer waits; `undefined` for one that is not remembered. */
+  fateOf(key: string): CallFate | undefined {
+    return this.#closedCalls.get(key);
+  }
+
   /** Starts the next turn. */
   begin(now: number): OpenTurn {
     this.machine.apply('begin');
@@ -332,6 +357,9 @@ export class SessionState {
       runs: this.runs,
       ...(this.wakeAt === undefined ? {} : { wakeAt: this.wakeAt }),
       ...(this.replies.size === 0 ? {} : { replies: [...this.replies] }),
+      ...(this.#closedCalls.size === 0
+        ? {}
+        : { closedCalls: [...this.#closedCalls].slice(-CARRIED_CLOSED_CALLS) }),
       ...this.#carriedModes(),
       ...(this.generation === undefined ? {} : { generation: this.generation }),
     };

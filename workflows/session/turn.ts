@@ -15,6 +15,7 @@ import {
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import { answeredBy, isAnswered } from '../../src/contracts/tool-kinds.js';
 import {
   afterStep,
   decide,
@@ -332,7 +333,7 @@ export class Turn {
     this.listening = true;
     const settled = await Promise.allSettled(
       calls.map(async (call, index) => {
-        if (call.done !== undefined || call.run === 'workflow') return;
+        if (call.done !== undefined || isAnswered(call.run)) return;
         // Legacy: a local tool that could not run within its step.
         if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
         else await activities.runTool(call, inputOf(index), settings);
@@ -352,12 +353,13 @@ export class Turn {
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
     const now = Date.now();
     return calls.flatMap(({ run, done, id, name, args, timeoutMs }, index) =>
-      run === 'workflow' && done === undefined
+      isAnswered(run) && done === undefined
         ? {
             key: callKey(message, index),
             index,
             id,
             name,
+            ...answeredBy(run),
             ...(args === undefined ? {} : { args }),
             ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
           }
@@ -374,6 +376,7 @@ export class Turn {
       const answer = desk.take(call.key);
       // Before it is written: a second answer is refused.
       waiting = waiting.filter(({ key }) => key !== call.key);
+      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
       state.open = { ...state.open!, calls: { ...open, waiting } };
       this.#around.onWaiting();
       const { head: _head, ...place } = this.place();

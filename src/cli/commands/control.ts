@@ -6,20 +6,30 @@ import { withRuntime } from '../open-runtime.js';
 import { patient } from '../patience.js';
 import { answerText } from '../render/hints.js';
 import { plural } from '../render/units.js';
+import { readWhileWorking } from '../while-working.js';
+
+export interface SendArguments {
+  readonly id?: string | undefined;
+  readonly from?: string | undefined;
+  /** What becomes of the message while the agent works. */
+  readonly whileWorking?: string | undefined;
+}
 
 /** Sends a message and does not wait for the answer. `id` makes a repetition harmless. */
 export async function send(
   context: CommandContext,
   name: string,
   words: readonly string[],
-  { id, from }: { id?: string | undefined; from?: string | undefined },
+  { id, from, whileWorking }: SendArguments,
 ): Promise<number> {
   const { terminal } = context;
+  const policy = readWhileWorking(whileWorking);
   const text = await messageText(context, words);
   const message = {
     text,
     ...(id === undefined ? {} : { id }),
     ...(from === undefined ? {} : { from }),
+    ...policy,
   };
   const receipt = await withSession(context, name, (session) => session.send(message));
   terminal.printJson({ session: name, ...receipt });

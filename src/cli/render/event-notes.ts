@@ -4,7 +4,7 @@ import { isFailureType, isRetryable } from '../../contracts/failures.js';
 import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
 import type { Style } from './style.js';
-import { toolCallText, toolResultText, waitingText } from './tool-lines.js';
+import { answerHint, toolCallText, toolResultText, waitingText } from './tool-lines.js';
 
 /** The lines of an event, most often none. */
 export function eventNotes(event: SessionEvent, style: Style): string[] {
@@ -28,7 +28,10 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
     case 'step.completed':
       return (event.toolCalls ?? []).map((call) => toolCallText(call, style));
     case 'tool.waiting':
-      return [style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`)];
+      return [
+        style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`),
+        style.dim(`  ${answerHint(event)}`),
+      ];
     case 'tool.completed':
       return [toolResultText(event, style)];
     case 'context.compacted':

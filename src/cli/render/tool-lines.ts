@@ -16,6 +16,11 @@ export function waitingText({ key, until }: { key: string; until?: string | unde
   return `waits for an answer to call ${oneLine(key, 40)}${deadline}`;
 }
 
+/** How it is answered from another terminal. */
+export function answerHint(event: { readonly key: string; readonly session?: string }): string {
+  return `perdura answer ${oneLine(event.session ?? '<session>', 80)} ${oneLine(event.key, 40)} '<json>'`;
+}
+
 export function toolResultText(
   event: Extract<SessionEvent, { type: 'tool.completed' }>,
   style: Style,

@@ -154,7 +154,7 @@ describe('a call that waits', () => {
 
   it('call: refused with a reason → the model is told, as a failure', async () => {
     const { session, answer } = await calling();
-    await session.refuseCall((await waits(session)).key, 'Not on a Friday.');
+    await session.refuse((await waits(session)).key, 'Not on a Friday.');
     expect((await answer).text).toBe('told: Not on a Friday.');
     expect((await resultOf(session)).failure).toMatchObject({ type: 'Tool.Failed' });
   });

@@ -149,7 +149,9 @@ describe('conversation on a terminal', () => {
     const items = [event(waiting), event({ ...waiting, until: '2026-01-02T00:00:00.000Z' })];
     expect(screen(items).notes).toBe(
       '(ask waits for an answer to call c2.0)\n' +
-        '(ask waits for an answer to call c2.0, at most until 2026-01-02T00:00:00.000Z)\n',
+        "  perdura answer <session> c2.0 '<json>'\n" +
+        '(ask waits for an answer to call c2.0, at most until 2026-01-02T00:00:00.000Z)\n' +
+        "  perdura answer <session> c2.0 '<json>'\n",
     );
   });
 
