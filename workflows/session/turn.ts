@@ -3,7 +3,7 @@
  * until it asks for none. What comes next is decided by `decide`; here it is done. The transcript
  * is in the store; what passes through here is places in it.
  */
-import { condition } from '@temporalio/workflow';
+import { CancellationScope, condition } from '@temporalio/workflow';
 import {
   STRETCH_MS,
   type CallModelInput,
@@ -111,8 +111,7 @@ export class Turn {
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
-        // Until a step has written those that were taken, others wait.
-        steering: this.inbox === undefined && this.#around.state.steering,
+        steering: this.#steering(),
       });
       switch (next.do) {
         case 'model':
@@ -175,6 +174,15 @@ export class Turn {
   /** Whether the turn can go on in another run: its messages are written by this one. */
   #full(): boolean {
     return this.inbox === undefined && this.#around.historyFull();
+  }
+
+  /**
+   * Whether messages wait that can join: none while those that were taken are not written, and none
+   * of a turn that is to stop, which would take them and not answer.
+   */
+  #steering(): boolean {
+    const { steering } = this.#around.state;
+    return steering && this.inbox === undefined && !CancellationScope.current().consideredCancelled;
   }
 
   /** Waits for a person. That is no work, and counts toward no limit of time. */
