@@ -81,7 +81,7 @@ export interface EndTurnDeps extends Pick<ActivityDeps, 'attempts' | 'spills'> {
 export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<EndTurnResult> {
   const execution = currentExecution(input.run);
   const { key, transcript, channel, attempt } = execution;
-  const { turn, step, outcome, reason, rollback } = input;
+  const { turn, step, outcome, reason } = input;
   const inbox = await expandInbox(deps.spills, key, input.inbox);
   const { messages, events } = inboxWrites(inbox, { turn, head: input.head }, attempt);
   // No call of this turn is awaited any more: one that died with its worker has no other end.
@@ -90,6 +90,8 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
     input.cutOff === undefined
       ? undefined
       : await leftBehind(deps, execution, input.cutOff, input.head);
+  // A killed worker may have written the last word: readers have seen the turn end with it.
+  const rollback = found?.answered ? undefined : input.rollback;
   const open = found?.open ?? input.open;
   // What is forgotten needs no results.
   const closing =
@@ -143,6 +145,15 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
   };
 }
 
+interface LeftBehind {
+  readonly head: number;
+  readonly usage: Usage;
+  /** The last answer, where it made calls. */
+  readonly open?: { readonly message: number; readonly calls: number };
+  /** The last answer has ended the turn. */
+  readonly answered: boolean;
+}
+
 /**
  * The steps of a model call that ended without an answer to the workflow: its worker died and
  * the turn was interrupted, or its last step failed. They were read and their tools have run.
@@ -152,14 +163,16 @@ async function leftBehind(
   { key, transcript, run }: Execution,
   stage: number,
   after: number,
-): Promise<{ head: number; usage: Usage; open?: { message: number; calls: number } }> {
+): Promise<LeftBehind> {
   const [rows, spending] = await Promise.all([
     deps.transcripts.readStage(key.tenant, transcript, { stage, after }),
     deps.attempts.spendingOfStage({ ...key, run, stage }),
   ]);
   const last = rows.findLast(({ message }) => message.role === 'assistant');
-  const calls = last?.message.role === 'assistant' ? (last.message.toolCalls ?? []) : [];
+  const said = last?.message.role === 'assistant' ? last.message : undefined;
+  const calls = said?.toolCalls ?? [];
   return {
+    answered: said !== undefined && calls.length === 0 && said.finish !== 'interrupted',
     head: rows.at(-1)?.seq ?? after,
     usage: totalOf(spending),
     ...(last && calls.length > 0 ? { open: { message: last.seq, calls: calls.length } } : {}),

@@ -203,7 +203,7 @@ export interface EndTurnInput extends WritePlace, OfRun {
   readonly open?: { readonly message: number; readonly first: number };
   /** Stage of a model call that never answered: what it has written is kept. */
   readonly cutOff?: number;
-  /** The turn is forgotten: what lies behind this place is rolled back. */
+  /** The turn is forgotten, unless it has ended with an answer: what lies behind this place is rolled back. */
   readonly rollback?: { readonly after: number };
 }
 
@@ -211,7 +211,7 @@ export interface EndTurnResult {
   readonly head: number;
   /** What the model call `cutOff` has cost, over all its steps and attempts. */
   readonly found?: Usage;
-  /** Of the transcript, after a rollback. */
+  /** Of the transcript, where the turn was rolled back. */
   readonly generation?: number;
 }
 

@@ -103,6 +103,7 @@ export class LoopAgent {
           legacy: false,
           desk,
           paused: () => false,
+          look: () => undefined,
           historyFull: () => false,
           onRepeated: () => undefined,
           onStep: () => (transcript.entered = true),

@@ -13,7 +13,6 @@ import {
   patched,
   sleep,
   uuid4,
-  workflowInfo,
 } from '@temporalio/workflow';
 import type { SessionSettings } from '../../src/contracts/activities.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
@@ -97,7 +96,9 @@ class SessionLoop {
     for (;;) {
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
+      this.#run.look();
       await this.#idle();
+      this.#run.look();
       if (this.#run.ending && !this.#stopping) break;
       if ((this.#run.full || this.#outdated()) && !this.#stopping && !this.#desk.answered) {
         await this.#continue();
@@ -245,7 +246,8 @@ class SessionLoop {
         desk: this.#desk,
         paused: () => this.#run.paused,
         onRepeated: (ids) => state.repeated(ids),
-        historyFull: () => workflowInfo().historyLength > settings.historyLimit + TURN_EVENTS,
+        look: () => this.#run.look(),
+        historyFull: () => this.#run.longerBy(TURN_EVENTS),
         onTools: () => this.#control.heed(),
         onWaiting: () => this.#run.show(),
         onStep: (result) => {
@@ -314,9 +316,10 @@ class SessionLoop {
       ...(from === undefined ? {} : { rollback: { after: from } }),
     });
     state.head = head;
-    if (generation !== undefined) state.generation = generation;
+    const rolledBack = generation !== undefined;
+    if (rolledBack) state.generation = generation;
     if (found) state.spend(found);
-    state.callsGivenUp(failure ? 'failed' : from === undefined ? 'interrupted' : 'rolledBack');
+    state.callsGivenUp(failure ? 'failed' : rolledBack ? 'rolledBack' : 'interrupted');
     this.#reception.turnEnds({
       failure:
         failure ??
@@ -324,7 +327,7 @@ class SessionLoop {
           outcome: 'interrupted',
           turn: state.turn,
           ...(reason ? { reason } : {}),
-          ...(from === undefined ? {} : { rolledBack: true }),
+          ...(rolledBack ? { rolledBack } : {}),
         }),
     });
     state.finish(failure);

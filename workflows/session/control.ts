@@ -68,7 +68,7 @@ export class Control {
   }
 
   async interrupt(reason: string | undefined): Promise<InterruptReceipt> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     if (!this.#run.settings) await this.#run.ready();
     const { state } = this.#run;
     const { turn } = state;
@@ -81,7 +81,7 @@ export class Control {
 
   /** As a signal, which nobody waits for and which must not throw. */
   async interruptSignalled(reason: string | undefined): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     if (!this.#run.state.open) return;
     this.interruption ??= reason === undefined ? {} : { reason };
@@ -89,7 +89,7 @@ export class Control {
   }
 
   async pause(move: 'pause' | 'resume'): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (!this.#run.settings && (await this.#run.opened)) return;
     const { machine } = this.#run.state;
     if (!machine.can(move)) return;
@@ -99,7 +99,7 @@ export class Control {
   }
 
   async terminate(reason: unknown): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     if (this.#run.ending) return;
     this.#run.ending = typeof reason === 'string' && reason !== '' ? { reason } : {};
     if (!this.#run.state.open) return;

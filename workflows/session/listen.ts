@@ -32,7 +32,7 @@ export function listen(
     signalDoor(
       handlers.wakeUpAfterSignal,
       (ms: unknown) => {
-        run.signals += 1;
+        run.handles('signal');
         const problem = wakeUpProblem(ms);
         if (problem === undefined) run.state.wakeAt = Date.now() + (ms as number);
         else run.refuse(problem);

@@ -44,7 +44,7 @@ export class OpenCallDesk {
 
   /** Takes an answer. The first one counts. */
   async answer({ call, output, error }: CallAnswer): Promise<{ call: string }> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     // Whoever follows the events can be faster than the worker that tells us of the call.
     if (this.#mayOpen(call)) await until(() => !this.#mayOpen(call));
     // Also because two may have passed the check in the same task.

@@ -91,14 +91,14 @@ export class Reception {
   }
 
   async send(input: unknown): Promise<SendReceipt> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     const late = this.#run.ending !== undefined;
     if (!this.#run.settings) await this.#run.ready();
     return this.#accept(input, late);
   }
 
   async ask(input: unknown): Promise<Answer> {
-    this.#run.updates += 1;
+    this.#run.handles('update');
     const late = this.#run.ending !== undefined;
     if (!this.#run.settings) await this.#run.ready();
     const { id } = this.#accept(input, late);
@@ -122,7 +122,7 @@ export class Reception {
 
   /** A message that gets no answer, or one by a signal to the workflow that it names. */
   async signal(input: unknown): Promise<void> {
-    this.#run.signals += 1;
+    this.#run.handles('signal');
     // By the order of arrival: one that came before the end is kept, also when both came early.
     const late = this.#run.ending !== undefined;
     if (!this.#run.settings) {

@@ -50,8 +50,11 @@ export class SessionRun {
   /** Set once the session is to end: nothing is accepted any more. */
   ending: { reason?: string } | undefined;
   /** Handled so far in this run. */
-  updates = 0;
-  signals = 0;
+  #updates = 0;
+  #signals = 0;
+  /** Events of the run, and what Temporal suggests, as {@link look} has seen them last. */
+  #events = 0;
+  #suggested = false;
   /**
    * The run is about to continue as new, and waits for its handlers: none may wait for a turn,
    * also none that starts now.
@@ -88,14 +91,37 @@ export class SessionRun {
     return this.state.machine.state === 'paused';
   }
 
+  /** An update or a signal has come in. */
+  handles(kind: 'update' | 'signal'): void {
+    if (kind === 'update') this.#updates += 1;
+    else this.#signals += 1;
+    this.look();
+  }
+
+  /**
+   * Looks how long the history is. To be called where something of the history has been handed to the
+   * workflow, never from a condition: that is also evaluated in a task that brings nothing but an
+   * update which is refused. Such a task leaves nothing to replay but its two events, so a run that
+   * then ended, or went on, could not be replayed.
+   */
+  look(): void {
+    const { historyLength, continueAsNewSuggested } = workflowInfo();
+    this.#events = historyLength;
+    this.#suggested = continueAsNewSuggested;
+  }
+
+  /** Whether the run has more events than its limit and these. Only of an open session. */
+  longerBy(events: number): boolean {
+    return this.#events > this.settings!.historyLimit + events;
+  }
+
   /** Whether the run should end at the next boundary of a turn. Only of an open session. */
   get full(): boolean {
-    const info = workflowInfo();
     return (
-      info.continueAsNewSuggested ||
-      info.historyLength > this.settings!.historyLimit ||
-      this.updates > MANY_UPDATES ||
-      this.signals > MANY_SIGNALS
+      this.#suggested ||
+      this.longerBy(0) ||
+      this.#updates > MANY_UPDATES ||
+      this.#signals > MANY_SIGNALS
     );
   }
 

@@ -46,6 +46,8 @@ export interface TurnSurroundings {
   readonly legacy: boolean;
   readonly desk: AnswerDesk;
   readonly paused: () => boolean;
+  /** Looks at the length of the history, for `historyFull`. */
+  readonly look: () => void;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
   readonly onRepeated: (ids: readonly string[]) => void;
@@ -108,6 +110,7 @@ export class Turn {
 
   async run(): Promise<TurnOutcome> {
     for (;;) {
+      this.#around.look();
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
@@ -406,6 +409,7 @@ export class Turn {
   async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
     const { desk } = this.#around;
     const answered = () => waiting.find(({ key }) => desk.has(key));
+    this.#around.look();
     const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
     const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
     await this.#waiting(() => answered() !== undefined || this.#full(), due);
