@@ -51,14 +51,13 @@ export async function callModel(
       const unavailable = deps.tools.unavailable(agent);
       const step = { input: next, execution, agent, tools, unavailable, inbox, seq, stop };
       const end = await new ModelStep(deps, step).run();
-      const { result, halted } = end;
+      const { result, halted, found } = end;
+      // A notification may have gone down with the worker of an earlier attempt.
+      const steering = series.steered || (execution.attempt > 1 && !found);
       const last = lastStep(result, ({ done }) => done !== undefined);
       const workedMs = Date.now() - startedAt - progress.workedMs;
       progress = afterStep(progress, last, { workedMs, costMicros: result.usage.costMicros });
-      if (
-        execution.signal.aborted ||
-        !goesOn(progress, input, { paused: halted, steering: series.steered })
-      ) {
+      if (execution.signal.aborted || !goesOn(progress, input, { paused: halted, steering })) {
         return earlier.length > 0 ? { earlier, ...result } : result;
       }
       earlier.push(result);

@@ -44,6 +44,8 @@ export interface StepEnd {
   readonly result: CallModelResult;
   /** The turn was interrupted or the session paused: nothing may follow without the workflow. */
   readonly halted: boolean;
+  /** An earlier attempt had written it. */
+  readonly found: boolean;
 }
 
 export class ModelStep {
@@ -53,6 +55,7 @@ export class ModelStep {
   readonly #results: StepResults;
   readonly #prompt: StepPrompt;
   #halted = false;
+  #found = false;
 
   constructor(deps: ModelStepDeps, step: StepAttempt) {
     this.#deps = deps;
@@ -65,7 +68,7 @@ export class ModelStep {
   async run(): Promise<StepEnd> {
     const first = this.#step.execution.attempt === 1;
     const result = first ? await this.#firstAttempt() : await this.#retry();
-    return { result, halted: this.#halted || this.#record.halted };
+    return { result, halted: this.#halted || this.#record.halted, found: this.#found };
   }
 
   /**
@@ -91,6 +94,7 @@ export class ModelStep {
   async #retry(): Promise<CallModelResult> {
     const { execution, input } = this.#step;
     const done = await this.#record.takeAndFind();
+    this.#found = done !== undefined;
     if (done) return this.#finishTools(done);
     if (this.#record.nothingNew) return this.#results.duplicate();
     const { attempts, settings } = this.#deps;
