@@ -14,6 +14,7 @@ export interface Requirement {
 }
 
 const at = {
+  clientTools: 'test/integration/session/client-tools.test.ts',
   context: 'test/integration/faults/context.test.ts',
   contextManager: 'test/unit/context/context-manager.test.ts',
   control: 'test/integration/session/control.test.ts',
@@ -48,7 +49,10 @@ const at = {
   states: 'test/unit/contracts/agent-state-machine.test.ts',
   stuck: 'test/integration/faults/stuck-task.test.ts',
   toolCalls: 'test/integration/faults/tool-calls.test.ts',
+  waitingCalls: 'test/integration/session/waiting-calls.test.ts',
   wakeUp: 'test/integration/session/wake-up.test.ts',
+  whileWorking: 'test/integration/session/while-working.test.ts',
+  whileWorkingKilled: 'test/integration/chaos/while-working.test.ts',
 } as const;
 
 export const FEATURES: Readonly<Record<string, Requirement>> = {
@@ -81,6 +85,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       [at.registry]: ['registry:'],
       [at.executor]: ['tool: throws', 'tool context:'],
       [at.toolCalls]: ['F15 tool call: malformed JSON'],
+      [at.clientTools]: ['P12 serve: calls of several tools', 'P12 serve: what a function throws'],
     },
   },
   H6: {
@@ -133,9 +138,36 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       [at.messages]: ['F9 message: sent while the session continues as new'],
     },
   },
+  P5: {
+    what: 'a message that comes during a turn: enqueue, steer, interrupt, rollback, reject',
+    shownBy: {
+      [at.whileWorking]: [
+        'P5 enqueue:',
+        'P5 steer: → joins at the next step',
+        'P5 steer: declared by the agent',
+        'P5 interrupt: → the turn stops',
+        'P5 rollback: → the turn stops',
+        'P5 reject: by a plain signal',
+        'P5 message: all policies at the same moment',
+      ],
+      [at.whileWorkingKilled]: ['P5 enqueue:', 'P5 steer:', 'P5 interrupt:', 'P5 rollback:'],
+    },
+  },
   P9: {
     what: 'new code under running agents, proven by recorded histories',
     shownBy: { [at.histories]: ['histories:'] },
+  },
+  P12: {
+    what: 'tools that the caller runs: a call waits without cost until the holder of the session answers',
+    shownBy: {
+      [at.clientTools]: [
+        'P12 serve: calls of several tools',
+        'P12 serve: begun while a call waits',
+        'P12 serve: by two clients at once',
+        'P12 call: too late',
+      ],
+      [at.waitingCalls]: ['call: 30 days without an answer', 'continue-as-new: while a call waits'],
+    },
   },
   P11: {
     what: 'agent loops of one’s own: model, tools, transcript, children in any workflow; a plugin',

@@ -36,6 +36,23 @@ describe('decide', () => {
     ['paused between steps', { steps: 1, last: tools(RIGHT) }, { paused: true }, { do: 'wait' }],
     ['full between steps', { steps: 1, last: tools(RIGHT) }, { full: true }, { do: 'carry' }],
     ['paused and full', { steps: 1 }, { paused: true, full: true }, { do: 'carry' }],
+    ['a message steers', { steps: 1, last: tools(RIGHT) }, { steering: true }, { do: 'join' }],
+    ['a message steers, before the first step', {}, { steering: true }, { do: 'model' }],
+    [
+      'a message steers, a call is open',
+      { last: tools(OPEN) },
+      { steering: true },
+      { do: 'tools' },
+    ],
+    [
+      'a message steers, answered',
+      { last: { outcome: 'stop' } },
+      { steering: true },
+      { do: 'end' },
+    ],
+    ['a message steers, paused', { steps: 1 }, { steering: true, paused: true }, { do: 'wait' }],
+    ['a message steers, full', { steps: 1 }, { steering: true, full: true }, { do: 'carry' }],
+    ['a message steers, no step left', { steps: 3 }, { steering: true }, { do: 'fail' }],
     ['too large', { last: { outcome: 'compact' } }, {}, { do: 'compact' }],
     ['compacted', { last: { outcome: 'compacted' }, compacted: true }, {}, { do: 'model' }],
     [

@@ -25,6 +25,67 @@ describe('SessionState', () => {
     expect(state.queued).toBe(2);
   });
 
+  it('takeSteering: messages that steer → they alone, in order; those that wait stay in order', () => {
+    const state = new SessionState();
+    for (const id of ['a', 's', 'b', 't']) {
+      state.accept(message(id), id > 'r' ? 'steer' : undefined);
+    }
+    expect(state.steering).toBe(true);
+    expect(ids(state.takeSteering(), new Map())).toEqual(['s', 't']);
+    expect(state.steering).toBe(false);
+    expect(state.queued).toBe(2);
+    expect(ids(state.take('all'), new Map())).toEqual(['a', 'b']);
+  });
+
+  it('takeSteering: none was taken before the turn ended → the next turn takes them like all others', () => {
+    const state = new SessionState();
+    state.accept(message('a'));
+    state.accept(message('s'), 'steer');
+    expect(ids(state.take('one'), new Map())).toEqual(['a']);
+    expect(state.steering).toBe(false);
+    expect(ids(state.take('one'), new Map())).toEqual(['s']);
+  });
+
+  it('take: a message that stopped a turn → taken first where not all fit, in order otherwise', () => {
+    const filled = () => {
+      const state = new SessionState();
+      for (const id of ['a', 'b']) state.accept(message(id));
+      state.accept(message('i'), 'next');
+      state.accept(message('c'));
+      return state;
+    };
+    expect(ids(filled().take('all'), new Map())).toEqual(['a', 'b', 'i', 'c']);
+    const one = filled();
+    const order = [1, 2, 3, 4].flatMap(() => ids(one.take('one'), new Map()));
+    expect(order).toEqual(['i', 'a', 'b', 'c']);
+    const long = new SessionState();
+    for (let n = 0; n < 150; n++) long.accept(message(`m${n}`));
+    long.accept(message('i'), 'next');
+    expect(ids(long.take('all'), new Map())).toEqual(['i']);
+    expect(long.queued).toBe(150);
+  });
+
+  it('carry: modes, over a queue that is moved to the store → the same messages steer, in order', () => {
+    const state = new SessionState();
+    const store = new Map<string, InboxMessage[]>();
+    const steering: string[] = [];
+    for (let n = 0; n < 700; n++) {
+      const steers = n % 7 < 2;
+      if (steers) steering.push(`m${n}`);
+      state.accept(message(`m${n}`), steers ? 'steer' : undefined);
+    }
+    for (const [i, batch] of state.oversized().entries()) {
+      store.set(`s${i}`, batch);
+      state.spilled(batch, `s${i}`);
+    }
+    expect(state.oversized()).toEqual([]);
+    const next = new SessionState(copy(state.carry()));
+    const taken: string[] = [];
+    while (next.steering) taken.push(...ids(next.takeSteering(), store));
+    expect(taken).toEqual(steering);
+    expect(next.queued).toBe(700 - steering.length);
+  });
+
   it('take: `one` → one message a turn, also of a batch that is in the store', () => {
     const state = new SessionState();
     const store = new Map<string, InboxMessage[]>();
