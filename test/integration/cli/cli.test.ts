@@ -2,6 +2,7 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
+import { tool } from '../../../src/contracts/define-tool.js';
 import { takeDevLock } from '../../../src/stack/dev-lock.js';
 import type { SessionRecord } from '../../../src/store/session-catalogue.js';
 import { Cli, type Ended } from '../../support/cli.js';
@@ -12,7 +13,8 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 let h: Harness;
 const folder = temporaryFolder();
 beforeAll(async () => {
-  h = await Harness.start();
+  const pick = tool({ name: 'pick', description: 'Picks a colour.', run: 'client' });
+  h = await Harness.start({ tools: [pick] });
 });
 afterAll(() => h.stop());
 
@@ -105,6 +107,63 @@ describe('perdura send, sessions, show', () => {
     expect(out).toMatch(new RegExp(`^${name} · assistant · idle · 1 turn · `));
     expect(out.match(/ {2}Ann: hi\n/g)).toHaveLength(1);
     expect(out).toContain('    agent: Hello, Ann.\n');
+  });
+
+  it('P5 send --while-working → the turn is interrupted, rolled back, or the message refused', async () => {
+    const name = newName();
+    h.model.enqueue(endless, endless, 'at last');
+    await h.runtime.start({ session: name });
+    await perdura('send', name, 'count');
+    await inTheMiddle(name);
+    const busy = await perdura('send', name, 'hi', '--while-working', 'reject');
+    expect(busy).toMatchObject({ code: 1, out: '' });
+    expect(busy.err).toContain('Session.Busy');
+    await perdura('send', name, 'again', '--while-working', 'interrupt');
+    await new Reader().until(
+      h.runtime.session(name),
+      'delta',
+      (item) => item.type === 'delta' && item.turn === 2,
+    );
+    const last = await perdura('send', name, 'stop', '--id', 'x', '--while-working', 'rollback');
+    expect(last).toMatchObject({ code: 0, out: 'Accepted: message x.\n' });
+    await h.runtime.session(name).answerTo('x');
+    const { out } = await perdura('show', name);
+    expect(out).toMatch(/Turn 1 · interrupted/);
+    expect(out).toMatch(/Turn 2 · rolled back/);
+    expect(out).toContain('  rolled back: message x came\n');
+    expect(await perdura('send', name, 'x', '--while-working', 'shout')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('Use one of enqueue, steer,') as string,
+    });
+  });
+
+  it('P12 answer → a call that waits gets its result, or why there is none; too late → why', async () => {
+    const name = newName();
+    h.model.enqueue(
+      { toolCalls: [{ name: 'pick' }, { name: 'pick' }, { name: 'pick' }] },
+      'Nice colours.',
+    );
+    const session = await h.runtime.start({ session: name });
+    await perdura('send', name, 'pick', '--id', 'm');
+    await eventually(async () => (await session.status()).waiting?.length === 3);
+    expect((await perdura('show', name)).out).toContain('waits for an answer to call c2.0');
+    expect(await perdura('answer', name, 'c2.0', '{"colour":"green"}')).toMatchObject({
+      code: 0,
+      out: `Call c2.0 of ${name} is answered.\n`,
+    });
+    expect(await perdura('answer', name, 'c2.1', 'not json')).toMatchObject({
+      code: 2,
+      err: expect.stringContaining('is not JSON. Add --text') as string,
+    });
+    await perdura('answer', name, 'c2.1', 'dark red', '--text');
+    const refused = await perdura('answer', name, 'c2.2', '--refuse', 'no more', '--json');
+    expect(JSON.parse(refused.out)).toEqual({ session: name, call: 'c2.2', done: 'refused' });
+    expect((await session.answerTo('m')).text).toBe('Nice colours.');
+    const told = h.model.requests.at(-1)!.messages.filter(({ role }) => role === 'tool');
+    expect(told.map(({ text }) => text)).toEqual(['{"colour":"green"}', 'dark red', 'no more']);
+    const late = await perdura('answer', name, 'c2.2', '1');
+    expect(late).toMatchObject({ code: 1, out: '' });
+    expect(late.err).toContain('has been refused');
   });
 
   it('sessions → a table for people, the records with --json', async () => {

@@ -106,6 +106,100 @@ describe('append', () => {
       body: { type: 'message.accepted' as const, id, seq: head + 1 + i, turn: 1, text: '' },
     }));
 
+  describe('rollback', () => {
+    const CHANNEL = 'none';
+    /** Two turns; the second is rolled back with a message that no step had written. */
+    const rolledBack = async () => {
+      const key = await open();
+      const writer = (stage: number, head: number): Writer => ({
+        ...key,
+        run: 'run0',
+        stage,
+        head,
+      });
+      await store.append(writer(1, 0), {
+        channel: CHANNEL,
+        messages: messagesOf(0, ['a']),
+        events: eventsOf(0, ['a']),
+      });
+      await store.append(writer(2, 1), {
+        channel: CHANNEL,
+        messages: messagesOf(1, ['b', 'c']),
+        events: eventsOf(1, ['b', 'c']),
+      });
+      const forget = () =>
+        store.append(writer(3, 4), {
+          channel: CHANNEL,
+          messages: messagesOf(3, ['d']),
+          events: eventsOf(3, ['d']),
+          rollback: { after: 1 },
+        });
+      const first = await forget();
+      return { key, writer, forget, first };
+    };
+    const idsOf = (rows: readonly { readonly message: TranscriptMessage }[]) =>
+      rows.map(({ message }) => (message.role === 'user' ? message.id : message.role));
+
+    it('P5 rollback: behind a place → left out of reads, kept with its mark; events and ids stay', async () => {
+      const { key, first } = await rolledBack();
+      expect(idsOf(await store.read('append', key.transcript))).toEqual(['a']);
+      const all = await store.read('append', key.transcript, { rolledBack: true });
+      expect(all.map(({ seq, rolledBack }) => [seq, rolledBack])).toEqual([
+        [1, undefined],
+        [2, true],
+        [3, true],
+        [4, true],
+      ]);
+      const events = new EventLog(database);
+      expect((await events.read(key)).map((event) => 'text' in event && event.text)).toEqual(
+        ['a', 'b', 'c', 'd'].map((id) => `text of ${id}`),
+      );
+      expect(await events.findMessage(key, 'b')).toMatchObject({ turn: 1 });
+      expect(first.generation).toBeGreaterThan(0);
+    });
+
+    it('P5 rollback: a retry after its commit → the same, nothing is written twice', async () => {
+      const { key, forget, first } = await rolledBack();
+      const again = await forget();
+      expect(again).toMatchObject({ generation: first.generation, newEvents: 0 });
+      expect(again.duplicates).toEqual(['d']);
+      expect(idsOf(await store.read('append', key.transcript))).toEqual(['a']);
+    });
+
+    it('P5 rollback: a message of the turn comes again → a duplicate, with another text a conflict', async () => {
+      const { key, writer } = await rolledBack();
+      const [again] = messagesOf(4, ['b']);
+      const same = await store.append(writer(4, 4), { channel: CHANNEL, messages: [again!] });
+      expect(same).toMatchObject({ duplicates: ['b'], conflicts: [] });
+      const body = { ...user('b'), text: 'another' } as TranscriptMessage;
+      const other = await store.append(writer(5, 4), {
+        channel: CHANNEL,
+        messages: [{ ...again!, body }],
+      });
+      expect(other).toMatchObject({ duplicates: ['b'], conflicts: ['b'] });
+      expect(idsOf(await store.read('append', key.transcript))).toEqual(['a']);
+    });
+
+    it('P5 rollback: the workflow continues as new → it stays; is reset to before it → its messages come in again', async () => {
+      const { key } = await rolledBack();
+      const next = (run: string, head: number, ids: readonly string[] = []) =>
+        store.append(
+          { ...key, run, stage: 9, head },
+          { channel: CHANNEL, messages: messagesOf(head, ids) },
+        );
+      expect((await next('run1', 4)).duplicates).toEqual([]);
+      expect(await store.read('append', key.transcript, { rolledBack: true })).toHaveLength(4);
+      expect((await next('reset', 1, ['b'])).duplicates).toEqual([]);
+      expect(idsOf(await store.read('append', key.transcript))).toEqual(['a', 'b']);
+    });
+
+    it('P5 rollback: a session without a workflow is opened again → behind all of its places', async () => {
+      const { key } = await rolledBack();
+      const opened = { ...key, run: 'later', workflowId: key.session, agent: 'a' };
+      expect(await store.openSession(opened)).toMatchObject({ new: false, head: 4 });
+    });
+  });
+
   it('F21 any writers, late, again and of other runs → what a fence of a few lines would let through', async () => {
     await fc.assert(
       fc.asyncProperty(fc.array(write, { minLength: 1, maxLength: 14 }), async (writes) => {
