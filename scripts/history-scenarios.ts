@@ -37,6 +37,15 @@ function waiting(name: string, timeoutMs?: number) {
   });
 }
 
+function client(name: string, timeoutMs?: number) {
+  return tool({
+    name,
+    description: 'Runs where the user is.',
+    run: 'client',
+    ...(timeoutMs === undefined ? {} : { timeoutMs }),
+  });
+}
+
 const ADDERS = { config: { tools: [adder('add', 'local'), adder('add_remotely', 'activity')] } };
 
 const SLOW = { text: 'One, two, three, and so on.', chunkSize: 2, chunkDelayMs: 300 } as const;
@@ -231,6 +240,62 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       for await (const item of session.events()) if (item.type === 'delta') break;
       await handle.signal('interrupt', 'enough');
       await turns(3);
+      return session;
+    },
+  },
+  'while-working': {
+    what: 'messages during turns: one that steers a series of steps, one that interrupts, one that rolls back with a message that steers, one that is refused',
+    options: ADDERS,
+    play: async ({ model, runtime }) => {
+      const add = { toolCalls: [{ name: 'add', arguments: { a: 1, b: 2 } }] };
+      model.enqueue({ ...SLOW, ...add }, 'Both are done.', SLOW, SLOW, 'That instead.');
+      const session = await runtime.start();
+      const speaking = async (turn: number) => {
+        for await (const item of session.events()) {
+          if (item.type === 'delta' && item.turn === turn) return;
+        }
+      };
+      const first = session.ask('add slowly');
+      await speaking(1);
+      await session.send('and hurry', { whileWorking: 'steer' });
+      await first;
+      await session.send('count');
+      await speaking(2);
+      await session.send('count again', { whileWorking: 'interrupt' });
+      await speaking(3);
+      await session.send('nobody waits', { whileWorking: 'reject' }).catch(() => undefined);
+      await session.send('faster', { whileWorking: 'steer' });
+      await session.ask('something else', { whileWorking: 'rollback' });
+      return session;
+    },
+  },
+  'client-calls': {
+    what: 'a step with three calls that the client answers, refuses and leaves until their deadline; answers that come too late; a call of a turn that is rolled back',
+    options: { config: { tools: [client('pick'), client('hurry', 2_000)] } },
+    play: async ({ model, runtime }) => {
+      model.enqueue(
+        { toolCalls: [{ name: 'pick' }, { name: 'pick' }, { name: 'hurry' }] },
+        'Picked.',
+        { toolCalls: [{ name: 'pick' }] },
+        'Something else.',
+      );
+      const session = await runtime.start();
+      const waiting = async (many: number) => {
+        for (;;) {
+          const { waiting = [] } = await session.status();
+          if (waiting.length === many) return waiting.map(({ key }) => key);
+          await sleep(50);
+        }
+      };
+      const first = session.ask('pick');
+      const [one, two] = await waiting(3);
+      await session.answer(one!, 'green');
+      await session.answer(one!, 'red').catch(() => undefined);
+      await session.refuse(two!, 'no more');
+      await first;
+      await session.send('pick again');
+      await waiting(1);
+      await session.ask('something else', { whileWorking: 'rollback' });
       return session;
     },
   },

@@ -14,6 +14,7 @@ import { inject } from 'vitest';
 import { AgentRuntime } from '../../src/client/agent-runtime.js';
 import type { Session } from '../../src/client/session.js';
 import { HANDLERS } from '../../src/contracts/session.js';
+import type { WhileWorking } from '../../src/contracts/while-working.js';
 import { compiledModule } from '../../src/stack/compiled.js';
 import { supervise, type SupervisedProcess } from '../../src/stack/process-supervisor.js';
 import { migrate } from '../../src/store/migrate.js';
@@ -41,6 +42,9 @@ export function combinations(): Deed[][] {
     DEEDS.filter((_deed, bit) => ((i + 1) >> bit) & 1),
   );
 }
+
+/** What becomes of the messages of a session while it works, in turn. */
+const POLICIES: readonly WhileWorking[] = ['enqueue', 'steer', 'enqueue', 'interrupt', 'rollback'];
 
 /** A session is stuck when it stands still for so long, ms: far beyond every timeout of a worker. */
 const STUCK_MS = 90_000;
@@ -157,6 +161,7 @@ function speak(request: SeenRequest) {
 interface SentMessage {
   readonly id: string;
   readonly by: 'send' | 'ask' | 'signal';
+  readonly whileWorking: WhileWorking;
   /** Its sender was told that it is accepted. */
   accepted: boolean;
   /** The session was told to end at the same moment, so it may be refused. */
@@ -191,13 +196,14 @@ export class StormSession {
       case 'send':
       case 'ask': {
         const message = this.#message(deed, ending);
-        const args: [unknown] = [{ id: message.id, text: message.id }];
+        const { id, whileWorking } = message;
+        const args: [unknown] = [{ id, text: id, whileWorking }];
         if (deed === 'ask') {
           lasting.push(this.#ask(message, args));
           return;
         }
         await this.#expecting(['Session.Closed'], async () => {
-          await this.session.send({ id: message.id, text: message.id });
+          await this.session.send({ id, text: id, whileWorking });
           message.accepted = true;
         });
         return;
@@ -205,7 +211,8 @@ export class StormSession {
       case 'signal': {
         const message = this.#message('signal', ending);
         await this.#expecting(['Session.Closed', 'not found', 'already completed'], async () => {
-          await this.#handle.signal(HANDLERS.message, { id: message.id, text: message.id });
+          const { id, whileWorking } = message;
+          await this.#handle.signal(HANDLERS.message, { id, text: id, whileWorking });
           message.accepted = true;
         });
         return;
@@ -280,9 +287,9 @@ export class StormSession {
     return { lost: lost.map(({ id }) => id), doubled, messages: this.messages.length };
   }
 
-  /** Ids of the messages in the transcript, but for those of timers. */
+  /** Ids of the messages in the transcript, rolled back ones too, but for those of timers. */
   async #taken(): Promise<string[]> {
-    return (await this.session.transcript()).flatMap(({ message }) =>
+    return (await this.session.transcript({ rolledBack: true })).flatMap(({ message }) =>
       message.role === 'user' && message.from !== 'timer' ? [message.id] : [],
     );
   }
@@ -303,9 +310,11 @@ export class StormSession {
   }
 
   #message(by: SentMessage['by'], mayBeRefused: boolean): SentMessage {
+    const count = (this.#count += 1);
     const message = {
-      id: `${by}-${(this.#count += 1)}`,
+      id: `${by}-${count}`,
       by,
+      whileWorking: POLICIES[count % POLICIES.length]!,
       accepted: false,
       mayBeRefused,
     };
