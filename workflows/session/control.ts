@@ -52,7 +52,8 @@ export class Control {
 
   /**
    * A message waits to join the turn: a model call that makes several steps is told once to end its
-   * series. When that is lost, the next message tries again, and the series ends by itself.
+   * series. When that is lost, the series ends by itself. It is not tried again: whether an activity
+   * has failed yet when the next message comes is not the same at replay in every case.
    */
   steer(): void {
     const stage = this.#current?.turn.series;
@@ -60,9 +61,7 @@ export class Control {
     this.#told = stage;
     this.#run.beside(
       CancellationScope.nonCancellable(() =>
-        this.#run.regular.steer({ stage }).catch(() => {
-          if (this.#told === stage) this.#told = undefined;
-        }),
+        this.#run.regular.steer({ stage }).catch(() => undefined),
       ),
     );
   }
