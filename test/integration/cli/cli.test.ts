@@ -391,7 +391,9 @@ describe('perdura: what goes wrong', () => {
   it('an unknown agent → Agent.Unknown with those that there are, exit code 1', async () => {
     const { code, out, err } = await perdura('run', 'hi', '--agent', 'nobody');
     expect({ code, out }).toEqual({ code: 1, out: '' });
-    expect(err).toMatch(/^Agent\.Unknown: There is no agent "nobody".*the configuration has: assistant\./);
+    expect(err).toMatch(
+      /^Agent\.Unknown: There is no agent "nobody".*the configuration has: assistant\./,
+    );
   });
 
   it.each(['worker', 'dev'])('%s: a malformed YAML agent → file, line and remedy', async (verb) => {
