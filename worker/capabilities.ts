@@ -39,7 +39,7 @@ export async function capabilitiesOf(
       registry,
       mcp,
       always: [LISTED_ONLY],
-      delegating: (of) => agentTools(of, describe),
+      given: [(of) => agentTools(of, describe)],
       named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
       describe,
       log,

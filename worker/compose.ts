@@ -144,13 +144,13 @@ export function toolsOfRuntime(parts: {
     memoryTools,
     (agent: Agent) => skills.tools(agent),
     (agent: Agent) => askedTools(messages, agent.messages),
+    (agent: Agent) => agentTools(agent, describe),
   ];
   return createToolSource({
     registry,
     mcp,
     always: [readArtifact],
     given,
-    delegating: (agent) => agentTools(agent, describe),
     named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
     skills,
     describe,

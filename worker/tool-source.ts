@@ -42,18 +42,16 @@ export function createToolSource(parts: {
   registry: ToolRegistry;
   mcp: McpTools | undefined;
   always: readonly Tool[];
-  /** Tools of the runtime that an agent asks for by its declaration (`memory: true`). */
+  /** Tools of the runtime that an agent asks for by its declaration (`memory: true`, `agents: […]`). */
   given?: readonly ((agent: Agent) => readonly Tool[])[];
   skills?: Pick<Skills, 'of'>;
-  /** The tools by which an agent delegates. Default none. */
-  delegating?: (agent: Agent) => readonly Tool[];
   log: ToolLogger;
   /** Given to agents that list them by name, and not for `*`. The application's come first. */
   named?: readonly Tool[];
   /** What an agent is for: shown to those that may hand over to it. */
   describe?: (agent: string) => string | undefined;
 }): ToolSource {
-  const { registry, mcp, always, given = [], delegating = () => [], skills, log } = parts;
+  const { registry, mcp, always, given = [], skills, log } = parts;
   const { named = [], describe = () => undefined } = parts;
   let version = 0;
   registry.onChange(() => version++);
@@ -68,7 +66,6 @@ export function createToolSource(parts: {
         [
           always,
           given.flatMap((of) => of(agent)),
-          delegating(agent),
           handoffTools(agent, describe),
           registry.select(agent.tools),
           // A tool of the application may have such a name: then it is the one that is meant.

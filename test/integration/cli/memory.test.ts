@@ -9,7 +9,8 @@ import { temporaryFolder } from '../../support/temporary-folder.js';
 let h: Harness;
 const folder = temporaryFolder();
 beforeAll(async () => {
-  h = await Harness.start({ agent: { memory: { scope: 'user', recallAtStart: 2 } } });
+  const agent = { memory: { scope: 'user' as const, recallAtStart: 2 }, skills: ['*'] };
+  h = await Harness.start({ agent });
   await mkdir(join(folder, 'skills/invoices'), { recursive: true });
   await writeFile(
     join(folder, 'skills/invoices/SKILL.md'),
