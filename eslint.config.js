@@ -26,6 +26,8 @@ const NOT_IN_SANDBOX = [
 
 const DOOR =
   'Only workflows/door.ts does this: it keeps text out that Temporal’s worker would die of.';
+const COUNTED =
+  'Only workflows/session/waiting.ts makes conditions: handlers wait until none comes true any more.';
 const NO_LOCAL_ACTIVITIES =
   'A local activity leaves histories that cannot be replayed, with an update or a second one beside it. Call a regular activity (workflows/session/calls.ts says why).';
 
@@ -39,6 +41,7 @@ const withheld = (...allowed) =>
         importNames: ['proxyLocalActivities', 'scheduleLocalActivity'],
         message: NO_LOCAL_ACTIVITIES,
       },
+      { name, importNames: ['condition'], message: COUNTED },
     ]
       .map((rule) => ({
         ...rule,
@@ -165,6 +168,10 @@ export default tseslint.config(
     // Reads what an activity threw; makes none.
     files: ['workflows/session/failure-of.ts'],
     rules: { 'no-restricted-imports': sandbox('ApplicationFailure') },
+  },
+  {
+    files: ['workflows/session/waiting.ts'],
+    rules: { 'no-restricted-imports': sandbox('condition') },
   },
   {
     files: ['workflows/session/legacy-calls.ts'],

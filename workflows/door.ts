@@ -1,7 +1,7 @@
 /**
  * The door of a workflow: the one place where handlers are registered and failures are made, so
- * that no text passes which Temporal's worker would die of. ESLint keeps `setHandler` and
- * `ApplicationFailure` out of every other file.
+ * that no text passes which Temporal's worker would die of, and no handler acts before what its task
+ * has brought besides. ESLint keeps `setHandler` and `ApplicationFailure` out of every other file.
  */
 import {
   ApplicationFailure,
@@ -14,6 +14,7 @@ import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@tempo
 import type { FailureType } from '../src/contracts/failures.js';
 import { wellFormed, wellFormedValue } from '../src/contracts/text.js';
 import { isUnreadable } from './payload-converter.js';
+import { actsLast, settled } from './session/waiting.js';
 
 /** A failure that says why. */
 export type Refusal = ApplicationFailure;
@@ -52,9 +53,10 @@ export function onSignals(doors: readonly SignalDoor[]): void {
   const kinds = new Map(doors.map((door, kind) => [door.name, { door, kind }]));
   const early: { name: string; args: unknown[]; done: (end: void | Promise<void>) => void }[] = [];
   let collecting = true;
+  const last = actsLast();
   const receive = (name: string, args: unknown[]) => {
     const handler = kinds.get(name)?.door.handler;
-    if (handler) return handler(wellFormedValue(args));
+    if (handler) return inTurn(last, () => handler(wellFormedValue(args)));
     log.warn('Nobody listens to this signal: it is left out.', { signal: wellFormed(name) });
   };
   setDefaultSignalHandler(async (name, ...args) => {
@@ -74,19 +76,34 @@ export function onSignals(doors: readonly SignalDoor[]): void {
   const byKind = [...early].sort((a, b) => kindOf(a) - kindOf(b));
   // Asked only where it matters: the answer costs two events.
   const mixed = byKind.some((signal, i) => signal !== early[i]);
-  for (const { name, args, done } of mixed && patched(SIGNAL_ORDER) ? early : byKind)
+  for (const { name, args, done } of mixed && (last || patched(SIGNAL_ORDER)) ? early : byKind)
     done(receive(name, args));
 }
 
-/** Registers the handler of a signal. It gets well-formed text, and must not throw. */
+/** What a handler does: at once, or when the rest of its task is done. */
+function inTurn<Result>(
+  last: boolean,
+  act: () => Result | Promise<Result>,
+): Result | Promise<Result> {
+  return last ? settled().then(act) : act();
+}
+
+/**
+ * Registers the handler of a signal. It gets well-formed text, and must not throw. `atOnce`: of a
+ * workflow that takes no updates, whose tasks are therefore never replayed together.
+ */
 export function onSignal<Args extends unknown[]>(
   signal: SignalDefinition<Args>,
   handler: Handler<NoInfer<Args>, void | Promise<void>>,
-  description?: string,
+  {
+    description,
+    atOnce = false,
+  }: { readonly description?: string; readonly atOnce?: boolean } = {},
 ): void {
+  const last = !atOnce && actsLast();
   setHandler(
     signal,
-    (...args: Args) => handler(...wellFormedValue(args)),
+    (...args: Args) => inTurn(last, () => handler(...wellFormedValue(args))),
     description === undefined ? {} : { description },
   );
 }
@@ -101,7 +118,8 @@ export function onUpdate<Result, Args extends unknown[]>(
   } = {},
 ): void {
   const { validator, description } = options;
-  setHandler(update, (...args: Args) => handler(...wellFormedValue(args)), {
+  const last = actsLast();
+  setHandler(update, (...args: Args) => inTurn(last, () => handler(...wellFormedValue(args))), {
     validator: (...args: Args) => {
       const unreadable = args.find(isUnreadable);
       if (unreadable)

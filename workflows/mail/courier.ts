@@ -24,7 +24,7 @@ const wakeSignal = defineSignal(COURIER_SIGNAL);
 
 export async function mailCourier(input: CourierInput): Promise<void> {
   let woken = true;
-  onSignal(wakeSignal, () => void (woken = true));
+  onSignal(wakeSignal, () => void (woken = true), { atOnce: true });
   const { deliverMail } = proxyActivities<MailActivities>({
     startToCloseTimeout: LOOK_MS,
     heartbeatTimeout: HEARTBEAT_MS,

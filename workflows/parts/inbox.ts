@@ -2,7 +2,7 @@
  * Messages to a workflow of an application: the signal `message` and the update `send`, as a session
  * has them, so that the same clients can talk to it. Handed out in order, each id once.
  */
-import { condition, uuid4 } from '@temporalio/workflow';
+import { uuid4 } from '@temporalio/workflow';
 import {
   jsonBytes,
   MOST_MESSAGE_JSON_BYTES,
@@ -13,6 +13,7 @@ import type { SendReceipt } from '../../src/contracts/session.js';
 import { isRefusal, onSignal, onUpdate, refusal } from '../door.js';
 import { messageSignal, sendUpdate } from '../session/handlers.js';
 import { SessionState } from '../session/session-state.js';
+import { condition } from '../session/waiting.js';
 
 /** What the next run of the workflow needs, so that no message is lost or taken twice. */
 export interface CarriedInbox {
@@ -28,7 +29,9 @@ export class Inbox {
     this.#state = new SessionState();
     this.#waiting = [...(carried?.inbox ?? [])];
     this.#state.remember(carried?.seen ?? []);
-    onSignal(messageSignal, (message) => this.#signalled(message), 'Takes a message.');
+    onSignal(messageSignal, (message) => this.#signalled(message), {
+      description: 'Takes a message.',
+    });
     onUpdate(sendUpdate, (message) => this.#accept(message), {
       validator: (message) => void this.#check(message),
       description: 'Takes a message; answers when it is accepted.',

@@ -4,7 +4,6 @@
  * answered with one (`session/replies.ts`).
  */
 import {
-  condition,
   defineSignal,
   getExternalWorkflowHandle,
   isCancellation,
@@ -30,6 +29,7 @@ import {
   type SessionResult,
 } from '../../src/contracts/session.js';
 import { onSignal, refusal } from '../door.js';
+import { condition } from '../session/waiting.js';
 import { interruptSignal, messageSignal, terminateSignal } from '../session/handlers.js';
 import type { LoopMessage } from './agent.js';
 

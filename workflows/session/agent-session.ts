@@ -7,7 +7,6 @@
 import {
   allHandlersFinished,
   CancellationScope,
-  condition,
   isCancellation,
   makeContinueAsNewFunc,
   patched,
@@ -31,7 +30,7 @@ import { Reception } from './reception.js';
 import { SessionRun } from './session-run.js';
 import type { SessionState } from './session-state.js';
 import { Turn } from './turn.js';
-import { until } from './waiting.js';
+import { actsLast, condition, until } from './waiting.js';
 
 /**
  * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
@@ -116,7 +115,7 @@ class SessionLoop {
       if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
       if (this.#run.ending && !this.#stopping) break;
-      this.#run.look();
+      if (!actsLast()) this.#run.look();
       await this.#idle();
       this.#reception.expire(Date.now());
       this.#run.look();

@@ -2,11 +2,11 @@
  * What stops a session: interrupt (the turn), pause (before the next step), terminate (for good).
  * Here the turn under way is stopped; that it has stopped is written by the loop.
  */
-import { CancellationScope, condition } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import type { InterruptReceipt } from '../../src/contracts/session.js';
 import type { SessionRun } from './session-run.js';
 import type { Turn } from './turn.js';
-import { until } from './waiting.js';
+import { condition, until } from './waiting.js';
 
 /** Deadline for a call to stop after a notification, ms. In histories of earlier versions only. */
 const LEGACY_HEARD_MS = 1_000;

@@ -32,11 +32,14 @@ import { Details } from './details.js';
 import { Journal, LegacyJournal } from './journal.js';
 import { localCalls } from './legacy-calls.js';
 import { SessionState } from './session-state.js';
+import { actsLast } from './waiting.js';
 
 /** Temporal allows 2,000 updates and 10,000 signals a run. */
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
-/** In the history of every run that has no local activities. */
+/** What a signal adds to the history at most: itself, and a workflow task. */
+const SIGNAL_EVENTS = 4;
+/** In the history of runs of version 0.2 before handlers acted last: they have no local activities. */
 const REGULAR_CALLS = 'perdura-regular-calls';
 
 export class SessionRun {
@@ -47,7 +50,7 @@ export class SessionRun {
   readonly state: SessionState;
   readonly details: Details;
   /** The run was begun with local activities, and is replayed with them. */
-  readonly legacy = !patched(REGULAR_CALLS);
+  readonly legacy = !actsLast() && !patched(REGULAR_CALLS);
   readonly reference: RunReference;
   /** What it was told as a sub-agent; `undefined` for nobody's. */
   child: ChildInput | undefined;
@@ -63,7 +66,7 @@ export class SessionRun {
   /** Handled so far in this run. */
   #updates = 0;
   #signals = 0;
-  /** Events of the run, and what Temporal suggests, as {@link look} has seen them last. */
+  /** Events of the run as {@link look} has seen them last, with the signals since; what Temporal suggests. */
   #events = 0;
   #suggested = false;
   /**
@@ -148,14 +151,16 @@ export class SessionRun {
   handles(kind: 'update' | 'signal'): void {
     if (kind === 'update') this.#updates += 1;
     else this.#signals += 1;
-    this.look();
+    // A signal that leads to nothing leaves no command: what it adds is reckoned, not looked up.
+    if (kind === 'signal' && actsLast()) this.#events += SIGNAL_EVENTS;
+    else this.look();
   }
 
   /**
-   * Looks how long the history is. To be called where something of the history has been handed to the
-   * workflow, never from a condition: that is also evaluated in a task that brings nothing but an
-   * update which is refused. Such a task leaves nothing to replay but its two events, so a run that
-   * then ended, or went on, could not be replayed.
+   * Looks how long the history is. To be called where a command of this task follows, or was its cause
+   * (an update that was accepted), never from a condition. A task without commands may be replayed
+   * together with the next one, and then sees the length of that: a run that ended for it, or went on,
+   * could not be replayed.
    */
   look(): void {
     const { historyLength, continueAsNewSuggested } = workflowInfo();

@@ -3,7 +3,7 @@
  * until it asks for none. What comes next is decided by `decide`; here it is done. The transcript
  * is in the store; what passes through here is places in it.
  */
-import { CancellationScope, condition } from '@temporalio/workflow';
+import { CancellationScope } from '@temporalio/workflow';
 import {
   STRETCH_MS,
   type CallModelInput,
@@ -37,7 +37,7 @@ import type { DelegatedCall } from './children.js';
 import type { GivenResult } from './open-calls.js';
 import { settleAll } from './settle-all.js';
 import type { SessionState } from './session-state.js';
-import { until } from './waiting.js';
+import { actsLast, condition, until } from './waiting.js';
 
 /** What a turn needs from the session around it. */
 export interface TurnSurroundings {
@@ -52,7 +52,7 @@ export interface TurnSurroundings {
   readonly legacy: boolean;
   readonly desk: AnswerDesk;
   readonly paused: () => boolean;
-  /** Looks at the length of the history, for `historyFull`. */
+  /** Looks at the length of the history, for `historyFull`; see `SessionRun.look`. */
   readonly look: () => void;
   /** Whether the history has grown so far that the turn should go on in another run. */
   readonly historyFull: () => boolean;
@@ -122,7 +122,7 @@ export class Turn {
 
   async run(): Promise<TurnOutcome> {
     for (;;) {
-      this.#around.look();
+      if (!actsLast()) this.#around.look();
       const next = decide(this.#progress(), this.#limits, {
         paused: this.#around.paused(),
         full: this.#full(),
@@ -161,6 +161,7 @@ export class Turn {
   /** Where the next activity writes. Each gets a stage of its own, which fences all before it. */
   place(): WritePlace {
     const { state } = this.#around;
+    if (actsLast()) this.#around.look();
     state.stage += 1;
     const { turn, stage, head, generation } = state;
     return {
@@ -474,7 +475,7 @@ export class Turn {
   async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
     const { desk } = this.#around;
     const answered = () => waiting.find(({ key }) => desk.has(key));
-    this.#around.look();
+    if (!actsLast()) this.#around.look();
     const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
     const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
     await this.#waiting(() => answered() !== undefined || this.#full(), due);

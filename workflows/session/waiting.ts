@@ -1,7 +1,62 @@
-/** Waiting within a workflow, without a timer. */
-import { condition } from '@temporalio/workflow';
+/**
+ * Waiting within a workflow, without a timer where no time is given, and the order in which the parts
+ * of one task act. Every condition of the workflows is made here (ESLint keeps `condition` out of the
+ * other files): `settled` has to know when one comes true.
+ */
+import { CancellationScope, condition as sdkCondition, patched } from '@temporalio/workflow';
+
+/** In the history of a run whose handlers act after the rest of their task. */
+const HANDLERS_LAST = 'perdura-handlers-last';
+
+/** Conditions of this workflow that have come true. */
+let met = 0;
+let handlersLast: boolean | undefined;
 
 /** Waits for `ready`, again and again for everyone who asks. */
 export async function until(ready: () => boolean): Promise<void> {
   if (!ready()) await condition(ready);
+}
+
+/** As the SDK's: waits for `ready`. With `ms` at most so long, and answers whether it came. */
+export function condition(ready: () => boolean): Promise<void>;
+export function condition(ready: () => boolean, ms: number): Promise<boolean>;
+export function condition(ready: () => boolean, ms?: number): Promise<void | boolean> {
+  const counted = () => {
+    const now = ready();
+    if (now) met += 1;
+    return now;
+  };
+  return ms === undefined ? sdkCondition(counted) : sdkCondition(counted, ms);
+}
+
+/**
+ * Whether the handlers of this run act after the rest of their task. Recorded when it is first asked:
+ * a run that was begun without the rule goes on without it.
+ */
+export function actsLast(): boolean {
+  return (handlersLast ??= patched(HANDLERS_LAST));
+}
+
+/**
+ * Resolves when everything else that this task has brought is done: the activities, timers and
+ * children that ended with it, and all that follows from them. For handlers, because at replay the
+ * SDK may hand them out before the end of an activity that came in an earlier task
+ * (docs/architecture.md, "What can be replayed"). Handlers of one task go on in the order in which
+ * they came.
+ */
+export function settled(): Promise<void> {
+  // A cancellation of the workflow must not be the handler's failure.
+  return CancellationScope.nonCancellable(async () => {
+    // The SDK looks at conditions after each job, too: this one is for the time after all of them.
+    await Promise.resolve();
+    for (;;) {
+      const before = met;
+      let armed = false;
+      // Not before what is under way has come as far as it gets, and the SDK looks again.
+      const round = sdkCondition(() => armed);
+      armed = true;
+      await round;
+      if (met === before) return;
+    }
+  });
 }
