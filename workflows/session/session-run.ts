@@ -37,8 +37,6 @@ import { actsLast } from './waiting.js';
 /** Temporal allows 2,000 updates and 10,000 signals a run. */
 const MANY_UPDATES = 1_000;
 const MANY_SIGNALS = 5_000;
-/** What a signal adds to the history at most: itself, and a workflow task. */
-const SIGNAL_EVENTS = 4;
 /** In the history of runs of version 0.2 before handlers acted last: they have no local activities. */
 const REGULAR_CALLS = 'perdura-regular-calls';
 
@@ -151,8 +149,9 @@ export class SessionRun {
   handles(kind: 'update' | 'signal'): void {
     if (kind === 'update') this.#updates += 1;
     else this.#signals += 1;
-    // A signal that leads to nothing leaves no command: what it adds is reckoned, not looked up.
-    if (kind === 'signal' && actsLast()) this.#events += SIGNAL_EVENTS;
+    // A signal that leads to nothing leaves no command, so the length is not looked up: it is at least
+    // one event longer.
+    if (kind === 'signal' && actsLast()) this.#events += 1;
     else this.look();
   }
 
