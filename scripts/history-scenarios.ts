@@ -299,4 +299,67 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return session;
     },
   },
+  'quiet-tasks': {
+    what: 'an interrupt and a refused signal in one task, after tasks in which nothing was done',
+    play: async (stack) => {
+      const { model, runtime } = stack;
+      model.enqueue({ text: 'Hello.', firstDelayMs: 1_000 });
+      const session = await runtime.start();
+      const handle = runtime.temporal.workflow.getHandle(session.workflowId);
+      const { id } = await session.send('hello');
+      await model.until(({ requests }) => requests.length === 1);
+      await handle.signal('resume');
+      await session.answerTo(id);
+      const length = async () => (await handle.fetchHistory()).events?.length ?? 0;
+      // The end of the turn and the task that it begins.
+      let before = await length();
+      for (let still = 0; still < 10; still++) {
+        await sleep(50);
+        const now = await length();
+        if (now !== before) still = 0;
+        before = now;
+      }
+      await stack.stopWorker();
+      const interrupted = session.interrupt();
+      while ((await length()) === before) await sleep(20);
+      await handle.signal('message', 42);
+      await stack.startWorker();
+      await interrupted;
+      return session;
+    },
+  },
+  'sub-agents': {
+    what: 'a step that asks two sub-agents, one of which fails, and a turn that is interrupted while one works',
+    options: {
+      config: {
+        agents: [
+          {
+            name: 'assistant',
+            instructions: 'You lead.',
+            agents: [{ agent: 'helper' }],
+          },
+          { name: 'helper', instructions: 'You help.', description: 'Helps.' },
+        ],
+      },
+    },
+    play: async ({ model, runtime }) => {
+      const ask = (task: string) => ({ name: 'helper', arguments: { task } });
+      model.reply('work', 'Worked.');
+      model.reply('fail', { error: { status: 400, message: 'no' } });
+      model.reply('slow', SLOW);
+      model.reply(({ lastUserText, messages }) => lastUserText === 'go' && messages.length === 1, {
+        toolCalls: [ask('work'), ask('fail')],
+      });
+      model.reply('go', 'Both are done.');
+      model.reply('on', { toolCalls: [ask('slow')] });
+      const session = await runtime.start();
+      await session.ask('go');
+      await session.send('on');
+      await model.until(({ requests }) =>
+        requests.some(({ lastUserText }) => lastUserText.includes('slow')),
+      );
+      await session.interrupt('enough');
+      return session;
+    },
+  },
 };
