@@ -221,6 +221,7 @@ class SessionLoop {
     }
     if (!this.#children.quiet) await this.#children.settled();
     if (this.#run.child) await this.#reception.toldFirst();
+    await this.#alone();
     this.#run.show();
     return {
       turns: state.turn,
@@ -425,6 +426,7 @@ class SessionLoop {
         await this.#spill();
         await until(() => allHandlersFinished() && !this.#run.notifying);
         if (!this.#run.legacy) await this.#run.journal.written();
+        await this.#alone();
       } while (state.oversized().length > 0);
     } finally {
       this.#run.leaving = false;
@@ -442,6 +444,18 @@ class SessionLoop {
       ...(child === undefined ? {} : { child }),
       carried: state.carry(),
     });
+  }
+
+  /**
+   * Resolves when nothing goes on beside the loop. What ends the run must follow without waiting for
+   * anything else: a handler of the same task acts last, and would be lost with the run.
+   */
+  async #alone(): Promise<void> {
+    if (!actsLast()) return;
+    const { journal } = this.#run;
+    await until(
+      () => allHandlersFinished() && !this.#run.notifying && journal.quiet && this.#children.quiet,
+    );
   }
 
   /** A task is one message to the server, which takes 4 MiB: one batch, of up to 1.5 MiB, at a time. */

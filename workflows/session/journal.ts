@@ -61,9 +61,14 @@ export class Journal {
     void this.#write();
   }
 
+  /** Whether all that was noted is written. */
+  get quiet(): boolean {
+    return !this.#writing;
+  }
+
   /** Resolves when all that was noted is written. */
   written(): Promise<void> {
-    return until(() => !this.#writing);
+    return until(() => this.quiet);
   }
 
   async #write(): Promise<void> {
@@ -132,6 +137,8 @@ export class LegacyJournal {
   }
 
   /** Handlers wait for what they have noted. */
+  readonly quiet = true;
+
   written(): Promise<void> {
     return Promise.resolve();
   }
