@@ -11,6 +11,8 @@ const HANDLERS_LAST = 'perdura-handlers-last';
 /** Conditions of this workflow that have come true. */
 let met = 0;
 let handlersLast: boolean | undefined;
+/** What all handlers of a task wait for: were it not the same, they would not act in their order. */
+let settling: Promise<void> | undefined;
 
 /** Waits for `ready`, again and again for everyone who asks. */
 export async function until(ready: () => boolean): Promise<void> {
@@ -45,6 +47,10 @@ export function actsLast(): boolean {
  * they came.
  */
 export function settled(): Promise<void> {
+  return (settling ??= settle());
+}
+
+function settle(): Promise<void> {
   // A cancellation of the workflow must not be the handler's failure.
   return CancellationScope.nonCancellable(async () => {
     // The SDK looks at conditions after each job, too: this one is for the time after all of them.
@@ -56,7 +62,9 @@ export function settled(): Promise<void> {
       const round = sdkCondition(() => armed);
       armed = true;
       await round;
-      if (met === before) return;
+      if (met !== before) continue;
+      settling = undefined;
+      return;
     }
   });
 }
