@@ -24,6 +24,7 @@ const at = {
   control: 'test/integration/session/control.test.ts',
   conversation: 'test/integration/session/conversation.test.ts',
   database: 'test/integration/faults/database-down.test.ts',
+  demoTeam: 'test/integration/examples/demo-team.test.ts',
   doors: 'test/integration/store/doors.test.ts',
   executor: 'test/unit/tools/tool-executor.test.ts',
   flood: 'test/integration/faults/flood.test.ts',
@@ -177,6 +178,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     shownBy: {
       [at.groups]: ['H12 free:', 'H12 round-robin:', 'H12 mention:', 'H12 moderator:'],
       [at.mail]: ['H12 send_message:', 'H12 two agents'],
+      [at.demoTeam]: ['H9 H12 demo:team:'],
     },
   },
   C2: {

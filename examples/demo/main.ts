@@ -7,7 +7,6 @@
  * Exits with 0 only if the answer came, nothing was lost, nothing was doubled, and every
  * process that was started has ended.
  */
-import { execFileSync } from 'node:child_process';
 import { existsSync, statSync } from 'node:fs';
 import { mkdir } from 'node:fs/promises';
 import { join, resolve } from 'node:path';
@@ -19,6 +18,7 @@ import { readSettings } from '../../src/config/environment.js';
 import { startDevStack, type DevStack } from '../../src/stack/dev.js';
 import { Narrator } from './narrator.js';
 import { printTimeline } from './print-timeline.js';
+import { StartedProcesses } from './started-processes.js';
 
 const QUESTION =
   'Read the files in the folder. What do they say about crane 2, and which file is the longest?';
@@ -61,37 +61,23 @@ async function main(): Promise<boolean> {
   let stack: DevStack | undefined;
   let good = false;
   let clean = false;
-  const started = new Set<number>();
-  // What was there before is not ours: the compiler that runs this file.
-  const before = new Set(descendants());
+  const started = new StartedProcesses();
   try {
     stack = await startDevStack({
       settings,
       workers: 2,
       onProgress: (text) => console.log(`  ${text}`),
     });
-    for (const pid of descendants()) if (!before.has(pid)) started.add(pid);
+    started.note();
     if (stack.modelBaseUrl) {
       console.log('  No OPENAI_API_KEY: a scripted offline model answers, over real HTTP.');
     }
     good = await converse(stack, ledger);
   } finally {
-    for (const pid of descendants()) if (!before.has(pid)) started.add(pid);
+    started.note();
     await stack?.stop();
     await ledger.stop();
-    // What a killed worker had started ends by itself, when it notices.
-    const left = () => processes().filter(({ pid }) => started.has(pid));
-    for (const until = Date.now() + 10_000; left().length > 0 && Date.now() < until;) {
-      await new Promise((resolve) => setTimeout(resolve, 50));
-    }
-    clean = left().length === 0;
-    console.log(
-      clean
-        ? `\nEverything has been stopped; of ${started.size} processes none is left.`
-        : `\nStill running: ${left()
-            .map(({ pid }) => pid)
-            .join(', ')}.`,
-    );
+    clean = await started.sayWhatIsLeft();
   }
   return good && clean;
 }
@@ -150,26 +136,4 @@ Look further:
   } finally {
     await runtime.close();
   }
-}
-
-/** Every process below this one: databases, servers, workers, MCP servers. */
-function descendants(): number[] {
-  const table = processes();
-  const found: number[] = [];
-  for (let parents = [process.pid]; parents.length > 0;) {
-    const children = table.filter(({ ppid }) => parents.includes(ppid)).map(({ pid }) => pid);
-    found.push(...children);
-    parents = children;
-  }
-  return found;
-}
-
-/** What runs. A zombie has ended, and waits only for its parent to ask how. */
-function processes(): { pid: number; ppid: number }[] {
-  return execFileSync('ps', ['-A', '-o', 'pid=,ppid=,stat=,comm='], { encoding: 'utf8' })
-    .trim()
-    .split('\n')
-    .map((line) => line.trim().split(/\s+/))
-    .filter(([, , stat, name]) => !stat?.startsWith('Z') && name !== 'ps')
-    .map(([pid, ppid]) => ({ pid: Number(pid), ppid: Number(ppid) }));
 }

@@ -15,6 +15,7 @@ import {
   toolList,
   unknownTool,
 } from './offline-tools.js';
+import { instructedCall } from './offline-role.js';
 import { planStep } from './offline-plan.js';
 import { callId, readTurn, toolNamed } from './offline-turn.js';
 import type { Turn } from './offline-turn.js';
@@ -61,6 +62,8 @@ function step(turn: Turn): ScriptedResponse {
   if (files !== undefined) {
     return 'text' in files ? say(files.text) : { ...PACE, chunkSize: 40, toolCalls: files.calls };
   }
+  const told = command.length > 0 ? undefined : instructedCall(turn);
+  if (told !== undefined) return { ...PACE, chunkSize: 40, toolCalls: [told] };
   if (done.length > 0) return say(describeResults(turn));
 
   const unknown = unknownTool(turn);

@@ -1,8 +1,10 @@
 /**
  * How the offline model answers questions about files: with the tools of a filesystem MCP
- * server, in the steps that a model would take, and from what they really answered.
+ * server or those of the workspace, in the steps that a model would take, and from what they
+ * really answered.
  *
  *     list_allowed_directories → list_directory → read_text_file … → answer
+ *     list_files → read_file … → answer
  *
  * Pure, and without memory: which step is next follows from the results in the request.
  */
@@ -22,21 +24,25 @@ const ABOUT_FILES =
 /** Wants more than names. */
 const WANTS_CONTENT =
   /\b(?:read|summar|largest|longest|biggest|smallest|shortest|words?|lines?|content|say|says|about|inside|explain|compare|tell|describe|open|show me)\b|summar/i;
+/** What a listing looks like, an empty one too. */
+const LISTING = /^(?:\[(?:FILE|DIR)\]|\s*$)|\t\d+$|^There are no such files\.$/m;
 const UNREADABLE = /\.(?:png|jpe?g|gif|webp|pdf|zip|gz|tar|ico|woff2?|mp[34]|exe|so|db|sqlite)$/i;
 
 /** The next calls, the final text, or nothing when the question is not about files. */
 export function fileStep(turn: Turn): { calls: ScriptedCall[] } | { text: string } | undefined {
   if (!ABOUT_FILES.test(turn.question)) return undefined;
   const roots = turn.done.filter(is('list_allowed_directories'));
-  const listings = turn.done.filter(is('list_directory', 'list_directory_with_sizes'));
+  const listings = turn.done.filter(
+    is('list_directory', 'list_directory_with_sizes', 'list_files'),
+  );
   const reads = turn.done.filter(is('read_text_file', 'read_file'));
 
   if (reads.length > 0) {
-    const report = fileReport(turn.question, filesOf(listings), reads);
+    const report = fileReport(turn.question, filesOf(listings), reads.map(withoutNumbers));
     return recordStep(turn, report) ?? { text: report };
   }
   if (listings.length > 0) {
-    const failed = listings.find(({ result }) => !/^(?:\[(?:FILE|DIR)\]|\s*$)/m.test(result));
+    const failed = listings.find(({ result }) => !LISTING.test(result));
     if (failed !== undefined) return { text: `I could not list the folder: ${failed.result}` };
     const read = toolNamed(turn, 'read_text_file', 'read_file');
     const chosen = read === undefined ? [] : choose(turn.question, filesOf(listings));
@@ -45,8 +51,11 @@ export function fileStep(turn: Turn): { calls: ScriptedCall[] } | { text: string
     }
     return { calls: chosen.map((path, i) => callWithPath(turn, read, path, i)) };
   }
-  const lister = toolNamed(turn, 'list_directory');
+  const lister = toolNamed(turn, 'list_directory', 'list_files');
   if (lister === undefined) return undefined;
+  if (bareName(lister.name) === 'list_files') {
+    return { calls: [{ id: callId(turn, 0), name: lister.name, arguments: {} }] };
+  }
   if (roots.length > 0) {
     const folders = roots.flatMap(({ result }) => foldersIn(result)).slice(0, MAX_READS);
     if (folders.length === 0) {
@@ -77,6 +86,14 @@ function recordStep(turn: Turn, report: string): { calls: ScriptedCall[] } | und
   return { calls: [{ id: callId(turn, 0), name: tool.name, arguments: { [key]: finding } }] };
 }
 
+/** "1: first line\n2: second line", as the workspace's tool answers. */
+function withoutNumbers({ call, result }: Done): Done {
+  const lines = result.split('\n');
+  const numbered = bareName(call.name) === 'read_file' && /^\d+: /.test(lines[0] ?? '');
+  if (!numbered) return { call, result };
+  return { call, result: lines.map((line) => line.replace(/^\d+: /, '')).join('\n') };
+}
+
 function is(...names: readonly string[]): (done: Done) => boolean {
   return ({ call }) => names.includes(bareName(call.name));
 }
@@ -92,9 +109,16 @@ function foldersIn(result: string): string[] {
   return result.split('\n').filter((line) => /^(?:\/|[A-Za-z]:\\)/.test(line.trim()));
 }
 
-/** "[FILE] a.md\n[DIR] b" of each listed folder. */
+/** "[FILE] a.md\n[DIR] b" of each listed folder, or "notes/a.md\t120" of a workspace. */
 function filesOf(listings: readonly Done[]): ListedFile[] {
   return listings.flatMap(({ call, result }) => {
+    if (bareName(call.name) === 'list_files') {
+      return [...result.matchAll(/^(.+)\t\d+$/gm)].map(([, path]) => ({
+        path: path!,
+        name: path!,
+        folder: false,
+      }));
+    }
     const base = pathOf(call.arguments);
     return [...result.matchAll(/^\[(FILE|DIR)\] (.+?)\s*$/gm)].map(([, kind, name]) => ({
       path: base === '' || base === '.' ? name! : `${base.replace(/[/\\]$/, '')}/${name!}`,

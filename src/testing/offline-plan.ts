@@ -7,14 +7,13 @@ import type { ScriptedCall, ScriptedResponse } from './scripted-response.js';
 import { list, record } from './seen-request.js';
 import type { SeenTool } from './seen-request.js';
 import { fileStep } from './offline-files.js';
+import { instructedSteps, OTHERWISE } from './offline-role.js';
 import { commandedCalls, describeResults, sumCall, sumIn } from './offline-tools.js';
 import { callId } from './offline-turn.js';
 import type { Done, Turn } from './offline-turn.js';
 
 /** Names of the planner's own, which are no results. */
 const OWN = new Set(['make_plan', 'plan_problem']);
-/** What a question wants when a step has failed. */
-const OTHERWISE = /\b(?:if (?:that|it|this|one|any of them) fails|otherwise|or else)\b[,:]?/i;
 
 /** The next plan, or the final text; nothing for a request that is no planner's. */
 export function planStep(turn: Turn): ScriptedResponse | undefined {
@@ -51,11 +50,15 @@ function nextCalls(world: Turn, plans: Turn['done'], failed: boolean): readonly 
   const [first = '', instead] = world.question.split(OTHERWISE);
   if (plans.some(wasRefused)) return [];
   if (failed) {
-    const tried = plans.length > 1;
-    return tried || instead === undefined ? [] : commandedCalls({ ...world, question: instead });
+    if (plans.length > 1) return [];
+    return instead === undefined
+      ? instructedSteps(world, 'failed')
+      : commandedCalls({ ...world, question: instead });
   }
   const commands = commandedCalls({ ...world, question: first });
   if (commands.length > 0) return plans.length === 0 ? commands : [];
+  const told = plans.length === 0 ? instructedSteps(world, 'first') : [];
+  if (told.length > 0) return told;
   const files = fileStep(world);
   if (files) return 'calls' in files ? files.calls : [];
   if (plans.length > 0) return [];
@@ -70,7 +73,7 @@ function wasRefused({ result }: Done): boolean {
 
 function results(world: Turn): string {
   const files = fileStep(world);
-  return files && 'text' in files ? files.text : describeResults(world);
+  return files && 'text' in files ? files.text : describeResults(world, 2_000);
 }
 
 /** Whether the planner has said that a step failed, behind the last results. */

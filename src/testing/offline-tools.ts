@@ -39,7 +39,7 @@ export function unknownTool(turn: Turn): string | undefined {
 }
 
 /** From `{` to its closing `}`, strings minded; to the end when it never closes. */
-function objectText(text: string): string {
+export function objectText(text: string): string {
   let depth = 0;
   let inString = false;
   for (let i = 0; i < text.length; i++) {
@@ -110,12 +110,14 @@ function sumArguments(tool: SeenTool, a: number, b: number, op: Sum['op']): obje
     : undefined;
 }
 
-/** What came back, in a few words for people. */
-export function describeResults(turn: Turn): string {
+/** What came back, for people: of each result at most so many characters. */
+export function describeResults(turn: Turn, most = 600): string {
   return turn.done
     .map(({ call, result }) => {
+      // What another offline model has said is marked as a whole, once.
+      const said = result.replaceAll('(scripted offline model) ', '');
       const shown =
-        result.length > 600 ? `${result.slice(0, 600)}… (${result.length} characters)` : result;
+        said.length > most ? `${said.slice(0, most)}… (${said.length} characters)` : said;
       return `The tool ${call.name} answered: ${shown}`;
     })
     .join('\n\n');

@@ -34,6 +34,16 @@ export function readTurn(request: SeenRequest): Turn {
   };
 }
 
+/** All that was said to the agent since it spoke last, in order: several messages may begin a turn. */
+export function heard({ messages }: SeenRequest): string[] {
+  const start = messages.findLastIndex((m) => m.role === 'user' && !isNoQuestion(m.text));
+  const before = messages.findLastIndex((m, i) => i < start && m.role !== 'user');
+  return messages
+    .slice(before + 1, start + 1)
+    .filter((m) => m.role === 'user' && !isNoQuestion(m.text))
+    .map(({ text }) => said(text).replaceAll('(scripted offline model) ', ''));
+}
+
 /** What its sender wrote: without the lines that say from whom it is, and where an answer goes. */
 function said(text: string): string {
   return text
