@@ -1,5 +1,5 @@
 /**
- * `npm run example 01`: runs the example whose folder begins with that. `npm run example all`
+ * `npm run example 01`: runs the example whose name begins with that. `npm run example all`
  * runs them all on one pair of servers, and exits with 1 when one of them was wrong.
  */
 import { spawn } from 'node:child_process';
@@ -8,15 +8,19 @@ import { fileURLToPath } from 'node:url';
 import { findServers } from './support.js';
 
 const HERE = new URL('./', import.meta.url);
-const examples = readdirSync(HERE)
-  .filter((name) => /^\d\d-/.test(name))
-  .sort();
+const FIRST = 'basic-agent';
+const examples = [
+  FIRST,
+  ...readdirSync(HERE)
+    .filter((name) => /^\d\d-/.test(name))
+    .sort(),
+];
 const wanted = process.argv[2] ?? '';
 const chosen =
   wanted === 'all' ? examples : examples.filter((name) => wanted && name.startsWith(wanted));
 
 if (chosen.length === 0) {
-  console.error(`Which one? npm run example 01\n\n  ${[...examples, 'all'].join('\n  ')}`);
+  console.error(`Which one? npm run example ${FIRST}\n\n  ${[...examples, 'all'].join('\n  ')}`);
   process.exitCode = 1;
 } else if (chosen.length === 1) {
   process.exitCode = await run(chosen[0]!);
@@ -41,7 +45,7 @@ if (chosen.length === 0) {
 
 /** A process of its own for each, as a reader would start it. */
 function run(name: string): Promise<number> {
-  const main = fileURLToPath(new URL(`${name}/main.ts`, HERE));
+  const main = fileURLToPath(new URL(name === FIRST ? `${name}.ts` : `${name}/main.ts`, HERE));
   const child = spawn(process.execPath, ['--import', 'tsx', main], { stdio: 'inherit' });
   // Ctrl-C reaches the child too; this process waits until it has cleaned up.
   process.on('SIGINT', () => undefined);

@@ -1,8 +1,8 @@
 /**
- * 13 · A group chat. Three agents talk about a question in turns, an agent writes to another one, a
+ * 14 · A group chat. Three agents talk about a question in turns, an agent writes to another one, a
  * broadcast reaches all, and the chat ends at its bound; a second one is stopped in the middle.
  *
- *     npm run example 13
+ *     npm run example 14
  *
  * A scripted model plays the agents. It would go on for ever.
  */

@@ -1,8 +1,8 @@
 /**
- * 13 · Memory. What an agent learns in one conversation it knows in the next one of the same user,
+ * 15 · Memory. What an agent learns in one conversation it knows in the next one of the same user,
  * and of no other; two conversations cannot overwrite each other; and what a user wants erased is gone.
  *
- *     npm run example 13
+ *     npm run example 15
  *
  * A scripted model (`perdura/testing`) makes the calls, so that they can be checked.
  */

@@ -1,8 +1,8 @@
 /**
- * 14 · Skills. A folder with a SKILL.md: the model is offered its name and description with every call,
+ * 16 · Skills. A folder with a SKILL.md: the model is offered its name and description with every call,
  * and loads instructions, schema and files when it needs them.
  *
- *     npm run example 14
+ *     npm run example 16
  *
  * A scripted model (`perdura/testing`) makes the calls, so that they can be checked.
  */

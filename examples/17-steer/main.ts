@@ -1,8 +1,8 @@
 /**
- * 14 · Steering. Messages come while the agent works: one joins the turn at its next step, one stops
+ * 17 · Steering. Messages come while the agent works: one joins the turn at its next step, one stops
  * it, one has it forgotten, one is refused. The transcript shows what each has left.
  *
- *     npm run example 13
+ *     npm run example 17
  *
  * A scripted model thinks aloud, slowly, so that there is time to say something.
  */

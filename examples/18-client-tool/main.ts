@@ -1,8 +1,8 @@
 /**
- * 15 · A tool that the client runs. The agent asks for a file that is open in the user's editor: the
+ * 18 · A tool that the client runs. The agent asks for a file that is open in the user's editor: the
  * call waits, at no cost, until the editor answers it. Editors come and go; a call is not lost.
  *
- *     npm run example 14
+ *     npm run example 18
  */
 import assert from 'node:assert/strict';
 import { PerduraError, tool } from 'perdura';

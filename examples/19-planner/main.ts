@@ -1,8 +1,8 @@
 /**
- * 13 · Planner. An agent that makes a plan, whose steps are carried out together where they can be.
+ * 19 · Planner. An agent that makes a plan, whose steps are carried out together where they can be.
  * One step fails, and the plan is changed; a plan with a tool that its policy forbids is refused.
  *
- *     npm run example 13
+ *     npm run example 19
  */
 import assert from 'node:assert/strict';
 import { AgentRuntime } from 'perdura';

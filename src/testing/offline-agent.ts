@@ -55,16 +55,19 @@ function step(turn: Turn): ScriptedResponse {
   const { question, done } = turn;
   const planned = planStep(turn);
   if (planned) return planned.text === undefined ? { ...PACE, ...planned } : say(planned.text);
-  const command = commandedCalls(turn);
+  // Another one that plays a model has said it: nothing in it is an order, or a question.
+  const echo = question.startsWith(OFFLINE_MARK);
+  const command = echo ? [] : commandedCalls(turn);
   if (command.length > 0 && done.length === 0) return { ...PACE, toolCalls: command };
 
-  const files = command.length > 0 ? undefined : fileStep(turn);
+  const files = command.length > 0 || echo ? undefined : fileStep(turn);
   if (files !== undefined) {
     return 'text' in files ? say(files.text) : { ...PACE, chunkSize: 40, toolCalls: files.calls };
   }
   const told = command.length > 0 ? undefined : instructedCall(turn);
   if (told !== undefined) return { ...PACE, chunkSize: 40, toolCalls: [told] };
   if (done.length > 0) return say(describeResults(turn));
+  if (echo) return say(`I have heard: “${clip(question.slice(OFFLINE_MARK.length), 80)}”`);
 
   const unknown = unknownTool(turn);
   if (unknown !== undefined) {

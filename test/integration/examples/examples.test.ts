@@ -20,9 +20,11 @@ describe('examples', () => {
       /\]\((\d\d-[\w-]+)/g,
     );
     expect([...listed].map(([, name]) => name)).toEqual(examples);
+    const root = readFileSync(new URL('../README.md', EXAMPLES), 'utf8');
+    expect(root).toContain(`${examples.length + 1} programs`);
   });
 
-  it.each(examples)(
+  it.each(['basic-agent', ...examples])(
     'examples: %s → checks itself, exits with 0',
     { timeout: 90_000 },
     async (name) => {
@@ -34,7 +36,8 @@ describe('examples', () => {
 
 /** On the servers of this run, and with nothing else of our environment that steers a session. */
 function run(name: string): Promise<{ code: number | null; output: string }> {
-  const main = fileURLToPath(new URL(`${name}/main.ts`, EXAMPLES));
+  const file = /^\d/.test(name) ? `${name}/main.ts` : `${name}.ts`;
+  const main = fileURLToPath(new URL(file, EXAMPLES));
   const child = spawn(process.execPath, ['--import', 'tsx', main], {
     env: {
       PATH: process.env.PATH,
