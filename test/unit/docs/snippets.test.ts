@@ -10,6 +10,7 @@ const PAGES = [
   'docs/sdk.md',
   'docs/agent-loops.md',
   'docs/testing.md',
+  'docs/agents.md',
   'docs/agents/agents.md',
   'docs/agents/plan.md',
 ];
