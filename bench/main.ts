@@ -18,7 +18,7 @@ const { values } = parseArgs({
     sessions: { type: 'string' },
     /** Fewer sessions and turns: to see that everything works, not how fast it is. */
     quick: { type: 'boolean', default: false },
-    /** LangGraph and DBOS too (their packages are installed first). */
+    /** LangGraph, its supervisor and DBOS too (their packages are installed first). */
     peers: { type: 'boolean', default: false },
     /** Only those. */
     'only-peers': { type: 'boolean', default: false },
@@ -67,7 +67,11 @@ try {
   const wanted = values.peers || values['only-peers'];
   const peers = wanted ? await runPeers(environment, plan, progress) : undefined;
   if (peers) console.log(`${peers.text}\n`);
-  const json = { ...results, ...store, ...(peers ? { peers: peers.results } : {}) };
+  const json = {
+    ...results,
+    ...store,
+    ...(peers ? { peers: peers.results, peerDelegation: peers.delegation } : {}),
+  };
   if (values.json) await writeFile(values.json, `${JSON.stringify(json, null, 2)}\n`);
 } finally {
   await environment.stop();

@@ -6,8 +6,8 @@
  * After a user message it calls the tool `add`, after a tool's result it answers in a few
  * words. A word in the user message changes that: `@stamp` answers with the time at which its
  * first token was written (ns of the monotonic clock, which all processes of a machine share);
- * `@slow` streams a word every 100 ms for a minute; `@delegate` makes it call the sub-agent, and `@plain`
- * answer in a few words at once.
+ * `@slow` streams a word every 100 ms for a minute; `@delegate` makes it call the sub-agent by the tool that
+ * is offered for it, and `@plain` answer in a few words at once.
  *
  * `GET /log` gives when requests came and were answered, and forgets them.
  */
@@ -19,6 +19,7 @@ const TAIL_BYTES = 16 * 1024;
 const SLOW_WORDS = 600;
 const SLOW_MS = 100;
 const KEPT = 100_000;
+const TRANSFER = 'transfer_to_assistant';
 
 /** One request, in ms of the monotonic clock. */
 export interface ModelRequestLog {
@@ -87,7 +88,7 @@ function answer(response: ServerResponse, head: string, tail: string, bytes: num
     return;
   }
   if (role === 'user' && !last.includes('@plain')) {
-    const call = last.includes('@delegate') ? delegateCall() : toolCall();
+    const call = last.includes('@delegate') ? delegateCall(tail) : toolCall();
     send({ role: 'assistant', content: null, tool_calls: [{ index: 0, ...call }] });
     end('tool_calls');
     return;
@@ -129,7 +130,11 @@ function toolCall() {
   return { id: `call_${calls}`, type: 'function', function: { name: 'add', arguments: args } };
 }
 
-function delegateCall() {
+function delegateCall(tail: string) {
+  // LangGraph's supervisor hands over the conversation, without a task.
+  if (tail.includes(TRANSFER)) {
+    return { id: `call_${calls}`, type: 'function', function: { name: TRANSFER, arguments: '{}' } };
+  }
   const args = JSON.stringify({ task: '@plain: what is 40 and 2?' });
   return { id: `call_${calls}`, type: 'function', function: { name: 'delegate', arguments: args } };
 }

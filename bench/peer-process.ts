@@ -7,7 +7,11 @@ import type { Environment } from './environment.js';
 import type { Contender } from './contender.js';
 
 export const PEERS_FOLDER = fileURLToPath(new URL('./peers/', import.meta.url));
-const NAMES = { langgraph: 'LangGraph JS, PostgresSaver', dbos: 'DBOS' } as const;
+const NAMES = {
+  langgraph: 'LangGraph JS, PostgresSaver',
+  supervisor: 'LangGraph supervisor',
+  dbos: 'DBOS',
+} as const;
 
 /** Resolves when the peer has made its tables and waits for turns. */
 export async function startPeer(

@@ -8,16 +8,18 @@ import { existsSync } from 'node:fs';
 import { messageOf, startPerdura } from './conversations.js';
 import type { Environment } from './environment.js';
 import { readGrowth } from './history.js';
+import { measureDelegation, renderDelegation, type DelegationResult } from './peer-delegation.js';
 import { PEERS_FOLDER, sizeOf, startPeer } from './peer-process.js';
 import type { Contender, PeerResult } from './contender.js';
 import { median, timed } from './statistics.js';
 
 export async function runPeers(
   environment: Environment,
-  { turns }: { turns: number },
+  { turns, quick }: { turns: number; quick: boolean },
   progress: (text: string) => void,
-): Promise<{ text: string; results: PeerResult[] }> {
-  if (!existsSync(`${PEERS_FOLDER}node_modules`)) {
+): Promise<{ text: string; results: PeerResult[]; delegation: DelegationResult[] }> {
+  // Also where an earlier version of this page has installed fewer of them.
+  if (!existsSync(`${PEERS_FOLDER}node_modules/@langchain/langgraph-supervisor`)) {
     progress('installing bench/peers');
     // Their peer ranges disagree about versions that work together.
     const args = ['ci', '--prefix', PEERS_FOLDER, '--legacy-peer-deps', '--silent'];
@@ -37,7 +39,13 @@ export async function runPeers(
       const [startMs, endMs] = [median(times.slice(10, 30)), median(times.slice(-10))];
       results.push({ name, startMs, endMs, ...(await bytes()) });
     }
-    return { text: render(results, turns), results };
+    progress('peers: sub-agents');
+    const delegation = await measureDelegation(environment, quick ? 10 : 60);
+    return {
+      text: `${render(results, turns)}\n\n${renderDelegation(delegation)}`,
+      results,
+      delegation,
+    };
   } finally {
     for (const each of contenders) await each.stop();
   }

@@ -3,10 +3,11 @@
  * `MessagesAnnotation`, a thread in PostgreSQL, a checkpoint after every step before the next
  * one begins (`durability: 'sync'`).
  */
-import { AIMessage, HumanMessage, ToolMessage } from '@langchain/core/messages';
+import { HumanMessage, ToolMessage } from '@langchain/core/messages';
 import { END, MessagesAnnotation, START, StateGraph } from '@langchain/langgraph';
 import { PostgresSaver } from '@langchain/langgraph-checkpoint-postgres';
 import { createModel, INSTRUCTIONS, runTool } from './model.mjs';
+import { fromWire, toWire } from './wire.mjs';
 
 export async function start({ modelUrl, databaseUrl }) {
   const model = createModel(modelUrl);
@@ -43,37 +44,4 @@ export async function start({ modelUrl, databaseUrl }) {
     },
     stop: () => checkpointer.end(),
   };
-}
-
-function toWire(message) {
-  switch (message.getType()) {
-    case 'human':
-      return { role: 'user', content: message.content };
-    case 'tool':
-      return { role: 'tool', tool_call_id: message.tool_call_id, content: message.content };
-    default:
-      return {
-        role: 'assistant',
-        content: message.content || null,
-        ...(message.tool_calls.length > 0 && {
-          tool_calls: message.tool_calls.map(({ id, name, args }) => ({
-            id,
-            type: 'function',
-            function: { name, arguments: JSON.stringify(args) },
-          })),
-        }),
-      };
-  }
-}
-
-function fromWire({ content, tool_calls: calls = [] }) {
-  return new AIMessage({
-    content: content ?? '',
-    tool_calls: calls.map(({ id, function: { name, arguments: args } }) => ({
-      id,
-      name,
-      args: JSON.parse(args),
-      type: 'tool_call',
-    })),
-  });
 }

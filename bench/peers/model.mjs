@@ -1,4 +1,4 @@
-/** The model call of both peers: the same package and the same request as on the other sides. */
+/** The model call of the peers: the same package and the same request as on the other sides. */
 import OpenAI from 'openai';
 
 const TOOLS = [
@@ -19,13 +19,13 @@ const TOOLS = [
 export const INSTRUCTIONS = 'You are a helpful assistant.';
 
 /** Returns a function from messages (chat completions) to the assistant's message. */
-export function createModel(baseURL) {
+export function createModel(baseURL, tools = TOOLS) {
   const client = new OpenAI({ baseURL, apiKey: 'bench', maxRetries: 0 });
   return async (messages) => {
     const stream = await client.chat.completions.create({
       model: 'bench',
       messages,
-      tools: TOOLS,
+      tools,
       temperature: 0.7,
       max_tokens: 4096,
       stream: true,
