@@ -5,14 +5,19 @@
  */
 import { writeFile } from 'node:fs/promises';
 import { cpus } from 'node:os';
-import { parseArgs } from 'node:util';
+import { parseArgs, type ParseArgsConfig } from 'node:util';
 import { startEnvironment } from './environment.js';
 import { measureAll, measureStore } from './measure.js';
 import { runPeers } from './peers.js';
 import { renderReport, renderStoreReport } from './report.js';
 
-const { values } = parseArgs({
+const USE = `npm run bench -- [--json FILE] [--turns 200] [--sessions 5] [--quick] [--strict] [--profile DIR]
+                [--peers | --only-peers | --only-store]
+What is measured, and how: bench/README.md`;
+
+const { values } = readArguments({
   options: {
+    help: { type: 'boolean', default: false },
     json: { type: 'string' },
     turns: { type: 'string' },
     sessions: { type: 'string' },
@@ -30,6 +35,10 @@ const { values } = parseArgs({
     strict: { type: 'boolean', default: false },
   },
 });
+if (values.help) {
+  console.log(USE);
+  process.exit(0);
+}
 const quick = values.quick;
 const plan = {
   turns: whole('turns', values.turns, quick ? 60 : 200, 50),
@@ -83,4 +92,13 @@ function whole(name: string, text: string | undefined, otherwise: number, least:
   if (Number.isInteger(value) && value >= least) return value;
   console.error(`--${name} is "${text}": use a whole number from ${least}.`);
   process.exit(2);
+}
+
+function readArguments<T extends ParseArgsConfig>(config: T) {
+  try {
+    return parseArgs<T>(config);
+  } catch (error) {
+    console.error(`${error instanceof Error ? error.message : String(error)}\n${USE}`);
+    process.exit(2);
+  }
 }
