@@ -43,6 +43,7 @@ const at = {
   memory: 'test/integration/memory/memory.test.ts',
   memoryErasure: 'test/integration/memory/erasure.test.ts',
   memoryKills: 'test/integration/chaos/memory.test.ts',
+  treeContext: 'test/integration/tree/context.test.ts',
   mcpFaults: 'test/integration/mcp/misbehaving-servers.test.ts',
   messages: 'test/integration/faults/messages.test.ts',
   models: 'test/integration/faults/model-errors.test.ts',
@@ -220,6 +221,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       ],
       [at.memoryKills]: ['M9 memory:'],
       [at.memoryErasure]: ['erasure: a user', 'erasure: a late attempt'],
+      [at.treeContext]: ['M9 memory: what sub-agents', 'M9 memory: sub-agents and detached ones'],
     },
   },
   M10: {
@@ -235,6 +237,7 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
         'context: by hand',
         'context: a session of another user',
       ],
+      [at.treeContext]: ['C1 context: a sub-agent', 'context: a workflow of one’s own'],
     },
   },
   C3: {
