@@ -151,7 +151,7 @@ export class VectorStore {
       insert into perdura.memory_embeddings as kept
           (tenant, user_id, agent, key, model, version, embedding)
         select ${tenant}, ${user}, ${agent}, entry.key, ${space}, ${version},
-            ${vector as number[]}::real[] from entry
+            ${vector}::real[] from entry
         on conflict (tenant, user_id, agent, key, model) do update
           set version = excluded.version, embedding = excluded.embedding
           where kept.version < excluded.version`.execute(this.#database.db);
