@@ -125,7 +125,8 @@ async function measureVectors(
   await sql`
     insert into perdura.memory_embeddings (tenant, user_id, agent, key, model, version, embedding)
       select tenant, user_id, agent, key, ${SPACE}, version,
-          (select array_agg(random() - 0.5 + 0 * m.version) from generate_series(1, ${DIMENSIONS}))
+          (select array_agg(random() - 0.5)
+            from generate_series(1, ${DIMENSIONS} + 0 * m.version))
         from perdura.memories m where tenant = ${of.tenant} and user_id = ${of.user}`.execute(
     database.db,
   );

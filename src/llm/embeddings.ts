@@ -22,10 +22,11 @@ export function createEmbedder(provider: Provider): Embedder | undefined {
   const { model, dimensions } = options;
   const secrets = [provider.apiKey, ...Object.values(provider.headers ?? {})];
   const place = { baseUrl: provider.baseUrl, model, secrets, phase: 'request' } as const;
-  let loading: ReturnType<typeof openClient> | undefined;
+  // Now, and not within the deadline of the first question.
+  const loading = openClient(provider);
+  loading.catch(() => undefined);
 
   const request = async (input: string[], signal: AbortSignal): Promise<unknown> => {
-    loading ??= openClient(provider);
     const body = {
       model,
       input,

@@ -107,13 +107,18 @@ function wholeNumber(name: string, text: string, most: number): number {
   throw new UsageError(`${name} is "${text}". Use a whole number from 1 to ${most}.`);
 }
 
+const PATIENCE_MS = 10_000;
+
 /** By meaning, too, where the configuration of this folder has a model for embeddings. */
 async function asWorkersRecall({ settings, terminal }: CommandContext) {
   try {
     const config = await loadConfig(await whereThingsAre(settings));
     const { embedderOf } = await import('../../../worker/vectors.js');
     const embedder = embedderOf(config);
-    return embedder ? { embedder } : {};
+    if (!embedder) return {};
+    // Whoever types a command rather waits than misses something.
+    const options = { ...embedder.options, timeoutMs: PATIENCE_MS };
+    return { embedder: { ...embedder, options } };
   } catch (error) {
     terminal.note(`By words alone, since the configuration cannot be read: ${String(error)}`);
     return {};

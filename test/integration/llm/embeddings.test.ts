@@ -17,6 +17,7 @@ const provider = (embeddings: Partial<Provider['embeddings']> = {}): Provider =>
   baseUrl: model.baseUrl,
   apiKey: 'sk-canary-0123456789',
   stallTimeoutMs: 10_000,
+  prices: { 'text-embedding-3-small': { input: 0.5, output: 0 } },
   embeddings: {
     model: 'text-embedding-3-small',
     timeoutMs: 1_000,
@@ -42,8 +43,7 @@ describe('embeddings', () => {
     expect(dot(vectors[0]!, vectors[0]!)).toBeCloseTo(1);
     expect(dot(vectors[0]!, vectors[1]!)).toBeGreaterThan(dot(vectors[0]!, vectors[2]!) + 0.3);
     expect(tokens).toBeGreaterThan(0);
-    // 0.02 USD for a million tokens, by the table of prices.
-    expect(costMicros).toBe(Math.round(tokens * 0.02));
+    expect(costMicros).toBe(Math.round(tokens * 0.5));
     expect(model.embedded.at(-1)!.texts[5]!.length).toBe(MOST_EMBEDDED_UNITS);
     const { space: shorter } = await createEmbedder(provider({ dimensions: 32 }))!.embed(
       ['a'],
