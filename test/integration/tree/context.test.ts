@@ -294,5 +294,5 @@ describe('the context of sub-agents under kills', () => {
       entries: wanted.length,
       sessions: 1 + children.length,
     });
-  }, 180_000);
+  }, 240_000);
 });
