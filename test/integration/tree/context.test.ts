@@ -140,6 +140,8 @@ describe('the context of sub-agents', () => {
     });
     const ways = ['helper', 'middle', 'ask', 'background'];
     for (const way of ways) await session.ask(`${way} ${canary} by ${way}`);
+    // A detached one may not be in the catalogue yet; the one between has one below it.
+    await eventually(async () => (await below(h, session)).length === ways.length + 1);
     await allEnded(h, session);
     expect((await entriesOf('alice')).sort()).toEqual(
       ways.map((way) => `${canary} by ${way}`.slice(0, 60)).sort(),
@@ -283,6 +285,7 @@ describe('the context of sub-agents under kills', () => {
         wanted.push(...Array.from({ length: TASKS }, (_, i) => `${way} ${round}.${i}`));
       }
     }
+    await eventually(async () => (await below({ runtime }, session)).length === wanted.length);
     await allEnded({ runtime }, session);
     const entries = await runtime.memory.list({ user: 'alice', limit: 100 });
     expect(entries.map(({ text }) => text).sort()).toEqual(wanted.sort());
