@@ -32,6 +32,7 @@ import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
 import { askedTools, createToolSource } from './tool-source.js';
 import { subAgentClient } from './sub-agent-client.js';
+import { vectorsOf } from './vectors.js';
 
 export interface CompositionOptions {
   readonly config: ResolvedConfig;
@@ -91,6 +92,8 @@ export async function composeActivities(
   });
   const describe = agents.description;
   const signals = sessionSignals({ connection, namespace, taskQueue });
+  const vectors = vectorsOf({ config, database, words: stores.memory, log });
+  const memory = vectors?.memory ?? stores.memory;
   const messages = createMailTools({
     stores,
     agent: (reference, tenant) => agents.get(reference, tenant),
@@ -99,9 +102,18 @@ export async function composeActivities(
   });
   const activities = createActivities({
     ...stores,
+    memory,
     bus,
     agents,
-    tools: toolsOfRuntime({ config, registry, mcp, stores, messages, describe, log }),
+    tools: toolsOfRuntime({
+      config,
+      registry,
+      mcp,
+      stores: { ...stores, memory },
+      messages,
+      describe,
+      log,
+    }),
     signals,
     subAgents: subAgentClient({ connection, namespace, taskQueue }),
     provider: providers(config),
@@ -112,7 +124,9 @@ export async function composeActivities(
     },
     log,
   });
+  vectors?.backfill.start();
   const close = async () => {
+    await vectors?.backfill.stop();
     await mcp.close();
     if (!options.bus) await bus.close();
     await database.close();

@@ -10,6 +10,7 @@ import { openStores } from '../src/store/stores.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
 import { agentDirectory } from './agent-directory.js';
 import { hasTool, toolsOfRuntime } from './compose.js';
+import { vectorsOf } from './vectors.js';
 
 export type { ContextPreview } from '../activities/index.js';
 
@@ -31,7 +32,10 @@ export interface PreviewOptions {
 export async function previewSession(options: PreviewOptions): Promise<ContextPreview> {
   const { config, databaseUrl, tenant, session, message, log } = options;
   const database = openDatabase(databaseUrl, { maxConnections: 2 });
-  const stores = openStores(database);
+  const opened = openStores(database);
+  const vectors = vectorsOf({ config, database, words: opened.memory, log });
+  // As a worker has it; nothing is written, so the backfill has nothing to do.
+  const stores = vectors ? { ...opened, memory: vectors.memory } : opened;
   const registry = new ToolRegistry(config.tools);
   const agents = agentDirectory({
     config,

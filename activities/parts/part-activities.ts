@@ -12,6 +12,7 @@ import { MOST_MESSAGE_JSON_BYTES, utf8Bytes } from '../../src/contracts/message.
 import {
   MOST_ANSWER_UNITS,
   type CloseTurnInput,
+  type Opening,
   type PartActivities,
   type ReadTranscriptInput,
   type RunModelInput,
@@ -22,7 +23,7 @@ import {
 import { clip } from '../../src/contracts/text.js';
 import type { StoredMessage } from '../../src/contracts/message.js';
 import type { ActivityDeps } from '../deps.js';
-import { beating, currentExecution, keepAlive } from '../execution.js';
+import { beating, currentExecution, keepAlive, type Execution } from '../execution.js';
 import { callModel, type CallModelDeps } from '../session/call-model.js';
 import { bounded, callTool, stopSignals, type CallToolDeps } from '../session/call-tool.js';
 import { compact, type CompactDeps } from '../session/compact.js';
@@ -32,7 +33,7 @@ import { runToolStandalone } from './run-tool.js';
 export interface PartDeps {
   readonly deps: Pick<
     ActivityDeps,
-    'agents' | 'artifacts' | 'toolRuns' | 'settings' | 'tools' | 'transcripts'
+    'agents' | 'artifacts' | 'contexts' | 'toolRuns' | 'settings' | 'tools' | 'transcripts'
   >;
   /** What the session's activities are made of, keeping only what such a run has. */
   readonly model: CallModelDeps & CompactDeps;
@@ -63,7 +64,7 @@ async function runModel({ deps, model }: PartDeps, input: RunModelInput): Promis
   const { key, transcript, run } = currentExecution(input.run);
   const stop = keepAlive();
   try {
-    if (input.enter) await deps.transcripts.openTranscript({ ...key, transcript, run });
+    await enter(deps, { key, transcript, run }, input);
     const result = await callModel(model, input);
     const final = result.seq > 0 && result.outcome !== 'tools';
     if (!final || result.whole) return result;
@@ -75,16 +76,27 @@ async function runModel({ deps, model }: PartDeps, input: RunModelInput): Promis
   }
 }
 
+/** The transcript of a call that may be its first; the context before, as that of a session. */
+async function enter(
+  deps: Pick<ActivityDeps, 'contexts' | 'transcripts'>,
+  { key, transcript, run }: Pick<Execution, 'key' | 'transcript' | 'run'>,
+  { enter: first, context }: Opening,
+): Promise<void> {
+  if (!first) return;
+  if (context) await deps.contexts.put(key, context);
+  await deps.transcripts.openTranscript({ ...key, transcript, run });
+}
+
 async function closeTurn({ deps, end }: PartDeps, input: CloseTurnInput): Promise<EndTurnResult> {
   const { key, transcript, run } = currentExecution(input.run);
-  if (input.enter) await deps.transcripts.openTranscript({ ...key, transcript, run });
+  await enter(deps, { key, transcript, run }, input);
   return endTurn(end, input);
 }
 
 /** A call that an application's workflow makes by itself, with the tools of an agent. */
 async function runTool({ deps, tool }: PartDeps, input: RunToolInput): Promise<RunToolResult> {
   const { run, agent: name, key, name: toolName, arguments: args } = input;
-  const { key: owner, attempt, signal, hasContext } = currentExecution(run);
+  const { key: owner, attempt, signal } = currentExecution(run);
   const stop = keepAlive();
   try {
     const agent = await deps.agents.get(input, owner.tenant);
@@ -107,7 +119,7 @@ async function runTool({ deps, tool }: PartDeps, input: RunToolInput): Promise<R
         key,
         call: { id: key, name: toolName, arguments: args },
         agent: name,
-        runtime: await tool.runtimes.of({ key: owner, hasContext }, agent, offered.keys()),
+        runtime: tool.runtimes.given(owner, agent, offered.keys(), input.context),
         tools: withheld ? new Map([...offered, [toolName, withheld]]) : offered,
         limits: agent.limits,
         attempt,

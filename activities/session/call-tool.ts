@@ -35,7 +35,7 @@ const MAX_UNFORESEEN = 5;
 export interface CallToolDeps
   extends
     ToolRecordDeps,
-    Pick<RunAgentDeps, 'events' | 'sessions' | 'signals' | 'subAgents'>,
+    Pick<RunAgentDeps, 'contexts' | 'events' | 'sessions' | 'signals' | 'subAgents'>,
     Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
   readonly runner: ToolRunner;
   readonly speakers: Speakers;

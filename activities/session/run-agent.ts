@@ -27,7 +27,7 @@ import type { Execution } from '../execution.js';
 
 export interface RunAgentDeps extends Pick<
   ActivityDeps,
-  'agents' | 'events' | 'sessions' | 'signals' | 'subAgents'
+  'agents' | 'contexts' | 'events' | 'sessions' | 'signals' | 'subAgents'
 > {
   readonly transcripts: Pick<ActivityDeps['transcripts'], 'append'>;
 }
@@ -72,6 +72,9 @@ export class AgentRuns {
     const { run } = this.#call.input;
     const parent = runName(run ?? { tenant, id: this.#call.execution.key.session });
     const root = run?.root ?? run?.parent;
+    const { key: own, hasContext } = this.#call.execution;
+    // Here, and not when the session opens: a transcript of a workflow is no session to copy from.
+    if (hasContext) await this.#deps.contexts.inherit({ tenant, session }, own.session);
     const input: SessionInput = {
       agent: agent.name,
       message: { id: taskId(session), text },
@@ -82,6 +85,7 @@ export class AgentRuns {
         once: true,
         ...(sub?.output ? { asked: { ...reference, tool: name } } : {}),
         maxDescendants,
+        ...(hasContext ? { context: true } : {}),
       },
     };
     await this.#wait({ tenant, session }, input, signal);

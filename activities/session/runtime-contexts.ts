@@ -38,7 +38,16 @@ export class RuntimeContexts {
     agent: Agent,
     tools: Iterable<string>,
   ): Promise<RuntimeSessionContext> {
-    const given = hasContext ? await this.#given(key) : undefined;
+    return this.given(key, agent, tools, hasContext ? await this.#given(key) : undefined);
+  }
+
+  /** Of a call that says itself for whom it is. */
+  given(
+    key: SessionKey,
+    agent: Agent,
+    tools: Iterable<string>,
+    given: GivenContext | undefined,
+  ): RuntimeSessionContext {
     return runtimeContext({ key, agent, given, tools, skills: this.#tools.skillsOf(agent) });
   }
 

@@ -24,6 +24,7 @@ import {
   resultPlace,
 } from '../../src/contracts/places.js';
 import { turnBounds } from '../../src/contracts/policy.js';
+import { sessionOfRun } from '../../src/contracts/run-reference.js';
 import type { Answer } from '../../src/contracts/session.js';
 import { answerOf, isTurnEnd, turnEndOf } from '../../src/contracts/turn-end.js';
 import type { AgentVersion } from '../../src/store/agent-definitions.js';
@@ -45,6 +46,8 @@ export async function openSession(
   const asked = await refusingMail(deps, key, () => agentToOpen(deps, key, input));
   // Before the session is there: whoever sees it sees for whom it runs.
   if (input.context) await deps.contexts.put(key, input.context);
+  const above = input.inherits ? sessionOfRun(input.run?.parent) : undefined;
+  if (above !== undefined) await deps.contexts.inherit(key, above);
   const { title, onParentEnd, maxDescendants: most } = input;
   const { parent, root } = input.run ?? {};
   const { head, turn, full, ...known } = await deps.transcripts.openSession({

@@ -2,7 +2,7 @@
  * The way from a command to a runtime: a stack that runs here, the one that the environment
  * names, or, where a command allows it, one of its own for as long as it lasts.
  */
-import { AgentRuntime } from '../client/agent-runtime.js';
+import { AgentRuntime, type ConnectOptions } from '../client/agent-runtime.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { DevStack } from '../stack/dev.js';
 import { readRunningStack } from '../stack/dev-lock.js';
@@ -20,10 +20,11 @@ export interface OpenRuntime {
 export async function withRuntime<T>(
   { settings }: CommandContext,
   use: (runtime: AgentRuntime) => Promise<T>,
+  options: Pick<ConnectOptions, 'embedder'> = {},
 ): Promise<T> {
   const told = settings.databaseUrl ?? (await readRunningStack(settings));
   if (told === undefined) throw nothingRuns(settings.dataDir);
-  const runtime = await AgentRuntime.connect();
+  const runtime = await AgentRuntime.connect(options);
   try {
     return await use(runtime);
   } finally {

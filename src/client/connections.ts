@@ -5,12 +5,14 @@
  */
 import { setMaxListeners } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
+import type { Embedder } from '../contracts/embeddings.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
 import { checkReady } from '../store/readiness.js';
 import { openStores, type Stores } from '../store/stores.js';
+import { VectorMemory } from '../store/vector-memory.js';
 import type { Endpoints } from './endpoints.js';
 import { ReaderHub } from './reader-hub.js';
 
@@ -20,6 +22,11 @@ export interface GivenConnections {
   readonly connection?: Connection;
   /** Default over PostgreSQL. The bus of an embedded worker, when it is in this process. */
   readonly bus?: LiveBus;
+  /**
+   * Makes `memory.recall` find entries by meaning, as workers do: with the model whose vectors they
+   * keep (`createEmbedder` of `perdura/llm`). Default: by words.
+   */
+  readonly embedder?: Embedder;
 }
 
 export class Connections {
@@ -36,7 +43,11 @@ export class Connections {
     this.client = client;
     this.database = database;
     this.bus = given.bus ?? new PostgresLiveBus(database);
-    this.stores = openStores(database);
+    const stores = openStores(database);
+    const { embedder } = given;
+    this.stores = embedder
+      ? { ...stores, memory: new VectorMemory({ words: stores.memory, database, embedder }) }
+      : stores;
     this.hub = new ReaderHub(this.stores.events, this.bus);
     this.#given = given;
     // Every stream that is read listens to it, and there may be thousands.

@@ -3,6 +3,7 @@
  * checked in references.ts, environment variables in providers.ts.
  */
 import { z } from 'zod';
+import { MOST_DIMENSIONS } from '../contracts/embeddings.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { Tool } from '../contracts/tool.js';
 import type { PerduraConfig } from './define-config.js';
@@ -24,6 +25,21 @@ const byName = <T extends z.ZodType>(what: string, value: T) =>
 const perMillion = between(0, 1_000_000, 'US dollars per million tokens');
 const price = closed({ input: perMillion, output: perMillion, cached: perMillion.optional() });
 
+const embeddings = z.union(
+  [
+    text('the name of a model'),
+    closed({
+      model: text('the name of a model'),
+      dimensions: whole(1, MOST_DIMENSIONS, 'dimensions').optional(),
+      timeoutMs: whole(10, 60_000, 'milliseconds').optional(),
+      minSimilarity: between(0, 1, 'similarity').optional(),
+    }),
+  ],
+  {
+    error: 'must be the name of a model, or { model, dimensions, timeoutMs, minSimilarity }.',
+  },
+);
+
 const provider = closed({
   api: oneOf(['chat', 'responses']).optional(),
   baseUrl: httpUrl.optional(),
@@ -36,6 +52,7 @@ const provider = closed({
     .optional(),
   headers: texts('headers').optional(),
   stallTimeoutMs: whole(1_000, 3_600_000, 'milliseconds').optional(),
+  embeddings: embeddings.optional(),
   free: z
     .boolean({ error: ({ input }) => `must be true or false, not ${shown(input)}.` })
     .optional(),

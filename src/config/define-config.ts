@@ -77,6 +77,16 @@ export type HandoffDeclaration = { readonly [K in keyof Handoff]: Handoff[K] | u
 };
 
 /** How to reach a provider of models; see `Provider` for the defaults. */
+export interface EmbeddingsDeclaration {
+  readonly model: string;
+  /** Asked of the endpoint, for models that can be shortened. Default: what the model gives. */
+  readonly dimensions?: number | undefined;
+  /** Longest wait of a `recall` for the vector of its question, ms. Default 1,500. */
+  readonly timeoutMs?: number | undefined;
+  /** Facts that are less similar to the question are not found by it, 0 to 1. Default 0.25. */
+  readonly minSimilarity?: number | undefined;
+}
+
 export interface ProviderDeclaration {
   /** `chat` (default), which every compatible endpoint has, or OpenAI's `responses`. */
   readonly api?: 'chat' | 'responses' | undefined;
@@ -89,6 +99,11 @@ export interface ProviderDeclaration {
   readonly headers?: Readonly<Record<string, string>> | undefined;
   /** Silence of the provider after which the call fails, ms. Default 120,000. */
   readonly stallTimeoutMs?: number | undefined;
+  /**
+   * Its model for embeddings, by which memories are found where PostgreSQL has pgvector. A text stands
+   * for `{ model }`. At most one provider has it.
+   */
+  readonly embeddings?: string | EmbeddingsDeclaration | undefined;
   /** Calls cost nothing, whatever the models are called: for models on machines of your own. */
   readonly free?: boolean | undefined;
   /** USD per million tokens, by model, over the built-in table. */

@@ -61,6 +61,8 @@ export interface OpenSessionInput extends OfRun, AgentReference {
   readonly spills?: readonly string[];
   /** Of a session that begins. */
   readonly context?: GivenContext;
+  /** A session that begins has the context of its parent; see `ChildInput.context`. */
+  readonly inherits?: true;
 }
 
 /** What the workflow must know of the agent; recorded in history, so fixed until it changes. */

@@ -100,6 +100,11 @@ export interface ChildInput {
   readonly asked?: AskedBy;
   /** Most sessions below the root of its tree. Absent: any. */
   readonly maxDescendants?: number;
+  /**
+   * It runs for whom its parent runs: the store copies that context. Not by value, so that a child
+   * that starts after an erasure brings nothing back.
+   */
+  readonly context?: true;
 }
 
 /** A session that works for this one. It is carried to the next run. */

@@ -1,4 +1,5 @@
 /** What a model client takes and gives. Implementations are in `src/llm`. */
+import type { EmbeddingOptions } from './embeddings.js';
 import type { JsonSchema } from './tool.js';
 import type {
   FinishReason,
@@ -91,6 +92,8 @@ export interface Provider {
   readonly stallTimeoutMs: number;
   /** Answers every call, whatever model the agent names: the scripted offline model. */
   readonly model?: string;
+  /** It has an endpoint for embeddings, by which memories are found. At most one provider has. */
+  readonly embeddings?: EmbeddingOptions;
   /** Its calls cost nothing, whatever its models are called: one that runs on a machine of yours. */
   readonly free?: boolean;
   /** USD per million tokens, by model, over the built-in table. */

@@ -17,6 +17,7 @@ import type { AgentReference } from './agent.js';
 import type { ContentPart, StoredMessage } from './message.js';
 import type { FailureInfo } from './failures.js';
 import type { RunReference } from './run-reference.js';
+import type { GivenContext } from './runtime-context.js';
 
 /** Longest text of an answer that comes by value, UTF-16 units: it stands in the history. */
 export const MOST_ANSWER_UNITS = 200_000;
@@ -37,9 +38,11 @@ export type AgentSettings = Pick<
 };
 
 /** Of calls that may be the first with their transcript. */
-interface Opening extends OfPart {
+export interface Opening {
   /** No call with this transcript has been accepted yet: enters it, once. */
   readonly enter?: true;
+  /** For whom the transcript is, when it is entered. */
+  readonly context?: GivenContext;
 }
 
 export interface RunModelInput extends CallModelInput, Opening {
@@ -62,6 +65,8 @@ export interface RunToolInput extends OfPart, AgentReference {
   readonly name: string;
   /** JSON text. */
   readonly arguments: string;
+  /** For whom it is called. By value: another run of this workflow id may be for somebody else. */
+  readonly context?: GivenContext;
 }
 
 export interface RunToolResult {

@@ -47,6 +47,11 @@ export function runName(run: RunReference): string {
   return `${kindOf(run)}/${run.id}`;
 }
 
+/** The session of a run name; `undefined` for another kind of run. */
+export function sessionOfRun(run: string | undefined): string | undefined {
+  return run?.startsWith('session/') ? run.slice('session/'.length) : undefined;
+}
+
 /**
  * Where the store keeps what a run has done. No session can have the name that another kind gets
  * here, since it has a colon.

@@ -174,13 +174,13 @@ export function readCarried(given: unknown): CarriedState | undefined {
 /** What a run says to a session that works for it, or `undefined` when this is nothing of the kind. */
 function readChild(given: unknown): ChildInput | undefined {
   if (!isRecord(given)) return undefined;
-  const { ancestors, once, asked, maxDescendants } = given;
+  const { ancestors, once, asked, maxDescendants, context } = given;
   const right =
     Array.isArray(ancestors) &&
     ancestors.length > 0 &&
     ancestors.length <= MOST_ANCESTORS &&
     ancestors.every(isAncestor) &&
-    (once === undefined || once === true) &&
+    [once, context].every((flag) => flag === undefined || flag === true) &&
     (asked === undefined || isAskedBy(asked)) &&
     (maxDescendants === undefined || isCount(maxDescendants));
   return right ? (given as unknown as ChildInput) : undefined;

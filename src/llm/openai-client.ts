@@ -89,7 +89,7 @@ function refusesReasoning(error: unknown): boolean {
 }
 
 /** Loads the package with the first client: `createLLMClient` is exported by the package root. */
-async function openClient(provider: Provider): Promise<OpenAI> {
+export async function openClient(provider: Provider): Promise<OpenAI> {
   const { default: OpenAI } = await import('openai');
   return new OpenAI({
     baseURL: provider.baseUrl,

@@ -1,9 +1,9 @@
 /**
- * Memory over sessions in PostgreSQL: entries by owner and key, found by their words, and by what
- * they mean where there are embeddings. The owner (tenant, user, agent) stands in every statement.
+ * Memory over sessions in PostgreSQL: entries by owner and key, found by their words; by what they
+ * mean in `vector-memory.ts`. The owner (tenant, user, agent) stands in every statement.
  */
 import { createHash } from 'node:crypto';
-import { sql, type RawBuilder } from 'kysely';
+import { sql } from 'kysely';
 import {
   DEFAULT_RECALLED,
   MOST_MEMORY_QUERY_UNITS,
@@ -16,23 +16,13 @@ import {
 import { clip, wellFormed } from '../contracts/text.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
+import { entryOf, MEMORY_COLUMNS, ownedBy, type MemoryRow } from './memory-rows.js';
 import type { Memories, MemoryWrite } from './stores.js';
 
 /** Words of a query that are looked for. */
 const MOST_WORDS = 32;
 /** Entries that are looked at for one word: a query of common words must not read all that a user has. */
 const MOST_OF_A_WORD = 200;
-
-interface Row {
-  readonly key: string;
-  readonly kind: string;
-  readonly text: string;
-  readonly version: string;
-  readonly session: string | null;
-  readonly created_at: Date;
-  readonly updated_at: Date;
-  readonly score?: number;
-}
 
 export class MemoryStore implements Memories {
   readonly #database: Database;
@@ -60,8 +50,8 @@ export class MemoryStore implements Memories {
   }
 
   async get(owner: MemoryOwner, key: string): Promise<MemoryEntry | undefined> {
-    const { rows } = await sql<Row>`
-      select ${COLUMNS} from perdura.memories m where ${of(owner)} and m.key = ${key}`.execute(
+    const { rows } = await sql<MemoryRow>`
+      select ${MEMORY_COLUMNS} from perdura.memories m where ${ownedBy(owner)} and m.key = ${key}`.execute(
       this.#database.db,
     );
     return rows[0] && entryOf(rows[0]);
@@ -73,9 +63,9 @@ export class MemoryStore implements Memories {
     options: { limit?: number; kind?: MemoryKind } = {},
   ): Promise<MemoryEntry[]> {
     const { kind, limit = DEFAULT_RECALLED } = options;
-    const { rows } = await sql<Row>`
-      select ${COLUMNS} from perdura.memories m
-        where ${of(owner)} and ${kind === undefined ? sql`true` : sql`m.kind = ${kind}`}
+    const { rows } = await sql<MemoryRow>`
+      select ${MEMORY_COLUMNS} from perdura.memories m
+        where ${ownedBy(owner)} and ${kind === undefined ? sql`true` : sql`m.kind = ${kind}`}
         order by m.updated_at desc, m.key limit ${Math.max(1, Math.floor(limit))}`.execute(
       this.#database.db,
     );
@@ -109,7 +99,7 @@ export class MemoryStore implements Memories {
 
   async eraseOwner(owner: MemoryOwner): Promise<number> {
     const { numAffectedRows } = await sql`
-      delete from perdura.memories m where ${of(owner)}`.execute(this.#database.db);
+      delete from perdura.memories m where ${ownedBy(owner)}`.execute(this.#database.db);
     return Number(numAffectedRows);
   }
 
@@ -132,7 +122,7 @@ export class MemoryStore implements Memories {
    * more about what is meant. Of a common word only some entries are looked at.
    */
   async #byWords(owner: MemoryOwner, asked: string, limit: number): Promise<MemoryEntry[]> {
-    const { rows } = await sql<Row>`
+    const { rows } = await sql<MemoryRow>`
       with words as materialized (
         select ('''' || replace(replace(w.word, chr(92), chr(92) || chr(92)), '''', '''''')
             || '''')::tsquery as query
@@ -141,27 +131,27 @@ export class MemoryStore implements Memories {
       ), hits as materialized (
         select words.query, m.key from words cross join lateral (
           select m.key from perdura.memories m
-            where ${of(owner)} and m.search @@ (${ownerWord(owner)}::tsquery && words.query)
+            where ${ownedBy(owner)} and m.search @@ (${ownerWord(owner)}::tsquery && words.query)
             limit ${MOST_OF_A_WORD}) m
       ), weights as materialized (
         select query, (1 / (1 + ln(count(*))))::real as weight from hits group by query
       ), found as materialized (
         select distinct key from hits
       )
-      select ${COLUMNS},
+      select ${MEMORY_COLUMNS},
           (select sum(weight) from weights where m.search @@ weights.query) as score
-        from found join perdura.memories m on ${of(owner)} and m.key = found.key
+        from found join perdura.memories m on ${ownedBy(owner)} and m.key = found.key
         order by score desc, m.updated_at desc, m.key limit ${limit}`.execute(this.#database.db);
     return rows.map(entryOf);
   }
 
   /** By pairs of characters, for scripts without spaces. Reads all that the owner has. */
   async #byPairs(owner: MemoryOwner, pairs: string[], limit: number): Promise<MemoryEntry[]> {
-    const { rows } = await sql<Row>`
-      select ${COLUMNS}, pairs.score from perdura.memories m cross join lateral (
+    const { rows } = await sql<MemoryRow>`
+      select ${MEMORY_COLUMNS}, pairs.score from perdura.memories m cross join lateral (
           select count(*)::real as score from unnest(${pairs}::text[]) pair
             where strpos(m.key || ' ' || m.text, pair) > 0) pairs
-        where ${of(owner)} and pairs.score > 0
+        where ${ownedBy(owner)} and pairs.score > 0
         order by pairs.score desc, m.updated_at desc, m.key limit ${limit}`.execute(
       this.#database.db,
     );
@@ -184,12 +174,6 @@ function pairsOf(text: string): string[] {
   return [...pairs].slice(0, MOST_WORDS);
 }
 
-const COLUMNS = sql`m.key, m.kind, m.text, m.version, m.session, m.created_at, m.updated_at`;
-
-function of({ tenant, user, agent }: MemoryOwner): RawBuilder<boolean> {
-  return sql<boolean>`(m.tenant = ${tenant} and m.user_id = ${user} and m.agent = ${agent})`;
-}
-
 /** The lexeme of the owner, as the migration makes it. */
 function ownerWord({ tenant, user, agent }: MemoryOwner): string {
   const digest = createHash('md5').update([tenant, user, agent].join('\u0001')).digest('hex');
@@ -200,17 +184,4 @@ function ownerWord({ tenant, user, agent }: MemoryOwner): string {
 function writeId({ tenant, user, agent }: MemoryOwner, call: string): string {
   const parts = [tenant, user, agent, call].join('\0');
   return createHash('sha256').update(parts).digest('hex').slice(0, 40);
-}
-
-function entryOf(row: Row): MemoryEntry {
-  return {
-    key: row.key,
-    kind: row.kind as MemoryKind,
-    text: row.text,
-    version: Number(row.version),
-    ...(row.session === null ? {} : { session: row.session }),
-    createdAt: row.created_at.toISOString(),
-    updatedAt: row.updated_at.toISOString(),
-    ...(row.score === undefined ? {} : { score: row.score }),
-  };
 }

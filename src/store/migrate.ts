@@ -13,6 +13,7 @@ import * as tree from './migrations/0006-tree.js';
 import * as steer from './migrations/0007-steer.js';
 import * as mail from './migrations/0009-mail.js';
 import * as memory from './migrations/0010-memory.js';
+import * as embeddings from './migrations/0013-embeddings.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -25,6 +26,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0007-steer': steer,
   '0009-mail': mail,
   '0010-memory': memory,
+  '0013-embeddings': embeddings,
 };
 
 /**

@@ -28,6 +28,15 @@ export class SessionContextStore implements SessionContexts {
       .execute();
   }
 
+  /** Gives a session that has none the context of another one of its tenant, as that is now. */
+  async inherit({ tenant, session }: SessionKey, from: string): Promise<void> {
+    await sql`
+      insert into perdura.session_contexts (tenant, session, user_id, organisation, context)
+        select tenant, ${session}, user_id, organisation, context from perdura.session_contexts
+          where tenant = ${tenant} and session = ${from}
+        on conflict do nothing`.execute(this.#database.db);
+  }
+
   /** `undefined` for a session that was given none. */
   async get({ tenant, session }: SessionKey): Promise<GivenContext | undefined> {
     const row = await this.#database.db

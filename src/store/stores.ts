@@ -164,6 +164,7 @@ export interface Spills {
 /** For whom sessions run. */
 export interface SessionContexts {
   put(key: SessionKey, context: GivenContext): Promise<void>;
+  inherit(key: SessionKey, from: string): Promise<void>;
   get(key: SessionKey): Promise<GivenContext | undefined>;
   sessionsOf(
     tenant: string,

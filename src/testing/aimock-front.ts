@@ -10,6 +10,8 @@ import { Readable } from 'node:stream';
 import type { IncomingMessage, ServerResponse } from 'node:http';
 import { createServer } from '@copilotkit/aimock';
 import type { Fixture, FixtureResponse } from '@copilotkit/aimock';
+import { serveEmbeddings } from './embedding-route.js';
+import type { EmbeddingPlan, SeenEmbedding } from './embedding-route.js';
 import { readRequest } from './seen-request.js';
 import type { Json, SeenRequest } from './seen-request.js';
 import { shapeStream } from './stream-shaper.js';
@@ -40,6 +42,8 @@ export interface FrontOptions {
   /** 0, the default, takes a free one. */
   readonly port?: number | undefined;
   readonly plan: (request: SeenRequest) => Plan | Promise<Plan>;
+  /** What is done with a request for embeddings. Default: its texts have the vectors of `textEmbedding`. */
+  readonly embeddings?: (request: SeenEmbedding) => EmbeddingPlan | Promise<EmbeddingPlan>;
   /** The client closed the connection before the answer was finished. */
   readonly onClosedEarly?: (request: SeenRequest) => void;
 }
@@ -103,7 +107,12 @@ export async function startAimockFront(options: FrontOptions): Promise<AimockFro
     aimock(replay(req, raw, context), res);
   };
 
+  const { embeddings } = options;
   server.on('request', (req: IncomingMessage, res: ServerResponse) => {
+    if (req.method === 'POST' && pathOf(req).endsWith('/embeddings')) {
+      void bodyOf(req).then((body) => serveEmbeddings(body, res, embeddings));
+      return;
+    }
     if (req.method !== 'POST' || !/\/(?:chat\/completions|responses)$/.test(pathOf(req))) {
       aimock(req, res);
       return;

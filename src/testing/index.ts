@@ -2,11 +2,13 @@
 export {
   ScriptedModel,
   type ClosedEarly,
+  type EmbeddingPlan,
   type Match,
   type Reply,
   type ScriptedCall,
   type ScriptedError,
   type ScriptedResponse,
+  type SeenEmbedding,
   type SeenRequest,
 } from './scripted-model.js';
 export { startOfflineModel, type OfflineModel, type OfflineModelOptions } from './offline-model.js';

@@ -11,11 +11,13 @@
  */
 import { startAimockFront } from './aimock-front.js';
 import type { AimockFront } from './aimock-front.js';
+import type { EmbeddingPlan, SeenEmbedding } from './embedding-route.js';
 import { planOf } from './scripted-response.js';
 import type { ScriptedResponse } from './scripted-response.js';
 import type { SeenRequest } from './seen-request.js';
 
 export type { ScriptedCall, ScriptedError, ScriptedResponse } from './scripted-response.js';
+export type { EmbeddingPlan, SeenEmbedding } from './embedding-route.js';
 export type { SeenRequest } from './seen-request.js';
 
 /** An answer: a text alone, all of it, or made for the request (a promise may wait for the test). */
@@ -42,6 +44,11 @@ export class ScriptedModel {
   readonly closedEarly: ClosedEarly[] = [];
   /** Requests for which there was no answer. */
   readonly exhausted: SeenRequest[] = [];
+  /** Requests for embeddings. */
+  readonly embedded: SeenEmbedding[] = [];
+  #embedding: (
+    request: SeenEmbedding,
+  ) => EmbeddingPlan | Promise<EmbeddingPlan | undefined> | undefined = () => undefined;
   readonly #rules: { readonly match: Match; readonly reply: Reply; left: number }[] = [];
   readonly #queue: Reply[] = [];
   #waiting: (() => void)[] = [];
@@ -55,6 +62,12 @@ export class ScriptedModel {
     model.#front = await startAimockFront({
       port: options.port,
       plan: async (request) => planOf(await model.#answer(request), request),
+      embeddings: async (request) => {
+        model.embedded.push(request);
+        if (model.embedded.length > KEPT_REQUESTS) model.embedded.shift();
+        model.#wake();
+        return (await model.#embedding(request)) ?? 'answer';
+      },
       onClosedEarly: (request) => {
         model.closedEarly.push({ request, at: Date.now() });
         model.#wake();
@@ -76,6 +89,19 @@ export class ScriptedModel {
   /** Answers every request that fits, before the queue; the first rule that fits counts. */
   reply(match: Match, reply: Reply, options: { readonly times?: number } = {}): this {
     this.#rules.push({ match, reply, left: options.times ?? Infinity });
+    return this;
+  }
+
+  /**
+   * What is done with requests for embeddings from now on; `undefined` is what is done otherwise: a
+   * text has the same vector each time, and texts that share parts of words are near each other.
+   */
+  embed(
+    plan: (
+      request: SeenEmbedding,
+    ) => EmbeddingPlan | Promise<EmbeddingPlan | undefined> | undefined,
+  ): this {
+    this.#embedding = plan;
     return this;
   }
 

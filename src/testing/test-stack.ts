@@ -26,6 +26,7 @@ import {
   type PerduraWorker,
   type PerduraWorkerOptions,
 } from '../../worker/create-worker.js';
+import type { EmbeddingOptions } from '../contracts/embeddings.js';
 import { startOfflineModel, type OfflineModel } from './offline-model.js';
 import { ScriptedModel } from './scripted-model.js';
 import { startTestServers, type TestServers, type TestServersOptions } from './test-servers.js';
@@ -51,6 +52,8 @@ export interface TestStackOptions extends TestServersOptions {
   readonly api?: 'chat' | 'responses';
   /** Silence of the model after which a call fails, ms. Default 10,000. */
   readonly stallTimeoutMs?: number;
+  /** Memories get vectors of that model, where the database has pgvector. */
+  readonly embeddings?: Partial<EmbeddingOptions>;
   /** False: no worker runs until `startWorker`. */
   readonly start?: boolean;
 }
@@ -184,7 +187,11 @@ export class TestStack implements AsyncDisposable {
       completeAgent(offline ? { ...agent, model: OFFLINE_MODEL } : agent, { model: 'gpt-test' }),
     );
     const { baseUrl } = this.#model;
-    const provider = { api, baseUrl, apiKey: 'test', stallTimeoutMs, free: offline };
+    const { embeddings: asked } = this.#options;
+    const embeddings = asked && {
+      embeddings: { model: 'embedding-test', timeoutMs: 1_500, minSimilarity: 0.25, ...asked },
+    };
+    const provider = { api, baseUrl, apiKey: 'test', stallTimeoutMs, free: offline, ...embeddings };
     return {
       agents,
       tools: config.tools ?? [],

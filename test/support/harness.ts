@@ -18,12 +18,14 @@ import { CACHED_WORKFLOWS } from './cached-workflows.js';
 
 export interface HarnessOptions extends Pick<
   TestStackOptions,
-  'settings' | 'worker' | 'stallTimeoutMs' | 'api' | 'start' | 'workflowBundle'
+  'settings' | 'worker' | 'stallTimeoutMs' | 'api' | 'start' | 'workflowBundle' | 'embeddings'
 > {
   readonly agent?: Partial<Omit<Agent, 'limits'>> & { limits?: Partial<AgentLimits> };
   readonly agents?: readonly Agent[];
   readonly tools?: readonly Tool[];
   readonly mcp?: Readonly<Record<string, McpServer>>;
+  /** Default: that of this run. */
+  readonly databaseUrl?: string;
 }
 
 export class Harness {
@@ -41,7 +43,7 @@ export class Harness {
       ...options,
       config: { agents: agents ?? [agentOf(options)], tools, mcp },
       temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
+      databaseUrl: options.databaseUrl ?? inject('databaseUrl'),
       worker: { ...CACHED_WORKFLOWS, ...worker },
     });
     return new Harness(options, stack);

@@ -11,6 +11,11 @@ import {
   isSessionName,
   isTenant,
 } from '../../src/contracts/ids.js';
+import {
+  readContext,
+  type ContextInput,
+  type GivenContext,
+} from '../../src/contracts/runtime-context.js';
 import { executionReference, type RunReference } from '../../src/contracts/run-reference.js';
 import { refusal } from '../door.js';
 import { LoopAgent, type LoopAgentOptions } from './agent.js';
@@ -26,6 +31,11 @@ import { Transcript, type CarriedTranscript } from './transcript.js';
 export interface AgentLoopOptions {
   /** Whose work this is. No default: it decides whose tools, servers and rows are used. */
   readonly tenant: string;
+  /**
+   * For whom the agents and sessions of this run work: their tools have it as `context.runtime`, and
+   * a memory is that of its user. Default: for nobody.
+   */
+  readonly context?: ContextInput;
 }
 
 /** Made once in each run of a workflow. */
@@ -42,21 +52,32 @@ export interface AgentLoop {
   session(name: string): SessionHandle;
 }
 
-/** Fails the workflow with `Request.Invalid` for a tenant that is none. */
-export function createAgentLoop({ tenant }: AgentLoopOptions): AgentLoop {
+/** Fails the workflow with `Request.Invalid` for a tenant, or a context, that is none. */
+export function createAgentLoop({ tenant, context }: AgentLoopOptions): AgentLoop {
   if (!isTenant(tenant)) throw refusal('Request.Invalid', invalidTenant(tenant));
-  const run = executionReference(tenant, workflowInfo().workflowId);
+  const given = checkedContext(context);
+  const run = {
+    ...executionReference(tenant, workflowInfo().workflowId),
+    ...(given ? { context: true as const } : {}),
+  };
   const desk = new ReplyDesk();
-  const subAgents = new SubAgents(desk, run);
+  const subAgents = new SubAgents(desk, run, given);
   return {
     run,
-    agent: (name, options) => new LoopAgent(run, name, subAgents, options),
-    transcript: (carried) => new Transcript(run, carried),
-    startSession: (options = {}) => startSession(desk, run, options),
+    agent: (name, options) => new LoopAgent(run, name, subAgents, { ...options, context: given }),
+    transcript: (carried) => new Transcript(run, carried, given),
+    startSession: (options = {}) =>
+      startSession(desk, run, { ...options, context: checkedContext(options.context) ?? given }),
     session: (name) => {
       if (!isSessionName(name)) throw refusal('Request.Invalid', invalidSessionName(name));
       desk.listen();
       return new SessionHandle(desk, { tenant, session: name });
     },
   };
+}
+
+function checkedContext(context: ContextInput | undefined): GivenContext | undefined {
+  const { context: given, problems } = readContext(context);
+  if (problems.length > 0) throw refusal('Request.Invalid', problems.join(' '));
+  return given;
 }

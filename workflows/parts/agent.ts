@@ -16,6 +16,7 @@ import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import type { GivenContext } from '../../src/contracts/runtime-context.js';
 import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
@@ -34,6 +35,11 @@ export type LoopMessage =
 export interface LoopAgentOptions {
   /** Over the limits of the agent's declaration. */
   readonly limits?: Partial<AgentLimits>;
+}
+
+/** What the loop of an agent adds. */
+interface LoopAgentParts extends LoopAgentOptions {
+  readonly context?: GivenContext | undefined;
 }
 
 export interface TurnOptions extends LoopAgentOptions {
@@ -79,14 +85,17 @@ export class LoopAgent {
   readonly #owner: RunReference;
   readonly #limits: Partial<AgentLimits>;
   readonly #subAgents: SubAgents;
+  readonly #context: GivenContext | undefined;
   #settings: Promise<AgentSettings> | undefined;
 
+  /** See `createAgentLoop`. */
   constructor(
     owner: RunReference,
     name: string,
     subAgents: SubAgents,
-    { limits = {} }: LoopAgentOptions = {},
+    { limits = {}, context }: LoopAgentParts = {},
   ) {
+    this.#context = context;
     this.#subAgents = subAgents;
     this.#owner = owner;
     this.name = name;
@@ -100,7 +109,7 @@ export class LoopAgent {
    */
   async run(message: LoopMessage | readonly LoopMessage[], options: TurnOptions = {}) {
     const inbox = inboxOf(message);
-    const { transcript = new Transcript(this.#owner), limits = {} } = options;
+    const { transcript = this.#transcript(), limits = {} } = options;
     const settings = await this.#read();
     return transcript.exclusively(async (): Promise<LoopAnswer> => {
       const { state } = transcript;
@@ -116,7 +125,7 @@ export class LoopAgent {
             // Such an agent is offered no handoff: there is no session to hand over.
             handOff: () => Promise.resolve({}),
           },
-          activities: turnCalls(transcript.run, () => transcript.entered),
+          activities: turnCalls(transcript.run, () => transcript.opening),
           legacy: false,
           desk,
           paused: () => false,
@@ -151,7 +160,7 @@ export class LoopAgent {
     { transcript: named }: { transcript?: Transcript } = {},
   ): Promise<ModelAnswer> {
     const more = given instanceof Transcript;
-    const transcript = more ? given : (named ?? new Transcript(this.#owner));
+    const transcript = more ? given : (named ?? this.#transcript());
     const inbox = more ? [] : inboxOf(given);
     const settings = await this.#read();
     return transcript.exclusively(async () => {
@@ -178,7 +187,7 @@ export class LoopAgent {
       if (state.head !== seq) {
         throw refusal('Request.Invalid', 'The transcript has gone on since this answer.');
       }
-      const { runTool: run } = turnCalls(transcript.run, () => true);
+      const { runTool: run } = turnCalls(transcript.run, () => transcript.opening);
       const agent = this.#reference(settings);
       const { head: _before, ...place } = nextPlace(transcript);
       state.head = headAfterCalls(seq, calls.length);
@@ -221,7 +230,8 @@ export class LoopAgent {
   ): Promise<RunToolResult & { readonly text: string }> {
     const settings = await this.#read();
     const input = { run: this.#owner, ...this.#reference(settings), key: uuid4(), name };
-    const given = { ...input, arguments: JSON.stringify(args) };
+    const context = this.#context ? { context: this.#context } : {};
+    const given = { ...input, arguments: JSON.stringify(args), ...context };
     const result = await runTool(given, timeoutMs, settings).catch(refuse);
     const texts = result.content.flatMap((part) => (part.type === 'text' ? [part.text] : []));
     return { ...result, text: texts.join('\n') };
@@ -246,7 +256,7 @@ export class LoopAgent {
     call: UnderWay,
   ): Promise<RunModelResult> {
     const { state } = transcript;
-    const { callModel, compact } = turnCalls(transcript.run, () => transcript.entered);
+    const { callModel, compact } = turnCalls(transcript.run, () => transcript.opening);
     const { maxTurnMs, maxTurnCostUsd } = settings.limits;
     const agent = this.#reference(settings);
     const left = {
@@ -277,6 +287,10 @@ export class LoopAgent {
       state.head = done.head;
       state.spend(done.usage);
     }
+  }
+
+  #transcript(): Transcript {
+    return new Transcript(this.#owner, undefined, this.#context);
   }
 
   /** The agent in the version that was the newest when the workflow first asked for it. */

@@ -4,7 +4,7 @@
  */
 import { proxyActivities } from '@temporalio/workflow';
 import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
-import type { PartActivities, RunModelInput } from '../../src/contracts/parts.js';
+import type { Opening, PartActivities, RunModelInput } from '../../src/contracts/parts.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
 import {
   modelOptions,
@@ -48,10 +48,10 @@ export function runTool(
 }
 
 /** The calls of which a turn over this transcript is made. */
-export function turnCalls(run: RunReference, entered: () => boolean): TurnCalls {
+export function turnCalls(run: RunReference, opening: () => Opening): TurnCalls {
   return {
     callModel(input, settings, summary) {
-      const given: RunModelInput = { ...input, run, ...(entered() ? {} : { enter: true }) };
+      const given: RunModelInput = { ...input, run, ...opening() };
       return proxyActivities<PartActivities>(modelOptions(settings, summary)).runModel(given);
     },
     compact: (input, settings, summary) =>

@@ -21,6 +21,7 @@ import {
 } from '../../src/contracts/ids.js';
 import { parseInbound } from '../../src/contracts/message.js';
 import { runName, type RunReference } from '../../src/contracts/run-reference.js';
+import type { ContextInput } from '../../src/contracts/runtime-context.js';
 import {
   REPLY_SIGNAL,
   type Answer,
@@ -48,6 +49,8 @@ export interface StartSessionOptions {
    * order.
    */
   readonly outlives?: boolean;
+  /** For whom it runs. Default: for whom the workflow does (`createAgentLoop({ context })`). */
+  readonly context?: ContextInput | undefined;
 }
 
 export interface AskOptions {
@@ -209,7 +212,7 @@ export async function startSession(
   options: StartSessionOptions,
   task?: ChildTask,
 ): Promise<SessionHandle> {
-  const { agent = 'assistant', title, message, taskQueue, outlives = false } = options;
+  const { agent = 'assistant', title, message, taskQueue, outlives = false, context } = options;
   const { session = `${agent}-${uuid4().slice(0, 13)}` } = options;
   const key = { tenant: parent.tenant, session };
   if (!isSessionName(session)) throw refusal('Request.Invalid', invalidSessionName(session));
@@ -219,6 +222,7 @@ export async function startSession(
     ...(message === undefined ? {} : { message: messageOf(message) }),
     parent: runName(parent),
     ...(parent.root === undefined ? {} : { root: parent.root }),
+    ...(context === undefined ? {} : { context }),
     ...(outlives ? { onParentEnd: 'keep' } : {}),
     ...(task === undefined ? {} : taskInput(task)),
   };

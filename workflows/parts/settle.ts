@@ -45,11 +45,11 @@ async function close(
   { inbox, openCalls, cutOff }: UnderWay,
   failure: FailureInfo | undefined,
 ): Promise<void> {
-  const { state, run, entered } = transcript;
+  const { state, run, opening } = transcript;
   const { head, found } = await closeTurn({
     ...nextPlace(transcript, state.open?.step ?? 0),
     run,
-    ...(entered ? {} : { enter: true }),
+    ...opening,
     outcome: failure ? 'failed' : 'interrupted',
     ...(failure ? { failure } : {}),
     usage: state.open!.usage,

@@ -7,6 +7,7 @@ import type { PlannedCall } from '../../src/contracts/activities.js';
 import { refusedTask, taskId, type DelegationRules } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import { runName, type RunReference } from '../../src/contracts/run-reference.js';
+import type { GivenContext } from '../../src/contracts/runtime-context.js';
 import { isRefusal } from '../door.js';
 import type { GivenResult } from '../session/open-calls.js';
 import { startSession, type ReplyDesk } from './session-handle.js';
@@ -14,11 +15,13 @@ import { startSession, type ReplyDesk } from './session-handle.js';
 export class SubAgents {
   readonly #desk: ReplyDesk;
   readonly #owner: RunReference;
+  readonly #context: GivenContext | undefined;
   #atWork = 0;
 
-  constructor(desk: ReplyDesk, owner: RunReference) {
+  constructor(desk: ReplyDesk, owner: RunReference, context?: GivenContext) {
     this.#desk = desk;
     this.#owner = owner;
+    this.#context = context;
   }
 
   /** The result of a call that delegates: an answer, or why there is none. Rejects if cancelled. */
@@ -40,7 +43,7 @@ export class SubAgents {
       const handle = await startSession(
         this.#desk,
         this.#owner,
-        { agent, session, outlives: onParentEnd === 'keep' },
+        { agent, session, outlives: onParentEnd === 'keep', context: this.#context },
         {
           message,
           child: {

@@ -4,7 +4,9 @@
  */
 import { uuid4 } from '@temporalio/workflow';
 import type { StoredMessage, Usage } from '../../src/contracts/message.js';
+import type { Opening } from '../../src/contracts/parts.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
+import type { GivenContext } from '../../src/contracts/runtime-context.js';
 import { SessionState } from '../session/session-state.js';
 import { until } from '../session/waiting.js';
 import { readTranscript } from './calls.js';
@@ -27,9 +29,11 @@ export class Transcript {
   /** Entered in the store: by this run, or by the one that has carried it here. */
   entered: boolean;
   readonly #name: string;
+  readonly #context: GivenContext | undefined;
   #busy = false;
 
-  constructor(owner: RunReference, carried?: CarriedTranscript) {
+  constructor(owner: RunReference, carried?: CarriedTranscript, context?: GivenContext) {
+    this.#context = context;
     // Not a number: another run of this workflow, which has carried nothing, must not meet it.
     this.#name = carried?.name ?? uuid4().slice(0, 13);
     this.run = { ...owner, transcript: this.#name };
@@ -39,6 +43,12 @@ export class Transcript {
     this.state.resume(head ?? 0, turn ?? 0);
     this.state.stage = stage ?? 0;
     if (usage) this.state.usage = usage;
+  }
+
+  /** What a call adds to its input that may be the first with this transcript. */
+  get opening(): Opening {
+    if (this.entered) return {};
+    return { enter: true, ...(this.#context ? { context: this.#context } : {}) };
   }
 
   /** Turns begun. */

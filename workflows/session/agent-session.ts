@@ -155,7 +155,7 @@ class SessionLoop {
   /** Enters the session in the store; a session that cannot be (its agent is unknown) says why. */
   async #open(): Promise<SessionSettings> {
     const { carried } = this.#input;
-    const { title, context, child: { maxDescendants: most } = {} } = this.#run;
+    const { title, context, child: { maxDescendants: most, context: inherits } = {} } = this.#run;
     const { head, stage, turn, spills } = this.#state;
     try {
       // Also of a workflow that was cancelled at once: it could not be closed in order otherwise.
@@ -167,6 +167,7 @@ class SessionLoop {
           ...(carried || most === undefined ? {} : { maxDescendants: most }),
           ...(carried ? {} : { fresh: true }),
           ...(carried || !context ? {} : { context }),
+          ...(carried || context || !inherits ? {} : { inherits }),
           head,
           stage,
           turn,

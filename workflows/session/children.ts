@@ -35,7 +35,7 @@ import {
 } from '../../src/contracts/delegation.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
 import { SESSION_WORKFLOW, workflowIdOf } from '../../src/contracts/ids.js';
-import { runName } from '../../src/contracts/run-reference.js';
+import { runName, sessionOfRun } from '../../src/contracts/run-reference.js';
 import {
   KIN_SIGNAL,
   type AdoptedChild,
@@ -208,6 +208,7 @@ export class Children {
       once: true,
       ...(task.asked ? { asked: { ...task.asked, ...this.#run.state.agent } } : {}),
       maxDescendants: this.#run.child?.maxDescendants ?? rules.maxDescendants,
+      ...(reference.context ? { context: true } : {}),
     };
     return {
       agent: task.agent,
@@ -457,9 +458,4 @@ function told(end: ChildEnd): string {
   const text = clip(end.text, MOST_TOLD_UNITS);
   const cut = text.length < end.text.length ? `\n[cut: the session ${session} has all of it]` : '';
   return `${who} is done:\n${text}${cut}`;
-}
-
-/** The session of a run name; `undefined` for another kind of run. */
-function sessionOfRun(run: string | undefined): string | undefined {
-  return run?.startsWith('session/') ? run.slice('session/'.length) : undefined;
 }

@@ -92,7 +92,7 @@ export class SessionRun {
       id,
       ...(parent ? { parent } : {}),
       ...(root ? { root } : {}),
-      ...(context ? { context: true } : {}),
+      ...(context || child?.context ? { context: true } : {}),
       ...(child?.asked ? { asked: child.asked } : {}),
     };
     this.regular = sessionCalls(this.reference);

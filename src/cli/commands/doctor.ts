@@ -1,5 +1,6 @@
 /** `perdura doctor`: what is there, what is missing, how to fix it. */
 import { loadConfig } from '../../config/load-config.js';
+import type { Settings } from '../../config/environment.js';
 import { createLogger } from '../../config/logger.js';
 import type { ResolvedConfig } from '../../contracts/config.js';
 import { FAILURES, PerduraError, withRemedy } from '../../contracts/failures.js';
@@ -7,6 +8,7 @@ import type { Check } from '../../stack/doctor-check.js';
 import { EXIT, type CommandContext } from '../context.js';
 import { checksText } from '../render/checks.js';
 import { plural } from '../render/units.js';
+import { whereThingsAre } from './worker.js';
 
 /** Exit code 1 when a check fails; a warning does not count. */
 export async function doctor(context: CommandContext): Promise<number> {
@@ -21,13 +23,25 @@ export async function doctor(context: CommandContext): Promise<number> {
 
 async function checkConfigured({ settings }: CommandContext): Promise<Check[]> {
   try {
-    const config = await loadConfig(settings);
+    const config = await loadConfig(await whereThingsAre(settings));
     const detail = config.agents.map(({ name }) => name).join(', ');
-    return [{ name: 'Agents', ok: true, detail }, ...(await checkServers(config))];
+    const [vectors, servers] = await Promise.all([
+      checkVectors(config, settings),
+      checkServers(config),
+    ]);
+    return [{ name: 'Agents', ok: true, detail }, vectors, ...servers];
   } catch (error) {
     const detail = error instanceof PerduraError ? withRemedy(error) : String(error);
     return [{ name: 'Agents', ok: false, detail }];
   }
+}
+
+/** Words find memories without them: a warning. */
+async function checkVectors(config: ResolvedConfig, settings: Settings): Promise<Check> {
+  const { vectorReport } = await import('../../../worker/vectors.js');
+  const { databaseUrl } = await whereThingsAre(settings);
+  const { detail, remedy } = await vectorReport(config, databaseUrl);
+  return { name: 'Vectors', ok: true, detail, ...(remedy === undefined ? {} : { remedy }) };
 }
 
 /** Connects to each server, as a worker does. What was accepted is `perdura mcp status`'s to say. */

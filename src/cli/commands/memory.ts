@@ -1,9 +1,11 @@
 /** `perdura memory`: what agents remember of a user, looked up, forgotten, erased. */
 import { confirm, isCancel } from '@clack/prompts';
 import type { MemoryOf } from '../../client/memory.js';
+import { loadConfig } from '../../config/load-config.js';
 import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { withRuntime } from '../open-runtime.js';
 import { memoryText } from '../render/memory.js';
+import { whereThingsAre } from './worker.js';
 import { plural } from '../render/units.js';
 
 export interface OwnerOptions {
@@ -34,8 +36,10 @@ export async function memoryRecall(
   const of = ownerOf(options);
   const limit = wholeNumber('--limit', options.limit, 50);
   const query = words.join(' ');
-  const entries = await withRuntime(context, ({ memory }) =>
-    memory.recall({ ...of, query, limit }),
+  const entries = await withRuntime(
+    context,
+    ({ memory }) => memory.recall({ ...of, query, limit }),
+    await asWorkersRecall(context),
   );
   terminal.printJson(entries);
   terminal.print(memoryText(entries, terminal.style, Date.now()));
@@ -101,4 +105,22 @@ function wholeNumber(name: string, text: string, most: number): number {
   const value = /^[1-9]\d{0,5}$/.test(text) ? Number(text) : 0;
   if (value >= 1 && value <= most) return value;
   throw new UsageError(`${name} is "${text}". Use a whole number from 1 to ${most}.`);
+}
+
+const PATIENCE_MS = 10_000;
+
+/** By meaning, too, where the configuration of this folder has a model for embeddings. */
+async function asWorkersRecall({ settings, terminal }: CommandContext) {
+  try {
+    const config = await loadConfig(await whereThingsAre(settings));
+    const { embedderOf } = await import('../../../worker/vectors.js');
+    const embedder = embedderOf(config);
+    if (!embedder) return {};
+    // Whoever types a command rather waits than misses something.
+    const options = { ...embedder.options, timeoutMs: PATIENCE_MS };
+    return { embedder: { ...embedder, options } };
+  } catch (error) {
+    terminal.note(`By words alone, since the configuration cannot be read: ${String(error)}`);
+    return {};
+  }
 }

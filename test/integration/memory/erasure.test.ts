@@ -29,6 +29,8 @@ const WITHOUT_CONTENT = [
   'agent_versions',
   'agents',
   'deliveries',
+  'embedding_leases',
+  'embedding_usage',
   'functions',
   'group_members',
   'groups',

@@ -342,6 +342,20 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
       /mcp\.a__b: is not a valid name for an MCP server/,
     ],
     [
+      'embeddings of two providers',
+      {
+        'perdura.config.ts': config(
+          `{ providers: { a: { embeddings: 'x' }, b: { embeddings: { model: 'y' } } } }`,
+        ),
+      },
+      /providers\.b\.embeddings: are declared by a and b\. .*keep one/,
+    ],
+    [
+      'embeddings without a model',
+      { 'perdura.config.ts': config(`{ providers: { a: { embeddings: { size: 3 } } } } as never`) },
+      /providers\.a\.embeddings: must be the name of a model, or \{ model, /,
+    ],
+    [
       'agentFiles that are not there',
       { 'perdura.config.ts': config(`{ agentFiles: 'nope' }`) },
       /nope: "agentFiles" names it, but there is no such file or folder/,
