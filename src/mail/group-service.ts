@@ -15,7 +15,13 @@ import {
 import { wellFormed } from '../contracts/text.js';
 import type { GroupMember, GroupRecord, NewMember } from '../store/group-store.js';
 import type { MailRecord } from '../store/mail-store.js';
-import { MessageService, wakeAll, type MailParts, type MailReceipt } from './message-service.js';
+import {
+  lookFor,
+  MessageService,
+  wakeAll,
+  type MailParts,
+  type MailReceipt,
+} from './message-service.js';
 import { limitOf, nameOf, shown, type OutgoingMail } from './outgoing-mail.js';
 
 /** A member, as it is added: the name of a session or a person, or more about it. */
@@ -73,7 +79,7 @@ export class GroupService {
     if (typeof answers !== 'boolean') {
       throw invalid(`"answers" is ${shown(answers)}. Use true or false.`);
     }
-    const members = checkMembers(declaration.members ?? []);
+    const members = await this.#known(checkMembers(declaration.members ?? []));
     const moderators = members.filter(({ role }) => role === 'moderator');
     const [moderator] = moderators;
     if (speak === 'moderator' ? moderators.length !== 1 : moderator !== undefined) {
@@ -144,7 +150,14 @@ export class GroupService {
     if (checked.some(({ role }) => role === 'moderator')) {
       throw invalid('The moderator of a group is named when the group is created.');
     }
-    await this.#parts.stores.groups.add(this.#parts.tenant, name, checked);
+    await this.#parts.stores.groups.add(this.#parts.tenant, name, await this.#known(checked));
+  }
+
+  /** With those marked that are sessions which are not in the catalogue yet. */
+  async #known(members: readonly NewMember[]): Promise<NewMember[]> {
+    const unnamed = members.flatMap(({ name, agent }) => (agent === undefined ? [name] : []));
+    const { started } = await lookFor(this.#parts, unnamed);
+    return members.map((each) => (started.includes(each.name) ? { ...each, started: true } : each));
   }
 
   /** What waits for the member is not delivered any more. Answers whether it was one. */

@@ -169,19 +169,15 @@ export class MessageService {
   }
 
   async #accept(mail: NewMail, to: readonly string[]) {
-    const { tenant, stores, isRunning } = this.#parts;
+    const { mail: store } = this.#parts.stores;
     try {
-      return await stores.mail.accept(mail, to);
+      return await store.accept(mail, to);
     } catch (error) {
       if (!(error instanceof PerduraError) || error.type !== 'Message.NoReceiver') throw error;
-      // A session that was started this moment is not in the catalogue yet.
-      const known = await stores.mail.find(tenant, to);
-      const missing = to.filter((name) => !known.some((each) => each.name === name));
-      if (missing.length > MOST_ASKED || !missing.every(isSessionName)) throw error;
-      const running = await Promise.all(missing.map((name) => isRunning(name)));
-      if (!running.every(Boolean)) throw error;
+      const { missing, started } = await lookFor(this.#parts, to);
+      if (started.length < missing.length) throw error;
       // Also where none is missing any more: it was entered meanwhile.
-      return await stores.mail.accept(mail, to, missing);
+      return await store.accept(mail, to, missing);
     }
   }
 
@@ -210,6 +206,23 @@ export class MessageService {
     await wakeAll(this.#parts, shards);
     return receipt;
   }
+}
+
+/**
+ * Names that the catalogue lacks, and those of them that are sessions all the same: one that was
+ * started this moment is not in the catalogue yet. Of more than 20 missing names none is looked for.
+ */
+export async function lookFor(
+  { tenant, stores, isRunning }: Pick<MailParts, 'tenant' | 'stores' | 'isRunning'>,
+  names: readonly string[],
+): Promise<{ readonly missing: readonly string[]; readonly started: readonly string[] }> {
+  const known = new Set((await stores.mail.find(tenant, names)).map(({ name }) => name));
+  const missing = names.filter((name) => !known.has(name));
+  if (missing.length > MOST_ASKED) return { missing, started: [] };
+  const running = await Promise.all(
+    missing.map(async (name) => isSessionName(name) && (await isRunning(name))),
+  );
+  return { missing, started: missing.filter((_, at) => running[at]) };
 }
 
 /** Wakes each courier once. */

@@ -65,6 +65,8 @@ export interface NewMember {
   readonly name: string;
   /** The agent of a session that is started when it first gets a message. */
   readonly agent?: string;
+  /** It is a session, also where the catalogue lacks it: it was started this moment. */
+  readonly started?: boolean;
   readonly role: GroupRole;
 }
 
@@ -376,10 +378,11 @@ async function addMembers(
   await sql`
     insert into perdura.group_members (tenant, group_name, name, kind, agent, role)
       select ${tenant}, ${group}, r.name,
-          case when s.session is null and r.agent is null then 'person' else 'agent' end,
+          case when s.session is null and r.agent is null and r.started is not true then 'person'
+            else 'agent' end,
           r.agent, r.role
         from jsonb_to_recordset(${toJson(members.map((each, at) => ({ ...each, at })))}::jsonb)
-          r(name text, agent text, role text, at int)
+          r(name text, agent text, started boolean, role text, at int)
         left join perdura.sessions s on s.tenant = ${tenant} and s.session = r.name
         order by r.at
       on conflict (tenant, group_name, name) do update set role = excluded.role,

@@ -88,6 +88,30 @@ describe('groups', () => {
       ({ busy }) => !busy,
     );
 
+  it('H10 members: a session that was started this moment → an agent, which answers; a name that nobody has → a person', async () => {
+    answer = () => 'here';
+    const name = `g${++made}`;
+    await harness.stopWorker();
+    // Its workflow has not run yet, so the catalogue lacks it.
+    await harness.runtime.start({ agent: 'a', session: session(name, 'a') });
+    await groups().create({ name, members: [session(name, 'a'), 'you'] });
+    await harness.startWorker();
+    all.push(session(name, 'a'));
+    expect((await groups().members(name)).map((each) => [each.name, each.kind])).toEqual([
+      [session(name, 'a'), 'agent'],
+      ['you', 'person'],
+    ]);
+    await groups().send(name, { from: 'you', text: 'who is there?' });
+    await eventually(
+      () => said(name),
+      (seen) => seen.length === 2,
+    );
+    expect(await said(name)).toEqual([
+      ['you', 'who is there?'],
+      ['a', 'here'],
+    ]);
+  });
+
   it('H10 group: created, listed, members with roles, deleted', async () => {
     const name = await create({ title: 'A title', maxHops: 2 });
     expect(await groups().get(name)).toMatchObject({
