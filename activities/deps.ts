@@ -54,6 +54,8 @@ export interface ActivitySettings {
   readonly maxModelAttempts: number;
   /** See `SessionSettings.historyLimit`. */
   readonly historyLimit: number;
+  /** After so long without a sign of its holder a slot of a pool comes back, ms. */
+  readonly poolLeaseMs: number;
   /** Whether the server has the search attributes. */
   readonly searchAttributes: boolean;
 }
@@ -104,6 +106,8 @@ export interface ActivityDeps extends Stores {
   readonly signals: SessionSignals;
   /** Throws `Config.Invalid` for a provider that is not configured. */
   readonly provider: (name: string) => { client: LLMClient; provider: Provider };
+  /** An agent works in this pool: from now on this process looks after it. */
+  readonly poolSeen: (pool: string) => void;
   readonly settings: ActivitySettings;
   readonly log: ToolLogger;
 }

@@ -62,6 +62,7 @@ export function createActivities(
     readAnswer: beating((input) => writes.readAnswer(deps, input)),
     publishInterrupt: beating((input) => writes.publishInterrupt(deps, input)),
     publishSteering: beating((input) => writes.publishSteering(deps, input)),
+    leavePool: beating((input) => writes.leavePool(deps, input)),
     endGroupTurn: beating((input) => endGroupTurn(deps, input)),
     deliverMail: (input) => deliverMail(deps, input),
     ...partActivities({

@@ -44,7 +44,7 @@ export interface Environment {
   /** Our bundle, without its source map, bytes. */
   readonly bundleBytes: number;
   /** @param queue default: the one of the side; another keeps a measurement to itself */
-  startWorker(side: Side, queue?: string): Promise<BenchProcess>;
+  startWorker(side: Side, queue?: string, env?: Record<string, string>): Promise<BenchProcess>;
   /** A client of ours whose sessions go to another task queue. */
   runtimeOn(queue: string): Promise<AgentRuntime>;
   /** When the model was asked and had answered, since this was last called. */
@@ -124,7 +124,7 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
       bundleBytes: Buffer.byteLength(withoutSourceMap(ours)),
       runtimeOn,
       stop,
-      startWorker: async (side, queue = queues[side]) => {
+      startWorker: async (side, queue = queues[side], more = {}) => {
         const env = {
           BENCH_TEMPORAL: temporal,
           BENCH_NAMESPACE: namespace,
@@ -132,6 +132,7 @@ export async function startEnvironment(options: { profileDir?: string }): Promis
           BENCH_MODEL_URL: modelUrl,
           BENCH_BUNDLE: bundles[side],
           DATABASE_URL: databaseUrl,
+          ...more,
         };
         const profile = options.profileDir && join(options.profileDir, side);
         const worker = await BenchProcess.start(WORKER_FILES[side], env, profile);

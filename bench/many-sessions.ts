@@ -72,7 +72,7 @@ async function idle(runtime: Environment['runtime'], count: number): Promise<voi
 }
 
 /** The lowest of a few looks, since garbage is collected when V8 likes. */
-async function settled(worker: BenchProcess) {
+export async function settled(worker: BenchProcess) {
   const looks = [];
   for (let look = 0; look < 3; look++) {
     looks.push(await worker.usage(true));

@@ -4,6 +4,7 @@ import { measureBroadcast } from './broadcast.js';
 import { measureFirstToken } from './first-token.js';
 import { bytesAround, eventsPerTurn, meanBytes, readGrowth } from './history.js';
 import { measureConcurrent, measureIdleMemory } from './many-sessions.js';
+import { measurePool } from './pool.js';
 import { measureRecall } from './recall.js';
 import { measureRecovery } from './recovery.js';
 import type { Results } from './report.js';
@@ -99,6 +100,8 @@ export async function measureAll(
   const killToResumeMs = await measureRecovery(environment, quick ? 1 : 3);
   progress('idle sessions');
   const memory = await measureIdleMemory(environment, quick ? 50 : 400);
+  progress('pool');
+  const pool = await measurePool(environment, { sessions: quick ? 100 : 1_000, maxAtWork: 8 });
   const store = await measureStore(environment, plan, progress);
   const { all } = turns;
   return {
@@ -134,6 +137,7 @@ export async function measureAll(
     concurrent,
     broadcast,
     memory,
+    pool,
     bundle: { kB: environment.bundleBytes / 1000 },
     ...store,
   };

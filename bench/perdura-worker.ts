@@ -34,6 +34,9 @@ const ASSISTANT: Agent = {
   limits: DEFAULT_LIMITS,
 };
 
+/** Of the pool that a measurement has made. */
+const { BENCH_POOL: pool } = process.env;
+
 installRuntime();
 const connection = await NativeConnection.connect({ address: process.env.BENCH_TEMPORAL! });
 const worker = await createWorker({
@@ -45,6 +48,7 @@ const worker = await createWorker({
         name: 'lead',
         agents: [{ agent: 'assistant', name: 'delegate', description: 'Works on a task.' }],
       },
+      ...(pool === undefined ? [] : [{ ...ASSISTANT, name: 'pooled', pool: { name: pool } }]),
     ],
     tools: [add],
     mcp: {},

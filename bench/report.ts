@@ -1,6 +1,7 @@
 /** The numbers of a run: their shape in the JSON file, their goals, the table. */
 import type { Concurrent, IdleMemory } from './many-sessions.js';
 import type { FirstToken } from './first-token.js';
+import type { PoolResults } from './pool.js';
 import type { RecallResults } from './recall.js';
 import type { TurnSplit } from './split.js';
 import type { Broadcast } from './broadcast.js';
@@ -49,6 +50,7 @@ export interface Results {
   readonly concurrent: Concurrent;
   readonly broadcast: Broadcast;
   readonly memory: IdleMemory;
+  readonly pool: PoolResults;
   readonly bundle: { kB: number };
   readonly store: StoreResults;
   readonly readers: { readonly idle1000: IdleReaders };
@@ -122,6 +124,9 @@ const GOALS: readonly Goal<Results>[] = [
   { name: 'message to many, receivers', measured: (r) => r.broadcast.receivers, unit: '' },
   { name: '  deliveries a second', measured: (r) => r.broadcast.perSecond, unit: '' },
   { name: 'memory of an idle session', measured: (r) => r.memory.perIdleSessionKB, unit: 'KB' },
+  { name: 'pool of 8, sessions that want to work', measured: (r) => r.pool.sessions, unit: '' },
+  { name: '  turns a second', measured: (r) => r.pool.turnsPerSecond, unit: '' },
+  { name: '  memory of one that waits', measured: (r) => r.pool.perWaitingSessionKB, unit: 'KB' },
   { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
 ];
 

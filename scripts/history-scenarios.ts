@@ -362,4 +362,51 @@ export const SCENARIOS: Readonly<Record<string, Scenario>> = {
       return session;
     },
   },
+  'pool-waiting': {
+    what: 'turns in line of a pool: one gets its slot, one is interrupted, one is paused and resumed; one whose call waits for the client gives its slot back',
+    options: {
+      config: {
+        agents: [{ name: 'assistant', instructions: 'You wait.', pool: 'recorded' }],
+        pools: { recorded: { maxAtWork: 0 } },
+        tools: [client('look')],
+      },
+    },
+    play: async ({ model, runtime }) => {
+      model.enqueue('One.', 'Three.', { toolCalls: [{ name: 'look', arguments: {} }] }, 'Four.');
+      const pool = runtime.pool('recorded');
+      await pool.setLimits({ maxAtWork: 0 });
+      const session = await runtime.start();
+      const line = async (count: number) => {
+        while ((await pool.status()).waiting !== count) await sleep(20);
+      };
+      const first = session.ask('one');
+      await line(1);
+      await pool.setLimits({ maxAtWork: 1 });
+      await first;
+      await pool.setLimits({ maxAtWork: 0 });
+      await session.send('two');
+      await line(1);
+      await session.interrupt('enough');
+      const third = session.ask('three');
+      await line(1);
+      await session.pause();
+      await line(0);
+      await session.resume();
+      await line(1);
+      await pool.setLimits({ maxAtWork: 1 });
+      await third;
+      const fourth = session.ask('four');
+      for (;;) {
+        const { waiting = [] } = await session.status();
+        const [call] = waiting;
+        if (call && (await pool.status()).atWork === 0) {
+          await session.answer(call.key, 'a garden');
+          break;
+        }
+        await sleep(20);
+      }
+      await fourth;
+      return session;
+    },
+  },
 };

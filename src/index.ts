@@ -28,6 +28,14 @@ export {
   type Termination,
   type WaitOptions,
 } from './client/agent-manager.js';
+export {
+  AgentPool,
+  type PoolLimitsChange,
+  type PoolMemberOptions,
+  type PoolParts,
+} from './client/agent-pool.js';
+export type { PoolMember, PoolRecord, PoolTenant } from './store/pool-store.js';
+export type { PoolLimits, PoolReference, QueuedFor, WaitsForSlot } from './contracts/pool.js';
 export type { AgentVersion, AgentVersionRecord, MadeAgent } from './store/agent-definitions.js';
 export type { AgentTemplate, TemplateVariable } from './config/template-schema.js';
 export {
@@ -152,6 +160,8 @@ export {
   type AgentDeclaration,
   type HandoffDeclaration,
   type PerduraConfig,
+  type PoolDeclaration,
+  type PoolLimitsDeclaration,
   type ProviderDeclaration,
 } from './config/define-config.js';
 export {

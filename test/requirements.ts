@@ -14,6 +14,10 @@ export interface Requirement {
 }
 
 const at = {
+  pool: 'test/integration/pool/pool.test.ts',
+  poolCrashes: 'test/integration/pool/crashes.test.ts',
+  poolFairness: 'test/integration/pool/fairness.test.ts',
+  poolStore: 'test/integration/store/pools.test.ts',
   agentFactory: 'test/integration/agents/factory.test.ts',
   agentManager: 'test/integration/agents/manager.test.ts',
   agentVersions: 'test/integration/agents/versions.test.ts',
@@ -162,6 +166,19 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   H8: {
     what: 'AgentStateMachine: five states, and which moves are legal',
     shownBy: { [at.states]: ['any legal moves', 'apply: an illegal move', 'pause:'] },
+  },
+  H9: {
+    what: 'a maximum of agents at work at once, fair between tenants; who waits is visible and costs nothing',
+    shownBy: {
+      [at.pool]: [
+        'H9 three agents',
+        'H9 changed while agents wait',
+        'H9 a parent and its sub-agent',
+      ],
+      [at.poolFairness]: ['H9 a pool of'],
+      [at.poolCrashes]: ['H9 '],
+      [at.poolStore]: ['H9 any order'],
+    },
   },
   H10: {
     what: 'GroupService: groups, members, group messages, broadcast, history, pause and stop',

@@ -30,6 +30,7 @@ import { openStores, type Stores } from '../src/store/stores.js';
 import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
+import { PoolKeeper } from './pool-keeper.js';
 import { askedTools, createToolSource } from './tool-source.js';
 import { subAgentClient } from './sub-agent-client.js';
 import { vectorsOf } from './vectors.js';
@@ -51,6 +52,7 @@ const DEFAULTS = {
   heartbeatTimeoutMs: 5_000,
   maxModelAttempts: 6,
   historyLimit: 1_000,
+  poolLeaseMs: 30_000,
 } as const;
 
 /** Of every worker that runs Perdura's activities. */
@@ -82,7 +84,12 @@ export async function composeActivities(
     throw error;
   });
   const bus: LiveBus = options.bus ?? new PostgresLiveBus(database);
-  const stores = openStores(database, (key, n) => bus.appended?.(key, n));
+  const signals = sessionSignals({ connection, namespace, taskQueue });
+  const keeper = new PoolKeeper({ signals, log });
+  const stores = openStores(database, {
+    onAppend: (key, n) => bus.appended?.(key, n),
+    onGranted: (grants) => keeper.tell(grants),
+  });
   const registry = options.registry ?? new ToolRegistry(config.tools);
   const mcp = new MCPClientManager(config.mcp, { pins: stores.pins, log });
   const agents = agentDirectory({
@@ -91,7 +98,6 @@ export async function composeActivities(
     hasTool: hasTool(config, registry),
   });
   const describe = agents.description;
-  const signals = sessionSignals({ connection, namespace, taskQueue });
   const vectors = vectorsOf({ config, database, words: stores.memory, log });
   const memory = vectors?.memory ?? stores.memory;
   const messages = createMailTools({
@@ -117,6 +123,7 @@ export async function composeActivities(
     signals,
     subAgents: subAgentClient({ connection, namespace, taskQueue }),
     provider: providers(config),
+    poolSeen: (pool) => keeper.watch([pool]),
     settings: {
       ...DEFAULTS,
       ...options.settings,
@@ -127,10 +134,15 @@ export async function composeActivities(
   vectors?.backfill.start();
   const close = async () => {
     await vectors?.backfill.stop();
+    await keeper.close();
     await mcp.close();
     if (!options.bus) await bus.close();
     await database.close();
   };
+  await keeper.begin(stores.pools, config.pools ?? []).catch(async (error: unknown) => {
+    await close();
+    throw error;
+  });
   return { activities, registry, mcp, close };
 }
 

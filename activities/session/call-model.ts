@@ -22,11 +22,16 @@ import { stopSignals } from './call-tool.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
 import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
 import { plannerStep } from './planner-step.js';
+import { slotOf, type Slot, type SlotDeps } from './slots.js';
 import type { StepSeriesDesk } from './step-series.js';
 import type { StepAttempt } from './step-writes.js';
 
 export interface CallModelDeps
-  extends ModelStepDeps, Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
+  extends
+    ModelStepDeps,
+    Pick<SlotDeps, 'pools' | 'poolSeen'>,
+    Pick<ActivityDeps, 'agents' | 'tools' | 'spills'> {
+  readonly settings: ModelStepDeps['settings'] & SlotDeps['settings'];
   readonly runtimes: RuntimeContexts;
   readonly series: StepSeriesDesk;
 }
@@ -41,9 +46,11 @@ export async function callModel(
   const stop = stopSignals(execution.signal);
   const startedAt = Date.now();
   const series = deps.series.begin(execution.key, input.stage);
+  let slot: Slot | undefined;
   try {
     const agent = await deps.agents.callable(input, execution.key.tenant);
     const asked = await askedAgent(deps.agents, agent, input.run);
+    slot = slotOf(deps, execution, agent, input);
     const earlier: CallModelResult[] = [];
     let progress = NO_PROGRESS;
     for (let next = input; ;) {
@@ -57,9 +64,13 @@ export async function callModel(
       const unavailable = deps.tools.unavailable(agent);
       const runtime = await deps.runtimes.of(execution, agent, tools.keys());
       const place = { input: next, execution, inbox, seq, stop };
-      const step = { ...place, agent: asked, runtime, tools, unavailable };
+      const waits = slot ? { slot } : {};
+      const step = { ...place, agent: asked, runtime, tools, unavailable, ...waits };
       const end = await (agent.planner ? planned(deps, step) : new ModelStep(deps, step).run());
       const { result, halted, found } = end;
+      // Such a turn never was, and nothing else is written of it.
+      if (result.outcome === 'queued') return earlier.length > 0 ? { earlier, ...result } : result;
+      if (result.outcome === 'duplicate' || input.leaves) await slot?.leave();
       // A notification may have gone down with the worker of an earlier attempt.
       const steering = series.steered || (execution.attempt > 1 && !found);
       const last = lastStep(result, ({ done }) => done !== undefined);
@@ -71,7 +82,11 @@ export async function callModel(
       earlier.push(result);
       next = following(next, result);
     }
+  } catch (error) {
+    await slot?.keepForNext();
+    throw error;
   } finally {
+    slot?.end();
     deps.series.end(execution.key, series);
     stopBeating();
   }

@@ -17,12 +17,13 @@ import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
 import { normaliseOutput } from '../../src/tools/tool-output.js';
 import type { Transcripts } from '../../src/store/stores.js';
 import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
-import type { ActivityDeps } from '../deps.js';
+import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason } from '../failures.js';
 import { plannerTools } from './planner-step.js';
 import { AgentRuns, type RunAgentDeps } from './run-agent.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
+import { keepSlot } from './slots.js';
 import type { Speakers } from './speaker.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -36,7 +37,8 @@ export interface CallToolDeps
   extends
     ToolRecordDeps,
     Pick<RunAgentDeps, 'contexts' | 'events' | 'sessions' | 'signals' | 'subAgents'>,
-    Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log'> {
+    Pick<ActivityDeps, 'agents' | 'tools' | 'artifacts' | 'bus' | 'log' | 'pools'> {
+  readonly settings: Pick<ActivitySettings, 'poolLeaseMs'>;
   readonly runner: ToolRunner;
   readonly speakers: Speakers;
   readonly runtimes: RuntimeContexts;
@@ -48,6 +50,7 @@ export async function callTool(deps: CallToolDeps, input: CallToolInput): Promis
   const stop = keepAlive();
   await deps.speakers.ready();
   const { turn, step } = input;
+  const slot = input.slot ? keepSlot(deps, execution, turn) : undefined;
   const interrupt = new AbortController();
   // An interruption comes over the bus: Temporal's cancellation waits for the next heartbeat.
   const speaker = deps.speakers.begin(
@@ -62,6 +65,7 @@ export async function callTool(deps: CallToolDeps, input: CallToolInput): Promis
     throw bounded(error, execution);
   } finally {
     deps.speakers.end(execution.key, speaker);
+    clearInterval(slot);
     stop();
   }
 }

@@ -12,6 +12,7 @@ import {
   MOST_MEMORY_KEY_UNITS,
   MOST_MEMORY_TEXT_UNITS,
 } from '../../src/contracts/memory.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import { clip } from '../../src/contracts/text.js';
 import { eventKeys, summaryKey, summaryPlace } from '../../src/contracts/places.js';
 import { ContextManager } from '../../src/context/context-manager.js';
@@ -29,13 +30,16 @@ import { currentExecution, keepAlive, type Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
+import { slotOf, type Slot } from './slots.js';
 import type { StepRecordDeps } from './step-record.js';
 import { handedOver } from './step-stops.js';
 
 export interface CompactDeps
-  extends StepRecordDeps, Pick<ActivityDeps, 'agents' | 'provider' | 'memory' | 'log'> {
+  extends
+    StepRecordDeps,
+    Pick<ActivityDeps, 'agents' | 'provider' | 'memory' | 'log' | 'pools' | 'poolSeen'> {
   readonly runtimes: RuntimeContexts;
-  readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts'>;
+  readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts' | 'poolLeaseMs'>;
 }
 
 /** Attempts at a summary that can be used; each asks for a shorter one. */
@@ -44,10 +48,16 @@ const MAX_SUMMARY_ATTEMPTS = 3;
 export async function compact(deps: CompactDeps, input: CompactInput): Promise<CompactResult> {
   const execution = currentExecution(input.run);
   const stop = keepAlive();
+  let slot: Slot | undefined;
   try {
     const agent = await deps.agents.callable(input, execution.key.tenant);
-    return await new Compaction(deps, input, execution, agent).run();
+    slot = slotOf(deps, execution, agent, input);
+    return await new Compaction(deps, input, execution, { agent, slot }).run();
+  } catch (error) {
+    await slot?.keepForNext();
+    throw error;
   } finally {
+    slot?.end();
     stop();
   }
 }
@@ -59,10 +69,17 @@ class Compaction {
   readonly #agent: Agent;
   readonly #input: CompactInput;
   readonly #execution: Execution;
+  readonly #slot: Slot | undefined;
   #earlier: Usage = NO_USAGE;
 
-  constructor(deps: CompactDeps, input: CompactInput, execution: Execution, agent: Agent) {
+  constructor(
+    deps: CompactDeps,
+    input: CompactInput,
+    execution: Execution,
+    { agent, slot }: { readonly agent: Agent; readonly slot: Slot | undefined },
+  ) {
     this.#agent = agent;
+    this.#slot = slot;
     this.#deps = deps;
     this.#input = input;
     this.#execution = execution;
@@ -86,11 +103,23 @@ class Compaction {
         if (written.body.role === 'summary') await this.#remember(written.body.text);
         return { head: place.seq, usage: await this.#total(), compacted: true };
       }
+    }
+    const queued = await this.#slot?.enter();
+    if (queued) return this.#wait(queued);
+    if (attempt > 1) {
       const { attempts, settings } = this.#deps;
       const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
       this.#earlier = (await admitAttempt(admission, this.#execution, this.#input)).usage;
     }
     return this.#summarise(plan);
+  }
+
+  /** There is no slot: the workflow asks again when it is told of one. */
+  async #wait(queued: QueuedFor): Promise<CompactResult> {
+    const { turn, step, head } = this.#input;
+    const body = { type: 'pool.waiting', turn, step, ...queued } as const;
+    await this.#append({ events: [{ key: eventKeys.poolWaiting(this.#input), body }] });
+    return { head, usage: await this.#total(), compacted: false, queued };
   }
 
   async #summarise(plan: Plan): Promise<CompactResult> {

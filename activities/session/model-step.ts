@@ -78,6 +78,8 @@ export class ModelStep {
    * first write. It is called off in the rare case that the write finds otherwise.
    */
   async #firstAttempt(): Promise<CallModelResult> {
+    const queued = await this.#queued();
+    if (queued) return queued;
     const context = await this.#prompt.context();
     if (context.overflow) {
       await this.#record.take();
@@ -99,6 +101,9 @@ export class ModelStep {
     this.#found = done !== undefined;
     if (done) return this.#finishTools(done);
     if (this.#record.nothingNew) return this.#results.duplicate();
+    // After the look for an answer: an attempt that has ended the turn has given the slot back.
+    const queued = await this.#queued();
+    if (queued) return queued;
     const { attempts, settings } = this.#deps;
     const admission = { attempts, maxModelAttempts: settings.maxModelAttempts };
     this.#record.earlier = (await admitAttempt(admission, execution, input)).usage;
@@ -107,6 +112,19 @@ export class ModelStep {
     const { begun } = this.#record.begin(this.#prompt.estimate(context), true);
     const { lastFailure } = await begun;
     return this.#speakOnce(await this.#prompt.context(lastFailure ?? undefined), begun);
+  }
+
+  /** The result of a step that waits in line; nothing where there is a slot, or no pool. */
+  async #queued(): Promise<CallModelResult | undefined> {
+    const { slot, execution, input } = this.#step;
+    const queued = await slot?.enter();
+    if (!queued) return undefined;
+    await this.#record.queue(queued);
+    if (this.#record.nothingNew) return this.#results.duplicate();
+    if (execution.attempt === 1) return this.#results.queued(queued, NO_USAGE);
+    const { key, run } = execution;
+    const spending = await this.#deps.attempts.spendingOfStage({ ...key, run, stage: input.stage });
+    return this.#results.queued(queued, spending.get(input.step)?.usage ?? NO_USAGE);
   }
 
   /** The tools of an answer that an earlier attempt has written. */

@@ -3,6 +3,7 @@ import type {
   AgentTraits,
   EndTurnInput,
   EndTurnResult,
+  LeavePoolInput,
   MoveSessionInput,
   OfRun,
   OpenSessionInput,
@@ -127,8 +128,13 @@ async function refusingMail(
 
 /** What the workflow must know of an agent. */
 export function traitsOf(agent: Agent): AgentTraits {
-  const { unread, whileWorking } = agent;
-  return { ...turnBounds(agent), unread, ...(whileWorking ? { whileWorking } : {}) };
+  const { unread, whileWorking, pool } = agent;
+  return {
+    ...turnBounds(agent),
+    unread,
+    ...(whileWorking ? { whileWorking } : {}),
+    ...(pool ? { pool: pool.name } : {}),
+  };
 }
 
 /** The definition of a reference, and its version, which the store has from now on. */
@@ -209,6 +215,7 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
   const { generation } = await deps.transcripts.append(execution.writer({ ...input, head }), {
     channel,
     ...(rollback ? { rollback } : {}),
+    ...(input.slot ? { leave: { turn } } : {}),
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({
@@ -383,6 +390,15 @@ export async function readAnswer(
     after: taken.n,
   });
   return end && isTurnEnd(end) ? answerOf(turnEndOf(end)) : null;
+}
+
+/** The turn stands still: its slot goes to the next in line. */
+export async function leavePool(
+  { pools }: Pick<ActivityDeps, 'pools'>,
+  { turn, stage, run: reference }: LeavePoolInput,
+): Promise<void> {
+  const { key, run } = currentExecution(reference);
+  await pools.leave({ ...key, turn, run, stage });
 }
 
 export async function adoptChild(

@@ -10,6 +10,7 @@ import {
   type AssistantMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import { answerKey, messagePlace } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
 import type { Append, Appended, AttemptFailure } from '../../src/store/append-types.js';
@@ -17,7 +18,14 @@ import type { Stores } from '../../src/store/stores.js';
 import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { PreparedResult } from './call-tool.js';
-import { answering, beginning, failing, taking, type StepAttempt } from './step-writes.js';
+import {
+  answering,
+  beginning,
+  failing,
+  queueing,
+  taking,
+  type StepAttempt,
+} from './step-writes.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
 export interface StepRecordDeps extends Pick<Stores, 'transcripts' | 'attempts'> {
@@ -88,7 +96,14 @@ export class StepRecord {
     await this.#take();
   }
 
-  /** The same, and the answer that an earlier attempt has left. */
+  /** Writes them, and that the step waits in line. */
+  async queue(queued: QueuedFor): Promise<void> {
+    const appended = await this.#append(queueing(this.#step, queued));
+    this.repeated = appended.duplicates;
+    this.#confirm(appended);
+  }
+
+  /** The same as `take`, and the answer that an earlier attempt has left. */
   async takeAndFind(): Promise<Answered | undefined> {
     const { seq, input } = this.#step;
     const { existing } = await this.#take({ seq, key: answerKey(input) });

@@ -6,6 +6,7 @@ import {
   type AssistantMessage,
   type Usage,
 } from '../../src/contracts/message.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import { policyOf } from '../../src/contracts/policy.js';
 import { planned, type StepAttempt } from './step-writes.js';
 
@@ -51,6 +52,11 @@ export class StepResults {
   /** The context does not fit. */
   overflow(usage: Usage = NO_USAGE): CallModelResult {
     return { outcome: 'compact', ...this.#nothingSaid(), usage };
+  }
+
+  /** No model was called: there is no slot. `usage` is of earlier attempts, which had one. */
+  queued(queued: QueuedFor, usage: Usage): CallModelResult {
+    return { outcome: 'queued', ...this.#nothingSaid(), queued, usage };
   }
 
   /** No model was called: there was nothing to answer. */

@@ -16,6 +16,7 @@ import {
   type Usage,
 } from '../../src/contracts/message.js';
 import { answerKey, callKey, eventKeys } from '../../src/contracts/places.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import type { RuntimeSessionContext } from '../../src/contracts/runtime-context.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import { answeredBy, isAnswered } from '../../src/contracts/tool-kinds.js';
@@ -30,6 +31,7 @@ import { planCalls } from '../../src/tools/plan-calls.js';
 import type { PreparedResult, StopSignals } from './call-tool.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
+import type { Slot } from './slots.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
 
 /** Everything that one attempt at a step knows. */
@@ -50,6 +52,8 @@ export interface StepAttempt {
   readonly stop: StopSignals;
   /** What the model is told behind the conversation; it is not kept. */
   readonly note?: string;
+  /** Of the pool of the agent; absent without one. */
+  readonly slot?: Slot;
   /** The model may call no tool: it must answer. */
   readonly mustAnswer?: boolean;
 }
@@ -87,8 +91,28 @@ export function beginning(step: StepAttempt, estimate: Usage, taken: boolean): A
   const inbox = taken ? { channel } : taking(step);
   return {
     ...inbox,
-    events: [...(inbox.events ?? []), ...missing(step), started],
+    events: [...(inbox.events ?? []), ...missing(step), ...entered(step), started],
     attempt: { ...attemptOf(step), outcome: 'running', usage: estimate },
+  };
+}
+
+/** The turn has waited in line, and has a slot now. */
+function entered({ input, slot }: StepAttempt): NewEvent[] {
+  if (slot?.waitedMs === undefined) return [];
+  const { turn, step } = input;
+  const { pool, waitedMs } = slot;
+  const body = { type: 'pool.entered', turn, step, pool, waitedMs } as const;
+  return [{ key: eventKeys.poolEntered(input), body }];
+}
+
+/** What a step writes that waits in line: the messages of the turn, and why it waits. */
+export function queueing(step: StepAttempt, queued: QueuedFor): Append {
+  const taken = taking(step);
+  const { turn, step: number } = step.input;
+  const body = { type: 'pool.waiting', turn, step: number, ...queued } as const;
+  return {
+    ...taken,
+    events: [...(taken.events ?? []), { key: eventKeys.poolWaiting(step.input), body }],
   };
 }
 
@@ -168,6 +192,7 @@ export function answering(
       ...tools.flatMap(({ events }) => events.map((event) => ({ ...event, with: seq }))),
     ],
     updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
+    ...(final && step.slot ? { leave: { turn } } : {}),
   };
 }
 

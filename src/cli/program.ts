@@ -11,6 +11,7 @@ import type { SendArguments } from './commands/control.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
 import { addGroups, addMessages } from './mail-program.js';
+import { addPool } from './pool-program.js';
 import type { TalkOptions } from './talk.js';
 
 const WHILE_WORKING_HELP =
@@ -47,6 +48,7 @@ export function createProgram(version: string, runner: Runner): Command {
   addSkills(program, runner);
   addGroups(program, runner);
   addMessages(program, runner);
+  addPool(program, runner);
   program.addHelpText(
     'after',
     '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat notes\n  perdura show notes\n',

@@ -24,12 +24,15 @@ import { readContext, type ContextInput, type GivenContext } from '../contracts/
 import { runName } from '../contracts/run-reference.js';
 import type { OnParentEnd, SessionInput } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
+import type { PoolLimits } from '../contracts/pool.js';
+import type { PoolRecord } from '../store/pool-store.js';
 import { GroupService, MessageService, type MailParts } from '../mail/index.js';
 import { checkAnswers } from '../store/readiness.js';
 import type { AgentVersionRecord } from '../store/agent-definitions.js';
 import type { SessionRecord } from '../store/session-catalogue.js';
 import { AgentFactory, type FactoryOptions } from './agent-factory.js';
 import { AgentManager } from './agent-manager.js';
+import { AgentPool, type PoolParts } from './agent-pool.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
 import { Memory } from './memory.js';
@@ -237,6 +240,25 @@ export class AgentRuntime implements AsyncDisposable {
       wake: (shard) => wakeCourier(client, taskQueue, { tenant, shard }),
       isRunning: (session) => isRunning(client, { tenant, session }),
     };
+  }
+
+  /** A pool of agents, by its name. Whether there is one is seen when it is asked. */
+  pool(name: string): AgentPool {
+    return new AgentPool(this.#poolParts(), name);
+  }
+
+  /** Makes a pool at run time. Rejects with `Pool.Exists` and `Pool.Invalid`. */
+  createPool(name: string, limits: PoolLimits): Promise<AgentPool> {
+    return AgentPool.create(this.#poolParts(), name, limits);
+  }
+
+  /** All pools, by name. */
+  pools(): Promise<PoolRecord[]> {
+    return this.#connections.stores.pools.list();
+  }
+
+  #poolParts(): PoolParts {
+    return { tenant: this.tenant, pools: this.#connections.stores.pools };
   }
 
   /** Makes agents at run time, which every worker of the tenant then knows. */

@@ -7,6 +7,7 @@ import { setMaxListeners } from 'node:events';
 import { Client, Connection } from '@temporalio/client';
 import type { Embedder } from '../contracts/embeddings.js';
 import { PerduraError } from '../contracts/failures.js';
+import { SLOT_SIGNAL, type SlotGrant } from '../contracts/pool.js';
 import type { LiveBus } from '../live/bus.js';
 import { PostgresLiveBus } from '../live/postgres-bus.js';
 import { openDatabase, type Database } from '../store/database.js';
@@ -37,13 +38,14 @@ export class Connections {
   /** Every stream of the process shares it. */
   readonly hub: ReaderHub;
   readonly #closed = new AbortController();
+  readonly #telling = new Set<Promise<void>>();
   readonly #given: GivenConnections;
 
   private constructor(client: Client, database: Database, given: GivenConnections) {
     this.client = client;
     this.database = database;
     this.bus = given.bus ?? new PostgresLiveBus(database);
-    const stores = openStores(database);
+    const stores = openStores(database, { onGranted: (grants) => this.#tell(grants) });
     const { embedder } = given;
     this.stores = embedder
       ? { ...stores, memory: new VectorMemory({ words: stores.memory, database, embedder }) }
@@ -81,6 +83,21 @@ export class Connections {
     return new Connections(new Client({ connection, namespace }), database, given);
   }
 
+  /**
+   * Tells workflows of slots that a change of a pool has given them. What is lost with this process is
+   * made up for by a worker, which also sees to workflows that have closed.
+   */
+  #tell(grants: readonly SlotGrant[]): void {
+    for (const { workflowId, session, stage } of grants) {
+      const told = this.client.workflow
+        .getHandle(workflowId)
+        .signal(SLOT_SIGNAL, { session, stage })
+        .catch(() => undefined);
+      this.#telling.add(told);
+      void told.finally(() => this.#telling.delete(told));
+    }
+  }
+
   /** Aborted by `close`, with the failure that readers end with. */
   get closed(): AbortSignal {
     return this.#closed.signal;
@@ -90,6 +107,7 @@ export class Connections {
   async close(): Promise<void> {
     this.#closed.abort(closedRuntime());
     this.hub.close();
+    await Promise.all(this.#telling);
     if (!this.#given.bus) await this.bus.close();
     await this.database.close();
     if (!this.#given.connection) await this.client.connection.close();

@@ -57,6 +57,8 @@ export interface TimelineTurn {
   readonly steps: TimelineStep[];
   /** Of an agent that plans: its plans, in their order. Absent for none. */
   plans?: TimelinePlan[];
+  /** Waits for a slot of a pool, in their order. Absent for none. */
+  pools?: { readonly pool: string; readonly position: number; reason: string; waitedMs?: number }[];
   /** MCP servers whose tools the turn did not have. */
   unavailable?: readonly UnavailableServer[];
   outcome: 'running' | TurnEnd['outcome'];
@@ -188,6 +190,20 @@ function place(
     case 'turn.started':
       to.turnOf(event.turn).startedAt = event.at;
       return;
+    case 'pool.waiting': {
+      const turn = to.turnOf(event.turn);
+      turn.pools ??= [];
+      // Asked again, it still waits.
+      if (turn.pools.at(-1) && turn.pools.at(-1)!.waitedMs === undefined) turn.pools.pop();
+      const { pool, position, reason } = event;
+      turn.pools.push({ pool, position, reason });
+      return;
+    }
+    case 'pool.entered': {
+      const last = to.turnOf(event.turn).pools?.at(-1);
+      if (last) last.waitedMs = event.waitedMs;
+      return;
+    }
     case 'mcp.unavailable':
       to.turnOf(event.turn).unavailable = event.servers;
       return;

@@ -14,11 +14,12 @@ import {
 } from '../contracts/agent.js';
 import { schemaProblem } from '../contracts/json-schema.js';
 import { memoryOptions, MOST_RECALLED, type MemoryDeclaration } from '../contracts/memory.js';
+import { isPoolName, MOST_PRIORITY, type PoolReference } from '../contracts/pool.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import { showContextProblem } from '../contracts/runtime-context.js';
 import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
 import { WHILE_WORKING } from '../contracts/while-working.js';
-import type { AgentDeclaration, HandoffDeclaration } from './define-config.js';
+import type { AgentDeclaration, HandoffDeclaration, PoolDeclaration } from './define-config.js';
 import { flag, policySchema } from './policy-schema.js';
 import { completeSubAgents, subAgentsSchema } from './sub-agent-schema.js';
 import { between, closed, list, oneOf, shown, text, texts, whole } from './schema-words.js';
@@ -132,6 +133,24 @@ const handoff = z.custom<string | HandoffDeclaration>().superRefine((value, cont
   }
 });
 
+const poolName = z.string().refine(isPoolName, {
+  error: ({ input }) =>
+    `must be the name of a pool, 1 to 64 of A-Z, a-z, 0-9, "_" and "-", not ${shown(input)}.`,
+});
+
+const fullPool = closed({
+  name: poolName,
+  priority: whole(-MOST_PRIORITY, MOST_PRIORITY, 'minutes of waiting').optional(),
+});
+
+/** As for handoffs. */
+const pool = z.custom<string | PoolDeclaration>().superRefine((value, context) => {
+  const schema = typeof value === 'object' && value !== null ? fullPool : poolName;
+  for (const { path, message } of schema.safeParse(value).error?.issues ?? []) {
+    context.addIssue({ code: 'custom', path: [...path], message });
+  }
+});
+
 /** An agent's declaration. */
 export const agentSchema = closed({
   name: name('what the agent is called'),
@@ -152,6 +171,7 @@ export const agentSchema = closed({
   whileWorking: oneOf(WHILE_WORKING).optional(),
   limits: limits.optional(),
   policy: policySchema.optional(),
+  pool: pool.optional(),
   memory: memory.optional(),
   skills: list(z.string({ error: 'must be the name of a skill.' }), 'names of skills').optional(),
   showContext: showContext.optional(),
@@ -215,12 +235,19 @@ export function completeAgent(
     ...(whileWorking === undefined ? {} : { whileWorking }),
     limits: completeLimits(declared.limits),
     ...(policy === undefined ? {} : { policy }),
+    ...(declared.pool === undefined ? {} : { pool: completePool(declared.pool) }),
     ...(memory === undefined ? {} : { memory }),
     ...(skills === undefined || skills.length === 0 ? {} : { skills }),
     ...(showContext === undefined || showContext.length === 0 ? {} : { showContext }),
     ...(declared.planner ? { planner: true } : {}),
     ...(metadata === undefined ? {} : { metadata }),
   };
+}
+
+function completePool(declared: string | PoolDeclaration): PoolReference {
+  if (typeof declared === 'string') return { name: declared };
+  const { name: pool, priority = 0 } = declared;
+  return { name: pool, ...(priority === 0 ? {} : { priority }) };
 }
 
 function completeHandoff(declared: string | HandoffDeclaration): Handoff {

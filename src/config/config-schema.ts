@@ -7,6 +7,7 @@ import { MOST_DIMENSIONS } from '../contracts/embeddings.js';
 import type { McpServer } from '../contracts/mcp.js';
 import type { Tool } from '../contracts/tool.js';
 import type { PerduraConfig } from './define-config.js';
+import { isPoolName, MOST_AT_WORK, MOST_POOL_TENANTS } from '../contracts/pool.js';
 import { agentSchema } from './agent-schema.js';
 import { policySchema } from './policy-schema.js';
 import { between, closed, kindOf, list, oneOf, shown, text, texts, whole } from './schema-words.js';
@@ -112,6 +113,25 @@ const serverNames = z
     }
   });
 
+const agents = whole(0, MOST_AT_WORK, 'agents');
+const poolLimits = closed({
+  maxAtWork: agents,
+  maxPerTenant: agents.optional(),
+  tenants: byName('limits', agents)
+    .refine((tenants) => Object.keys(tenants).length <= MOST_POOL_TENANTS, {
+      error: `names more than ${MOST_POOL_TENANTS} tenants.`,
+    })
+    .optional(),
+});
+
+const pools = byName('pools', poolLimits).superRefine((all, context) => {
+  for (const name of Object.keys(all)) {
+    if (isPoolName(name)) continue;
+    const message = 'is not a valid name for a pool. Use 1 to 64 of A-Z, a-z, 0-9, "_" and "-".';
+    context.addIssue({ code: 'custom', path: [name], message });
+  }
+});
+
 /** By its marks, not by a class: the application may bring another copy of this package. */
 const madeTool = z.custom<Tool>(
   (value) => typeof value === 'object' && value !== null && 'execute' in value && 'source' in value,
@@ -135,5 +155,6 @@ export const configSchema = closed({
   tools: list(madeTool, 'tools').optional(),
   mcp: serverNames.optional(),
   providers: byName('providers', provider).optional(),
+  pools: pools.optional(),
   policy: policySchema.optional(),
 }) satisfies z.ZodType<PerduraConfig>;

@@ -6,6 +6,7 @@ import type { AgentLimits, Handoff } from '../contracts/agent.js';
 import type { MessageTool } from '../contracts/mail.js';
 import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { McpServer } from '../contracts/mcp.js';
+import type { PoolLimits, PoolReference } from '../contracts/pool.js';
 import type { MemoryDeclaration } from '../contracts/memory.js';
 import type { JsonSchema, Tool } from '../contracts/tool.js';
 import type { WhileWorking } from '../contracts/while-working.js';
@@ -55,6 +56,11 @@ export interface AgentDeclaration {
   /** What the agent may do; see `RuntimePolicy` for the defaults. */
   readonly policy?: PolicyDeclaration | undefined;
   /**
+   * Name of one of `pools`, or of one made at run time: the agent waits for a slot of it before each
+   * turn. With a priority: `{ name, priority }`. Default none.
+   */
+  readonly pool?: string | PoolDeclaration | undefined;
+  /**
    * Memory over sessions: the tools `remember`, `recall` and `forget`. `true`: about the user of the
    * session, nothing shown before the model asks. Default none.
    */
@@ -70,6 +76,18 @@ export interface AgentDeclaration {
   readonly planner?: boolean | undefined;
   readonly metadata?: Readonly<Record<string, string>> | undefined;
 }
+
+/** As {@link PoolReference}. */
+export type PoolDeclaration = {
+  readonly [K in keyof PoolReference]: PoolReference[K] | undefined;
+} & {
+  readonly name: string;
+};
+
+/** As {@link PoolLimits}. */
+export type PoolLimitsDeclaration = {
+  readonly [K in keyof PoolLimits]: PoolLimits[K] | undefined;
+} & { readonly maxAtWork: number };
 
 /** As {@link Handoff}. */
 export type HandoffDeclaration = { readonly [K in keyof Handoff]: Handoff[K] | undefined } & {
@@ -142,6 +160,11 @@ export interface PerduraConfig {
   readonly mcp?: Readonly<Record<string, McpServer>> | undefined;
   /** By name; `default` goes over OPENAI_API_KEY and OPENAI_BASE_URL. */
   readonly providers?: Readonly<Record<string, ProviderDeclaration>> | undefined;
+  /**
+   * Pools of agents by name: how many are at work at once, of all tenants together and of one. They
+   * can be changed while agents run, which counts until they are changed here.
+   */
+  readonly pools?: Readonly<Record<string, PoolLimitsDeclaration>> | undefined;
   /** Of all agents; what an agent's own `policy` states counts for that agent. */
   readonly policy?: PolicyDeclaration | undefined;
 }

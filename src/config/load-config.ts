@@ -5,6 +5,7 @@
 import { resolve } from 'node:path';
 import type { ResolvedConfig } from '../contracts/config.js';
 import type { McpServer } from '../contracts/mcp.js';
+import type { Pool } from '../contracts/pool.js';
 import { completeAgent } from './agent-schema.js';
 import { readAgentFiles } from './agent-files.js';
 import type { DeclaredAgent } from './agent-yaml.js';
@@ -65,6 +66,7 @@ async function complete(
     servers,
     providers: Object.keys(resolved.providers),
     skills,
+    pools: Object.keys(config.pools ?? {}),
   };
   throwProblems('Agent.Invalid', agentProblems(declared, known));
   throwProblems('Config.Invalid', resolved.problems);
@@ -75,11 +77,26 @@ async function complete(
     agents,
     tools,
     ...(skills.length > 0 ? { skills } : {}),
+    ...poolsOf(config.pools),
     mcp,
     workspace: resolve(folder, config.workspace ?? 'workspace'),
     providers: resolved.providers,
     ...(file === undefined ? {} : { file }),
   };
+}
+
+/** Pools of the configuration. Also used by tests, whose configuration is read by nobody else. */
+export function poolsOf(declared: PerduraConfig['pools'] = {}): Pick<ResolvedConfig, 'pools'> {
+  const pools = Object.entries(declared).map(([name, limits]): Pool => {
+    const { maxAtWork, maxPerTenant, tenants } = limits;
+    return {
+      name,
+      maxAtWork,
+      ...(maxPerTenant === undefined ? {} : { maxPerTenant }),
+      ...(tenants === undefined ? {} : { tenants }),
+    };
+  });
+  return pools.length > 0 ? { pools } : {};
 }
 
 /** A worker may be started from anywhere: paths are relative to the file that has them. */

@@ -28,6 +28,8 @@ export interface KnownNames {
   readonly servers: readonly string[];
   readonly providers: readonly string[];
   readonly skills: readonly Skill[];
+  /** Absent: agents may name any pool, which may be made at run time. */
+  readonly pools?: readonly string[];
   /** Agents may refer to some that are not listed: they are made at run time. Default false. */
   readonly anyAgent?: boolean;
 }
@@ -121,6 +123,16 @@ export function agentProblems(agents: readonly DeclaredAgent[], known: KnownName
       const text = `the tool of the sub-agent would be named "${tool}", as another tool of "${name}" is. Give it another "name".`;
       problems.push({ where: place, text });
     });
+    const pool = typeof declaration.pool === 'object' ? declaration.pool.name : declaration.pool;
+    if (pool !== undefined && known.pools && !known.pools.includes(pool)) {
+      const text = unknown(
+        `Agent "${name}" refers to the unknown pool`,
+        pool,
+        known.pools,
+        'pools',
+      );
+      problems.push({ where: where(['pool']), text });
+    }
     if (!known.providers.includes(provider)) {
       const text = unknown(
         `Agent "${name}" refers to the unknown provider`,

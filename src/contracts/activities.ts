@@ -9,6 +9,7 @@ import type { AgentLimits, AgentReference } from './agent.js';
 import type { DelegationRules, PlannedTask, PlannedWait } from './delegation.js';
 import type { FailureInfo } from './failures.js';
 import type { FinishReason, InboxItem, InboxMessage, Usage } from './message.js';
+import type { QueuedFor } from './pool.js';
 import type { RunReference } from './run-reference.js';
 import type { GivenContext } from './runtime-context.js';
 import type { AgentState } from './state.js';
@@ -73,6 +74,8 @@ export interface AgentTraits {
   readonly unread: 'all' | 'one';
   /** Absent: `enqueue`. */
   readonly whileWorking?: WhileWorking;
+  /** Name of the pool whose slot its turns take. Absent: none. */
+  readonly pool?: string;
 }
 
 /** As {@link AgentTraits}, with the agent that they are of. */
@@ -123,6 +126,8 @@ export interface CallModelInput extends WritePlace, OfRun, AgentReference {
   readonly inbox?: readonly InboxItem[];
   /** The messages steer a turn that has begun: it goes on even if all of them are known. */
   readonly joins?: true;
+  /** The slot of a pool is given back with the answer, whatever it is. */
+  readonly leaves?: true;
   /** No tool may be called any more: the model must answer. */
   readonly final?: true;
   /** What the earlier steps of the turn have used. */
@@ -165,8 +170,11 @@ export interface CallModelResult {
   /**
    * `compact`: the context does not fit; compact, then call again.
    * `duplicate`: every message of the inbox was in the transcript already; no model was called.
+   * `queued`: there is no slot in the pool; no model was called, call again when told of one.
    */
-  readonly outcome: FinishReason | 'compact' | 'duplicate';
+  readonly outcome: FinishReason | 'compact' | 'duplicate' | 'queued';
+  /** Of `queued`. */
+  readonly queued?: QueuedFor;
   /** Last sequence number after this step. */
   readonly head: number;
   /** Sequence number of the assistant message. */
@@ -187,6 +195,8 @@ export interface CallModelResult {
 }
 
 export interface CallToolInput extends WritePlace, OfRun, AgentReference {
+  /** The turn holds a slot of a pool, which a tool that takes long must not lose. */
+  readonly slot?: true;
   /** Sequence number of the assistant message with the call. */
   readonly message: number;
   /** Index of the call within that message, from 0. */
@@ -234,6 +244,8 @@ export interface CompactResult {
   readonly usage: Usage;
   /** False when there was nothing left to compact. */
   readonly compacted: boolean;
+  /** There is no slot in the pool: nothing was compacted, call again when told of one. */
+  readonly queued?: QueuedFor;
 }
 
 export interface EndTurnInput extends WritePlace, OfRun {
@@ -247,6 +259,8 @@ export interface EndTurnInput extends WritePlace, OfRun {
   readonly open?: { readonly message: number; readonly first: number };
   /** Stage of a model call that never answered: what it has written is kept. */
   readonly cutOff?: number;
+  /** The turn has taken a slot of a pool, or waits for one. */
+  readonly slot?: true;
   /** The turn is forgotten, unless it has ended with an answer: what lies behind this place is rolled back. */
   readonly rollback?: { readonly after: number };
 }
@@ -303,6 +317,11 @@ export interface SpillInput extends OfRun {
   readonly messages: readonly InboxMessage[];
 }
 
+export interface LeavePoolInput extends OfRun {
+  readonly turn: number;
+  readonly stage: number;
+}
+
 export interface EndGroupTurnInput extends OfRun {
   readonly turn: number;
   /** Id of the group whose messages the turn took. */
@@ -348,6 +367,8 @@ export interface SessionActivities {
   publishInterrupt(input: { turn: number; tree?: true; ending?: true } & OfRun): Promise<void>;
   /** Tells the model call of this stage to end its series: a message waits to join the turn. */
   publishSteering(input: { stage: number } & OfRun): Promise<void>;
+  /** Gives back the slot of a pool, or leaves the line: the turn stands still. */
+  leavePool(input: LeavePoolInput): Promise<void>;
   /** Hands on what a member of a group has answered, and lets the next one speak. */
   endGroupTurn(input: EndGroupTurnInput): Promise<void>;
 }

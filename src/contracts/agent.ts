@@ -1,6 +1,7 @@
 /** What an agent is. Types only; the checks are in `agent-schema.ts`, which loads zod. */
 import type { SubAgent } from './delegation.js';
 import type { PolicyDeclaration } from './policy.js';
+import type { PoolReference } from './pool.js';
 import type { MemoryOptions } from './memory.js';
 import type { MessageTool } from './mail.js';
 import type { JsonSchema } from './tool-kinds.js';
@@ -121,6 +122,8 @@ export interface Agent {
   readonly limits: AgentLimits;
   /** What its declaration and the configuration state; `policyOf` has all of it. Absent: the defaults. */
   readonly policy?: PolicyDeclaration;
+  /** Takes a slot of this pool for each turn, and waits in line where there is none. Absent: none. */
+  readonly pool?: PoolReference;
   /** Memory over sessions; absent for none. */
   readonly memory?: MemoryOptions;
   /** Skills that the model is offered: `name`, or `name@version`; absent for none. */

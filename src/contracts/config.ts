@@ -2,6 +2,7 @@
 import type { Agent } from './agent.js';
 import type { Provider } from './llm.js';
 import type { McpServer } from './mcp.js';
+import type { Pool } from './pool.js';
 import type { Skill } from './skill.js';
 import type { Tool } from './tool.js';
 
@@ -10,6 +11,8 @@ export interface ResolvedConfig {
   readonly tools: readonly Tool[];
   /** Absent for none. */
   readonly skills?: readonly Skill[];
+  /** Absent for none. */
+  readonly pools?: readonly Pool[];
   readonly mcp: Readonly<Record<string, McpServer>>;
   /** Folder that agents work in which list the tools for it. Absent: there are no such tools. */
   readonly workspace?: string;

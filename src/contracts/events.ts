@@ -6,6 +6,8 @@
  *     ├─ message.accepted            a message is in the transcript
  *     ├─ message.refused             a message is not, and will not be
  *     ├─ turn.started
+ *     │  ├─ pool.waiting             for a slot of its pool, at this place in line
+ *     │  ├─ pool.entered             it has one
  *     │  ├─ mcp.unavailable          the turn continues without the tools of these servers
  *     │  ├─ step.started             an attempt of a model call
  *     │  │  ├─ delta …               live: text, reasoning
@@ -29,6 +31,7 @@ import type { AgentReference } from './agent.js';
 import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
+import type { QueuedFor } from './pool.js';
 import type { AnsweredBy } from './tool-kinds.js';
 
 /** What every durable event has. */
@@ -131,6 +134,13 @@ export type SessionEventBody =
       readonly reason: string;
     }
   | { readonly type: 'turn.started'; readonly turn: number }
+  | ({ readonly type: 'pool.waiting' } & QueuedFor & StepPlace)
+  | ({
+      readonly type: 'pool.entered';
+      readonly pool: string;
+      /** In line, ms. */
+      readonly waitedMs: number;
+    } & StepPlace)
   | ({
       readonly type: 'mcp.unavailable';
       readonly servers: readonly UnavailableServer[];

@@ -168,6 +168,16 @@ export const FAILURES = {
     retry: false,
     remedy: 'Add the sender to the group, with a role that may write.',
   },
+  'Pool.Unknown': {
+    retry: false,
+    remedy:
+      'Declare the pool under `pools` in perdura.config.ts and restart a worker, or create it: `perdura pool create <name> --max <count>`.',
+  },
+  'Pool.Exists': {
+    retry: false,
+    remedy: 'Choose another name, or change its limits: `perdura pool set <name>`.',
+  },
+  'Pool.Invalid': { retry: false, remedy: 'Correct what the message names.' },
   'Group.Invalid': { retry: false, remedy: 'Correct what the message names.' },
   'Config.Invalid': {
     retry: false,

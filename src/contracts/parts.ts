@@ -35,6 +35,7 @@ export type AgentSettings = Pick<
   readonly unread?: SessionSettings['unread'];
   /** Absent: `enqueue`. */
   readonly whileWorking?: SessionSettings['whileWorking'];
+  readonly pool?: SessionSettings['pool'];
 };
 
 /** Of calls that may be the first with their transcript. */

@@ -85,6 +85,9 @@ export const eventKeys = {
   messageRefused: (write: string, index: number) => `${write}.${index}`,
   turnStarted: (turn: number) => `t${turn}`,
   turnEnded: (turn: number) => `t${turn}.end`,
+  /** `stage` of the activity that was told to wait, or that has entered. */
+  poolWaiting: ({ stage, step }: { stage: number; step: number }) => `q${stage}.${step}`,
+  poolEntered: ({ stage, step }: { stage: number; step: number }) => `q${stage}.${step}.in`,
   serversUnavailable: (turn: number) => `t${turn}.mcp`,
   stepCompleted: ({ stage, step }: { stage: number; step: number }) => `s${stage}.${step}`,
   attemptStarted: (place: { stage: number; step: number }, attempt: number) =>

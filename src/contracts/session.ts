@@ -8,7 +8,9 @@ import type { Child, ChildInput } from './delegation.js';
 import type { AgentState } from './state.js';
 import type { FailureInfo } from './failures.js';
 import { MAIL_SIGNAL, STOP_GROUP_SIGNAL } from './mail.js';
+import { SLOT_SIGNAL } from './pool.js';
 import type { InboxItem, Usage } from './message.js';
+import type { WaitsForSlot } from './pool.js';
 import type { ContextInput } from './runtime-context.js';
 import type { AnsweredBy } from './tool-kinds.js';
 
@@ -118,12 +120,21 @@ export interface OpenTurn {
   readonly calls?: OpenCalls;
   /** Id of the group whose messages the turn took. Absent for none. */
   readonly group?: string;
+  /** The slot of a pool that the turn has, or waits for. Absent for none. */
+  readonly slot?: TurnSlot;
   /** How often the conversation was handed over. Absent for never. */
   readonly handoffs?: number;
   /** Of the agent that began the turn: they hold to its end. Absent before a handoff. */
   readonly limits?: AgentTraits['limits'];
   /** The agent that began the turn, for a rollback. Absent before a handoff. */
   readonly began?: PendingMove;
+}
+
+/** A turn's slot of a pool. */
+export interface TurnSlot {
+  readonly pool: string;
+  /** It waits: the activity of this stage was told so. Absent: it has the slot, as far as is known. */
+  readonly queued?: Omit<WaitsForSlot, 'pool'> & { readonly stage: number };
 }
 
 /** The calls of an assistant message whose results are not all in the transcript. */
@@ -242,6 +253,8 @@ export interface SessionStatus {
   readonly queued: number;
   readonly head: number;
   readonly usage: Usage;
+  /** The pool whose slot the turn waits for. Absent when it waits for none. */
+  readonly pool?: WaitsForSlot;
   /** Tool calls that wait for an answer. Absent when none does. */
   readonly waiting?: readonly WaitingCall[];
   /** Why the last turn failed, while the state is `error`. */
@@ -311,6 +324,8 @@ export const HANDLERS = {
   /** Of couriers: see `contracts/mail.ts`. */
   mail: MAIL_SIGNAL,
   stopGroup: STOP_GROUP_SIGNAL,
+  /** Of whoever gives slots: see `contracts/pool.ts`. */
+  slot: SLOT_SIGNAL,
   status: 'status',
   transcriptHead: 'transcriptHead',
 } as const;

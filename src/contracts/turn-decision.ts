@@ -52,6 +52,8 @@ export interface Situation {
   readonly full: boolean;
   /** Messages wait that steer the turn: they join it with its next step. */
   readonly steering?: boolean;
+  /** It waits in line for a slot of its pool. */
+  readonly queued?: boolean;
 }
 
 /** What comes next. */
@@ -63,6 +65,8 @@ export type Decision =
   | { readonly do: 'join' }
   /** Until the session is resumed. */
   | { readonly do: 'wait' }
+  /** Until there is a slot. */
+  | { readonly do: 'queue' }
   /** In the next run of the workflow. */
   | { readonly do: 'carry' }
   | { readonly do: 'end'; readonly outcome: Exclude<FinishReason, 'tools'> | 'duplicate' }
@@ -101,12 +105,13 @@ interface CallOfStep {
 /** How a step ended, by its result. `settled` says which of its calls have their results in place. */
 export function lastStep(
   result: {
-    readonly outcome: FinishReason | 'compact' | 'duplicate';
+    readonly outcome: FinishReason | 'compact' | 'duplicate' | 'queued';
     readonly calls?: readonly CallOfStep[];
   },
   settled: (call: CallOfStep) => boolean,
 ): LastStep {
   const { outcome, calls = [] } = result;
+  if (outcome === 'queued') throw new Error('A step that waits in line was not made.');
   if (outcome !== 'tools') return { outcome };
   // An answer that calls nothing ends the turn, whatever its reason says.
   if (calls.length === 0) return { outcome: 'stop' };
@@ -140,6 +145,8 @@ export function afterStep(
 export function decide(progress: TurnProgress, limits: TurnLimits, now: Situation): Decision {
   const { last } = progress;
   if (last && isFinal(last)) return { do: 'end', outcome: last.outcome };
+  // Nothing else may be done: also a compaction calls the model.
+  if (now.queued) return { do: now.full ? 'carry' : now.paused ? 'wait' : 'queue' };
   if (last?.outcome === 'tools') {
     if (last.calls.some(({ settled }) => !settled)) return { do: 'tools' };
     if (progress.repairs > limits.maxRepairs) {

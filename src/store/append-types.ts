@@ -2,6 +2,7 @@
 import type { SessionEventBody } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { TranscriptMessage, Usage } from '../contracts/message.js';
+import type { SlotGrant } from '../contracts/pool.js';
 import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
 
@@ -118,6 +119,8 @@ export interface Append {
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;
+  /** The turn is over, or stands still: its slot in a pool goes to the next in line. */
+  readonly leave?: { readonly turn: number };
   /** Channel that readers listen on: they are notified after the commit. */
   readonly channel: string;
 }
@@ -141,4 +144,6 @@ export interface Appended {
   readonly lastFailure: AttemptFailure | null;
   /** State of the session before this write. */
   readonly state: AgentState;
+  /** With `leave`: slots that went to others. The store tells them. */
+  readonly grants?: readonly SlotGrant[] | null;
 }

@@ -14,6 +14,7 @@ import * as steer from './migrations/0007-steer.js';
 import * as mail from './migrations/0009-mail.js';
 import * as memory from './migrations/0010-memory.js';
 import * as embeddings from './migrations/0013-embeddings.js';
+import * as pools from './migrations/0014-pools.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -27,6 +28,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0009-mail': mail,
   '0010-memory': memory,
   '0013-embeddings': embeddings,
+  '0014-pools': pools,
 };
 
 /**

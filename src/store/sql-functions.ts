@@ -13,10 +13,15 @@ import type { Tables } from './tables.js';
 
 /** Raised with each change of the file; `test/unit/store/sql-functions.test.ts` holds the pairs. */
 const REVISIONS: Readonly<Record<string, number>> = {
-  append: 3,
+  append: 4,
   open_session: 2,
   remember: 1,
   erase_session: 2,
+  pool_fill: 1,
+  pool_leave: 1,
+  pool_set: 1,
+  pool_sweep: 1,
+  pool_take: 1,
 };
 
 /** A function, as it is to be installed. */

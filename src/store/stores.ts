@@ -15,6 +15,7 @@ import type {
   Usage,
 } from '../contracts/message.js';
 import type { DeliveryState, GroupRole } from '../contracts/mail.js';
+import type { Pool, PoolLimits, SlotGrant } from '../contracts/pool.js';
 import type { AgentState } from '../contracts/state.js';
 import type { Agent } from '../contracts/agent.js';
 import {
@@ -67,6 +68,14 @@ import {
   type RefusedMail,
   type WaitingMail,
 } from './mail-store.js';
+import {
+  PoolStore,
+  type PoolMember,
+  type PoolRecord,
+  type SlotHolder,
+  type SlotRequest,
+  type SlotTaken,
+} from './pool-store.js';
 import { TranscriptStore } from './transcript-store.js';
 
 /** Which messages of a transcript. */
@@ -294,6 +303,61 @@ export interface AgentTemplates {
   list(tenant: string): Promise<TemplateRecord[]>;
 }
 
+/** Which agents of a pool. */
+export interface PoolMemberFilter {
+  /** Of this tenant alone. */
+  readonly tenant?: string | undefined;
+  /** `waiting`: in the order of the line. `working`: those that have a slot, the oldest first. */
+  readonly state: 'waiting' | 'working';
+  readonly limit: number;
+  /** Behind so many. Default 0. */
+  readonly offset?: number;
+}
+
+/**
+ * Pools: limits, who is at work, who waits. Whoever is given a slot by a write is told by the hook
+ * `onGranted`; a process that dies before is made up for by {@link Pools.sweep}. Rejects with
+ * `Pool.Unknown`.
+ */
+export interface Pools {
+  /** Enters pools of a configuration, and their limits where those have changed there. */
+  declare(pools: readonly Pool[]): Promise<void>;
+  /** Rejects with `Pool.Exists`. */
+  create(pool: Pool): Promise<void>;
+  /** What is left out stays; `maxPerTenant: null` takes the limit away. */
+  change(name: string, limits: PoolChange): Promise<void>;
+  get(name: string): Promise<PoolRecord | undefined>;
+  list(): Promise<PoolRecord[]>;
+  /** A slot, or a place in line. Rejects with `Store.Fenced` where a later activity has asked. */
+  take(request: SlotRequest): Promise<SlotTaken>;
+  /** A lease more on a slot that is held. `false`: it has been given away. */
+  renew(holder: SlotHolder, leaseMs: number): Promise<boolean>;
+  /** Gives a slot back, or leaves the line. */
+  leave(holder: SlotHolder & { readonly run?: string; readonly stage?: number }): Promise<void>;
+  /** The workflow that was given this slot has closed. */
+  gone(grant: SlotGrant): Promise<void>;
+  /** See `functions/pool_sweep.sql`. Answers with how many are at work and in line. */
+  sweep(pools: readonly string[]): Promise<number>;
+  members(pool: string, filter: PoolMemberFilter): Promise<PoolMember[]>;
+  /** Moves one that waits within the line of its tenant. `false`: it does not wait there. */
+  prioritise(pool: string, key: SessionKey, priority: number): Promise<boolean>;
+}
+
+/** Limits to change. */
+export interface PoolChange {
+  readonly maxAtWork?: PoolLimits['maxAtWork'] | undefined;
+  readonly maxPerTenant?: PoolLimits['maxPerTenant'] | null | undefined;
+  readonly tenants?: PoolLimits['tenants'] | undefined;
+}
+
+/** What a process does when something was written. */
+export interface StoreHooks {
+  /** Hears of every append, for readers in this process on a bus of their own. */
+  readonly onAppend?: ((key: SessionKey, lastEvent: number) => void) | undefined;
+  /** Tells these workflows of their slots. Must not throw. */
+  readonly onGranted?: ((grants: readonly SlotGrant[]) => void) | undefined;
+}
+
 export interface Stores {
   readonly transcripts: Transcripts;
   readonly events: Events;
@@ -309,15 +373,13 @@ export interface Stores {
   readonly groups: Groups;
   readonly definitions: AgentDefinitions;
   readonly templates: AgentTemplates;
+  readonly pools: Pools;
 }
 
-/** All of them over one pool. `onAppend` as for {@link TranscriptStore}. */
-export function openStores(
-  database: Database,
-  onAppend?: (key: SessionKey, lastEvent: number) => void,
-): Stores {
+/** All of them over one pool of connections. */
+export function openStores(database: Database, hooks: StoreHooks = {}): Stores {
   return {
-    transcripts: new TranscriptStore(database, onAppend),
+    transcripts: new TranscriptStore(database, hooks),
     events: new EventLog(database),
     sessions: new SessionCatalogue(database),
     attempts: new AttemptLog(database),
@@ -331,5 +393,6 @@ export function openStores(
     groups: new GroupStore(database),
     definitions: new AgentDefinitionStore(database),
     templates: new AgentTemplateStore(database),
+    pools: new PoolStore(database, hooks),
   };
 }

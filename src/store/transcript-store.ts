@@ -6,12 +6,11 @@
 import { sql } from 'kysely';
 import type { SessionEventBody } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
-import type { SessionKey } from '../contracts/ids.js';
 import type { StoredMessage, TranscriptMessage, Usage } from '../contracts/message.js';
 import type { Append, Appended, NewSession, OpenedSession, Writer } from './append-types.js';
 import type { Database } from './database.js';
 import { toJson } from './json.js';
-import type { TranscriptRange, Transcripts } from './stores.js';
+import type { StoreHooks, TranscriptRange, Transcripts } from './stores.js';
 import { wholeUsage } from './whole-usage.js';
 
 export type * from './append-types.js';
@@ -22,12 +21,13 @@ const END = 2_147_483_647;
 /** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore implements Transcripts {
   readonly #database: Database;
-  readonly #onAppend: ((key: SessionKey, lastEvent: number) => void) | undefined;
+  readonly #onAppend: StoreHooks['onAppend'];
+  readonly #onGranted: StoreHooks['onGranted'];
 
-  /** `onAppend` hears of every append, for readers in this process on a bus of their own. */
-  constructor(database: Database, onAppend?: (key: SessionKey, lastEvent: number) => void) {
+  constructor(database: Database, { onAppend, onGranted }: StoreHooks = {}) {
     this.#database = database;
     this.#onAppend = onAppend;
+    this.#onGranted = onGranted;
   }
 
   /**
@@ -60,6 +60,7 @@ export class TranscriptStore implements Transcripts {
       this.#database.wakeUps.wake(channel, result.lastEvent);
       this.#onAppend?.(writer, result.lastEvent);
     }
+    if (result.grants && result.grants.length > 0) this.#onGranted?.(result.grants);
     return result;
   }
 

@@ -16,6 +16,7 @@ import { AgentRuntime } from '../client/agent-runtime.js';
 import { completeAgent } from '../config/agent-schema.js';
 import { defaultAgent } from '../config/default-agent.js';
 import type { AgentDeclaration, PerduraConfig } from '../config/define-config.js';
+import { poolsOf } from '../config/load-config.js';
 import type { ResolvedConfig } from '../contracts/config.js';
 import { OFFLINE_MODEL } from '../contracts/model-traits.js';
 import { migrate } from '../store/migrate.js';
@@ -33,7 +34,7 @@ import { startTestServers, type TestServers, type TestServersOptions } from './t
 
 export interface TestStackOptions extends TestServersOptions {
   /** Agents, tools and MCP servers. All of its providers are the model of `model`. */
-  readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp'> & {
+  readonly config?: Pick<PerduraConfig, 'agents' | 'tools' | 'mcp' | 'pools'> & {
     /** As `resolveConfig` has read them. */
     readonly skills?: ResolvedConfig['skills'] | undefined;
   };
@@ -196,6 +197,7 @@ export class TestStack implements AsyncDisposable {
       agents,
       tools: config.tools ?? [],
       ...(config.skills ? { skills: config.skills } : {}),
+      ...poolsOf(config.pools),
       mcp,
       providers: Object.fromEntries(agents.map((agent) => [agent.provider, provider])),
     };

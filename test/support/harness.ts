@@ -4,6 +4,7 @@
  */
 import { inject } from 'vitest';
 import { DEFAULT_LIMITS, type Agent, type AgentLimits } from '../../src/contracts/agent.js';
+import type { PerduraConfig } from '../../src/config/define-config.js';
 import type { McpServer } from '../../src/contracts/mcp.js';
 import type { Tool } from '../../src/contracts/tool.js';
 import type { AgentRuntime } from '../../src/client/agent-runtime.js';
@@ -26,6 +27,7 @@ export interface HarnessOptions extends Pick<
   readonly mcp?: Readonly<Record<string, McpServer>>;
   /** Default: that of this run. */
   readonly databaseUrl?: string;
+  readonly pools?: PerduraConfig['pools'];
 }
 
 export class Harness {
@@ -38,10 +40,10 @@ export class Harness {
   }
 
   static async start(options: HarnessOptions = {}): Promise<Harness> {
-    const { agents, tools = [], mcp = {}, worker } = options;
+    const { agents, tools = [], mcp = {}, pools, worker } = options;
     const stack = await startTestStack({
       ...options,
-      config: { agents: agents ?? [agentOf(options)], tools, mcp },
+      config: { agents: agents ?? [agentOf(options)], tools, mcp, pools },
       temporalAddress: inject('temporalAddress'),
       databaseUrl: options.databaseUrl ?? inject('databaseUrl'),
       worker: { ...CACHED_WORKFLOWS, ...worker },

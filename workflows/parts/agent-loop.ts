@@ -18,6 +18,7 @@ import {
 } from '../../src/contracts/runtime-context.js';
 import { executionReference, type RunReference } from '../../src/contracts/run-reference.js';
 import { refusal } from '../door.js';
+import { SlotDesk } from '../session/slots.js';
 import { LoopAgent, type LoopAgentOptions } from './agent.js';
 import {
   ReplyDesk,
@@ -61,10 +62,10 @@ export function createAgentLoop({ tenant, context }: AgentLoopOptions): AgentLoo
     ...(given ? { context: true as const } : {}),
   };
   const desk = new ReplyDesk();
-  const subAgents = new SubAgents(desk, run, given);
+  const desks = { subAgents: new SubAgents(desk, run, given), slots: new SlotDesk() };
   return {
     run,
-    agent: (name, options) => new LoopAgent(run, name, subAgents, { ...options, context: given }),
+    agent: (name, options) => new LoopAgent(run, name, desks, { ...options, context: given }),
     transcript: (carried) => new Transcript(run, carried, given),
     startSession: (options = {}) =>
       startSession(desk, run, { ...options, context: checkedContext(options.context) ?? given }),

@@ -14,15 +14,18 @@ import type { DelegationRules } from '../../src/contracts/delegation.js';
 import type { FinishReason, InboxMessage, Usage } from '../../src/contracts/message.js';
 import { parseInbound } from '../../src/contracts/message.js';
 import type { AgentSettings, RunModelResult, RunToolResult } from '../../src/contracts/parts.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
-import type { RunReference } from '../../src/contracts/run-reference.js';
+import { keyOf, type RunReference } from '../../src/contracts/run-reference.js';
 import type { GivenContext } from '../../src/contracts/runtime-context.js';
 import { waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import { refusal } from '../door.js';
 import { failureOf, TurnFailed } from '../session/failure-of.js';
 import { settleAll } from '../session/settle-all.js';
+import type { SlotDesk } from '../session/slots.js';
 import { Turn } from '../session/turn.js';
-import { readAgent, runTool, turnCalls, writeResult } from './calls.js';
+import { until } from '../session/waiting.js';
+import { leavePool, readAgent, runTool, turnCalls, writeResult } from './calls.js';
 import { nextPlace, refuse, settled, type UnderWay } from './settle.js';
 import type { SubAgents } from './sub-agents.js';
 import { Transcript } from './transcript.js';
@@ -86,17 +89,19 @@ export class LoopAgent {
   readonly #limits: Partial<AgentLimits>;
   readonly #subAgents: SubAgents;
   readonly #context: GivenContext | undefined;
+  readonly #slots: SlotDesk;
   #settings: Promise<AgentSettings> | undefined;
 
   /** See `createAgentLoop`. */
   constructor(
     owner: RunReference,
     name: string,
-    subAgents: SubAgents,
+    desks: { readonly subAgents: SubAgents; readonly slots: SlotDesk },
     { limits = {}, context }: LoopAgentParts = {},
   ) {
     this.#context = context;
-    this.#subAgents = subAgents;
+    this.#subAgents = desks.subAgents;
+    this.#slots = desks.slots;
     this.#owner = owner;
     this.name = name;
     this.#limits = limits;
@@ -113,6 +118,7 @@ export class LoopAgent {
     const settings = await this.#read();
     return transcript.exclusively(async (): Promise<LoopAnswer> => {
       const { state } = transcript;
+      this.#follow(transcript, settings);
       state.begin(Date.now());
       const desk = new WorkflowToolDesk(options.tools ?? {});
       const turn = new Turn(
@@ -120,8 +126,10 @@ export class LoopAgent {
           state,
           settings: { ...settings, limits: { ...settings.limits, ...limits } },
           agent: this.#reference(settings),
+          pool: settings.pool,
           calls: {
             callTool: (input) => writeResult(transcript.run, input),
+            leavePool: (input) => leavePool({ ...input, run: transcript.run }),
             // Such an agent is offered no handoff: there is no session to hand over.
             handOff: () => Promise.resolve({}),
           },
@@ -164,6 +172,7 @@ export class LoopAgent {
     const inbox = more ? [] : inboxOf(given);
     const settings = await this.#read();
     return transcript.exclusively(async () => {
+      this.#follow(transcript, settings);
       transcript.state.begin(Date.now());
       const call: UnderWay = { inbox, cutOff: undefined, openCalls: undefined };
       return settled(transcript, call, async () => {
@@ -264,26 +273,38 @@ export class LoopAgent {
       ...(maxTurnCostUsd === undefined ? {} : { costMicros: maxTurnCostUsd * 1e6 }),
     };
     const summary = `turn ${state.turn} · ${this.name}`;
-    for (let compacted = false; ; compacted = true) {
+    if (settings.pool !== undefined) state.open = { ...state.open!, slot: { pool: settings.pool } };
+    for (let compacted = false; ;) {
       const input = { ...nextPlace(transcript, 1), ...agent, left };
       call.cutOff = input.stage;
       const taken = call.inbox && call.inbox.length > 0 ? { inbox: call.inbox } : {};
-      const result = await callModel({ ...input, ...taken }, settings, summary);
+      // What follows a single call is the application's: nobody could say when the turn is over.
+      const leaves = settings.pool === undefined ? {} : { leaves: true as const };
+      const result = await callModel({ ...input, ...taken, ...leaves }, settings, summary);
       transcript.entered = true;
       state.head = result.head;
       state.spend(result.usage);
       call.inbox = undefined;
       call.cutOff = undefined;
+      if (result.outcome === 'queued') {
+        await this.#slot(transcript, input.stage, result.queued!);
+        continue;
+      }
       if (result.outcome !== 'compact') return result;
       const place = nextPlace(transcript, 1);
       call.cutOff = place.stage;
       const done = compacted
         ? undefined
         : await compact({ ...place, ...agent, left }, settings, `${summary} · compaction`);
+      call.cutOff = undefined;
+      if (done?.queued) {
+        await this.#slot(transcript, place.stage, done.queued);
+        continue;
+      }
       if (!done?.compacted) {
         throw new TurnFailed('Model.ContextOverflow', 'The conversation does not fit the model.');
       }
-      call.cutOff = undefined;
+      compacted = true;
       state.head = done.head;
       state.spend(done.usage);
     }
@@ -291,6 +312,19 @@ export class LoopAgent {
 
   #transcript(): Transcript {
     return new Transcript(this.#owner, undefined, this.#context);
+  }
+
+  /** Tells the desk whose slots come in, before one is asked for. */
+  #follow({ run, state }: Transcript, { pool }: AgentSettings): void {
+    if (pool !== undefined) this.#slots.follow(keyOf(run).session, state);
+  }
+
+  /** Waits in line until the transcript has a slot. */
+  async #slot({ state }: Transcript, stage: number, { pool, ...place }: QueuedFor): Promise<void> {
+    const slot = { pool, queued: { ...place, since: Date.now(), stage } };
+    state.open = { ...state.open!, slot };
+    await until(() => state.granted >= stage);
+    state.open = { ...state.open, slot: { pool } };
   }
 
   /** The agent in the version that was the newest when the workflow first asked for it. */

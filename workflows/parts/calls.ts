@@ -3,7 +3,11 @@
  * of a session (`session/calls.ts`): regular activities, and infrastructure is waited for.
  */
 import { proxyActivities } from '@temporalio/workflow';
-import type { CallToolInput, CallToolResult } from '../../src/contracts/activities.js';
+import type {
+  CallToolInput,
+  CallToolResult,
+  SessionActivities,
+} from '../../src/contracts/activities.js';
 import type { Opening, PartActivities, RunModelInput } from '../../src/contracts/parts.js';
 import type { RunReference } from '../../src/contracts/run-reference.js';
 import {
@@ -36,6 +40,13 @@ export function writeResult(run: RunReference, input: CallToolInput): Promise<Ca
 /** Closes a turn that did not complete. */
 export const closeTurn: PartActivities['closeTurn'] = (input) =>
   short('close the turn').closeTurn(input);
+
+/** Gives back the slot of a pool, or leaves the line. */
+export const leavePool: SessionActivities['leavePool'] = (input) =>
+  proxyActivities<SessionActivities>({
+    ...SHORT_CALL,
+    summary: 'give back the slot of the pool',
+  }).leavePool(input);
 
 /** Runs a tool that no model has called. */
 export function runTool(

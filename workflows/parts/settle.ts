@@ -56,6 +56,7 @@ async function close(
     ...(inbox && inbox.length > 0 ? { inbox } : {}),
     ...(openCalls ? { open: openCalls } : {}),
     ...(cutOff === undefined ? {} : { cutOff }),
+    ...(state.open?.slot ? { slot: true } : {}),
   });
   transcript.entered = true;
   state.head = head;

@@ -82,8 +82,13 @@ export class AgentDesk {
 }
 
 function traitsOf(found: Awaited<ReturnType<typeof readAgent>>): AgentTraits {
-  const { limits, unread = 'all', whileWorking } = found;
-  return { limits, unread, ...(whileWorking ? { whileWorking } : {}) };
+  const { limits, unread = 'all', whileWorking, pool } = found;
+  return {
+    limits,
+    unread,
+    ...(whileWorking ? { whileWorking } : {}),
+    ...(pool === undefined ? {} : { pool }),
+  };
 }
 
 function isSame(a: AgentReference, b: AgentReference): boolean {

@@ -267,7 +267,8 @@ class SessionLoop {
 
   async #runTurn(): Promise<void> {
     const state = this.#state;
-    const settings = this.#run.settings!;
+    const run = this.#run;
+    const settings = run.settings!;
     // A turn that continue-as-new carried over goes on; it has taken its messages.
     const carriedOn = state.open !== undefined;
     const { failure: before } = state;
@@ -281,6 +282,9 @@ class SessionLoop {
         settings,
         get agent() {
           return state.agent;
+        },
+        get pool() {
+          return run.settings!.pool;
         },
         calls: this.#run.calls,
         activities: this.#run.regular,
@@ -390,6 +394,7 @@ class SessionLoop {
       ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
       ...(turn.openCalls ? { open: turn.openCalls } : {}),
       ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+      ...(state.open!.slot ? { slot: true } : {}),
       ...(from === undefined ? {} : { rollback: { after: from } }),
     });
     state.head = head;

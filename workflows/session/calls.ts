@@ -61,6 +61,7 @@ const SUMMARIES: Readonly<Record<keyof ShortCalls, string>> = {
   readAnswer: 'read an answer',
   publishInterrupt: 'stop the call',
   endGroupTurn: 'hand the answer to the group',
+  leavePool: 'give back the slot of the pool',
   publishSteering: 'let a message join the turn',
 };
 

@@ -53,6 +53,7 @@ export class Details {
       `session ${code(this.#key.session)} · tenant ${code(this.#key.tenant)}${run}`,
       '',
       `${machine.state} · ${where} · ${plural(state.queued, 'message')} waiting · ${spent(usage)}`,
+      ...queueLine(open),
       ...(wakeAt === undefined ? [] : ['', `Wakes at ${new Date(wakeAt).toISOString()}.`]),
       ...(failure
         ? ['', `Last failure: ${code(failure.type)} ${plain(failure.message, REASON)}`]
@@ -61,6 +62,16 @@ export class Details {
       ...(this.#steps.length > 0 ? ['', 'Latest steps:', '', ...this.#steps] : []),
     ].join('\n');
   }
+}
+
+/** Where the turn waits for a slot. */
+function queueLine(open: SessionState['open']): string[] {
+  const { pool, queued } = open?.slot ?? {};
+  if (pool === undefined || !queued) return [];
+  return [
+    '',
+    `Waits for a slot of ${code(pool)}, place ${group(queued.position)}: ${queued.reason}.`,
+  ];
 }
 
 /** What ended a step that called no tool, in words. */

@@ -45,6 +45,8 @@ export const mailSignal = defineSignal<[unknown]>(HANDLERS.mail);
 export const stopGroupSignal = defineSignal<[unknown]>(HANDLERS.stopGroup);
 /** Between sessions of a tree; see {@link KIN_SIGNAL}. */
 export const kinSignal = defineSignal<[unknown]>(KIN_SIGNAL);
+/** There is a slot of a pool for a turn that waits; see `SlotSignal`. */
+export const slotSignal = defineSignal<[unknown]>(HANDLERS.slot);
 /** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
 export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);

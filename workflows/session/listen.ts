@@ -20,6 +20,8 @@ import * as handlers from './handlers.js';
 import type { OpenCallDesk } from './open-calls.js';
 import type { Reception } from './reception.js';
 import type { SessionRun } from './session-run.js';
+import type { SessionState } from './session-state.js';
+import { readSlot } from './slots.js';
 
 /** To be called before anything else: what came with the start of the workflow waits for it. */
 export function listen(
@@ -71,6 +73,11 @@ export function listen(
       if (asker === undefined || !run.child) return;
       run.adopted(left);
       return reception.askedBy(asker, taskId(run.key.session));
+    }),
+    signalDoor(handlers.slotSignal, (slot) => {
+      run.handles('signal');
+      const stage = readSlot(slot, run.key.session);
+      if (stage !== undefined) run.state.granted = Math.max(run.state.granted, stage);
     }),
   ]);
   onUpdate(handlers.sendUpdate, (message) => reception.send(message), {
@@ -141,10 +148,19 @@ function statusOf({ key, state }: SessionRun): SessionStatus {
     queued: state.queued,
     head: state.head,
     usage: state.usage,
+    ...queueOf(state),
     ...(waiting && waiting.length > 0 ? { waiting } : {}),
     ...(state.failure ? { failure: state.failure } : {}),
     runs: state.runs,
   };
+}
+
+/** The pool that a turn waits for. */
+function queueOf({ open }: SessionState): Pick<SessionStatus, 'pool'> {
+  const { pool, queued } = open?.slot ?? {};
+  if (pool === undefined || !queued) return {};
+  const { stage: _stage, ...place } = queued;
+  return { pool: { pool, ...place } };
 }
 
 function referenceOf({ agent, version }: AgentReference): AgentReference {

@@ -115,15 +115,20 @@ export class SessionRun {
 
   /** What the workflow knows of the agent. */
   get traits(): AgentTraits {
-    const { limits, unread, whileWorking } = this.settings!;
-    return { limits, unread, ...(whileWorking ? { whileWorking } : {}) };
+    const { limits, unread, whileWorking, pool } = this.settings!;
+    return {
+      limits,
+      unread,
+      ...(whileWorking ? { whileWorking } : {}),
+      ...(pool === undefined ? {} : { pool }),
+    };
   }
 
   /** From now on it runs this one; a turn that is under way keeps the limits that it began with. */
   changeAgent(to: AgentReference, traits: AgentTraits): void {
     const renamed = to.agent !== this.agent;
     this.state.agent = to;
-    const { whileWorking: _before, ...settings } = this.settings!;
+    const { whileWorking: _policy, pool: _pool, ...settings } = this.settings!;
     this.settings = { ...settings, ...traits };
     if (renamed) this.introduce();
     this.show();

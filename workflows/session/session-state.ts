@@ -83,6 +83,8 @@ export class SessionState {
   readonly children: Map<string, Child>;
   /** Of the transcript, since the last rollback; `undefined` before any. */
   generation: number | undefined;
+  /** The latest stage that was told of a slot of its pool. A later run asks for it again. */
+  granted = 0;
   /** What became of calls that no longer wait, the newest last. */
   readonly #closedCalls: Map<string, CallFate>;
   /** Waiting messages that steer the turn under way, by {@link keyOf}. */

@@ -17,6 +17,7 @@ import type { AgentReference } from '../../src/contracts/agent.js';
 import type { InboxItem } from '../../src/contracts/message.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { DelegationRules } from '../../src/contracts/delegation.js';
+import type { QueuedFor } from '../../src/contracts/pool.js';
 import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
 import { answeredBy, waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import {
@@ -45,8 +46,10 @@ export interface TurnSurroundings {
   readonly settings: CallSettings & Pick<SessionSettings, 'limits' | 'sequential'>;
   /** The agent that the next step runs. */
   readonly agent: AgentReference;
+  /** The pool of that agent; `undefined` for none. */
+  readonly pool: string | undefined;
   /** Writes the result of a call that nothing has to run. */
-  readonly calls: Pick<ShortCalls, 'callTool' | 'handOff'>;
+  readonly calls: Pick<ShortCalls, 'callTool' | 'handOff' | 'leavePool'>;
   readonly activities: TurnCalls;
   /** The run has local activities in its history. */
   readonly legacy: boolean;
@@ -106,6 +109,8 @@ export class Turn {
   #compacted = false;
   #result: CallModelResult | undefined;
   #planned: readonly PlannedCall[] = [];
+  /** Since when it has waited for a slot, ms since the epoch; `undefined` where it has one. */
+  #waitsSince: number | undefined;
   /** The messages of `inbox` join a turn that has begun. */
   #joining = false;
 
@@ -114,6 +119,9 @@ export class Turn {
     this.inbox = inbox;
     const { calls, limits = around.settings.limits } = around.state.open!;
     this.#limits = turnLimits(limits);
+    const { slot } = around.state.open!;
+    // Carried here in line: whether it has been told meanwhile, it asks again.
+    if (slot?.queued) around.state.open = { ...around.state.open!, slot: { pool: slot.pool } };
     if (!calls) return;
     // Carried here while calls waited: all others of the step are settled.
     this.openCalls = { message: calls.message, first: calls.first };
@@ -127,6 +135,7 @@ export class Turn {
         paused: this.#around.paused(),
         full: this.#full(),
         steering: this.#steering(),
+        queued: this.#queued(),
       });
       switch (next.do) {
         case 'model':
@@ -142,7 +151,11 @@ export class Turn {
           this.inbox = this.#around.state.takeSteering();
           this.#joining = true;
           break;
+        case 'queue':
+          await this.#waiting(() => !this.#queued() || this.#around.paused() || this.#full());
+          break;
         case 'wait':
+          await this.#leavePool();
           // Also while it is paused: messages go on coming in, and grow the history.
           await this.#waiting(() => !this.#around.paused() || this.#full());
           break;
@@ -201,6 +214,40 @@ export class Turn {
     return steering && this.inbox === undefined && !CancellationScope.current().consideredCancelled;
   }
 
+  /** Whether it waits in line: not where it was told of its slot meanwhile. */
+  #queued(): boolean {
+    const { open, granted } = this.#around.state;
+    const queued = open?.slot?.queued;
+    return queued !== undefined && granted < queued.stage;
+  }
+
+  /** An activity was told to wait in line; the same step is made again later. */
+  #queue(stage: number, { pool, position, reason }: QueuedFor): void {
+    const { state } = this.#around;
+    const since = (this.#waitsSince ??= Date.now());
+    state.open = { ...state.open!, slot: { pool, queued: { position, reason, since, stage } } };
+    this.#around.onWaiting();
+  }
+
+  /** The activity that follows takes a slot of the agent's pool, or the one that it was told of. */
+  #takesSlot(): void {
+    const { state, pool } = this.#around;
+    const { slot } = state.open!;
+    if (pool === undefined || (slot?.pool === pool && !slot.queued)) return;
+    state.open = { ...state.open!, slot: { pool } };
+    if (slot?.queued) this.#around.onWaiting();
+  }
+
+  /** Gives the slot back, or leaves the line: the turn stands still, and others can work. */
+  async #leavePool(): Promise<void> {
+    const { state, calls: short } = this.#around;
+    if (!state.open?.slot) return;
+    const { turn, stage } = this.place();
+    await short.leavePool({ turn, stage });
+    const { slot: _left, ...rest } = state.open;
+    state.open = rest;
+  }
+
   /** Waits for a person. That is no work, and counts toward no limit of time. */
   async #waiting(ready: () => boolean, due?: number): Promise<void> {
     const from = Date.now();
@@ -232,9 +279,9 @@ export class Turn {
   async #callModel(): Promise<void> {
     const { state, settings, agent, activities } = this.#around;
     const { steps, ...left } = remaining(this.#progress(), this.#limits);
-    if (this.#last?.outcome !== 'compacted') {
-      state.open = { ...state.open!, step: state.open!.step + 1 };
-    }
+    const { step: before } = state.open!;
+    if (this.#last?.outcome !== 'compacted') state.open = { ...state.open!, step: before + 1 };
+    this.#takesSlot();
     const onward = this.#onward({ steps, ...left });
     const inbox = this.inbox;
     const spent = state.open!.usage;
@@ -268,21 +315,39 @@ export class Turn {
       state.head = headAfterCalls(state.head, earlier.calls?.length ?? 0);
       state.open = { ...state.open!, step: state.open!.step + 1 };
     }
+    if (result.outcome === 'queued') {
+      this.#accepted(result);
+      // Not made: its number is that of the next one.
+      const made = result.earlier?.length ?? 0;
+      const step = made > 0 ? state.open!.step - 1 : before;
+      state.open = { ...state.open!, step };
+      // The tools of the steps before it have run within them.
+      if (made > 0) this.#last = { outcome: 'tools', calls: [] };
+      this.#queue(place.stage, result.queued!);
+      return;
+    }
+    this.#waitsSince = undefined;
     this.#took(result);
   }
 
-  /** What a step has written is the transcript now. */
-  #took(result: CallModelResult): void {
-    const { state, onRepeated, onStep } = this.#around;
+  /** The messages that an activity was given are in the transcript. */
+  #accepted(result: CallModelResult): void {
+    const { state, onRepeated } = this.#around;
     state.head = result.head;
     state.spend(result.usage);
     this.inbox = undefined;
     this.#joining = false;
+    if (result.duplicates) onRepeated(result.duplicates);
+  }
+
+  /** What a step has written is the transcript now. */
+  #took(result: CallModelResult): void {
+    const { onStep } = this.#around;
+    this.#accepted(result);
     this.#result = result;
     this.#planned = result.calls ?? [];
     // Also calls that have run within the step: their places are not reserved yet.
     this.#settle(lastStep(result, () => false));
-    if (result.duplicates) onRepeated(result.duplicates);
     onStep(result);
   }
 
@@ -298,6 +363,7 @@ export class Turn {
   async #compact(): Promise<void> {
     const { state, settings, agent, activities } = this.#around;
     const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
+    this.#takesSlot();
     const place = this.place();
     this.cutOff = place.stage;
     const done = await activities.compact(
@@ -306,6 +372,8 @@ export class Turn {
       `${this.#summary()} · compaction`,
     );
     this.cutOff = undefined;
+    if (done.queued) return this.#queue(place.stage, done.queued);
+    this.#waitsSince = undefined;
     if (!done.compacted) {
       throw new TurnFailed(
         'Model.ContextOverflow',
@@ -348,9 +416,15 @@ export class Turn {
       }
     }
     if (open && open.waiting.length > 0) {
+      // Or a sub-agent of the same pool might wait for a slot that its parent has.
+      await this.#leavePool();
       if ((await this.#collect(open)) === 'carry') return 'carry';
     }
-    if (open?.handoffs) await this.#handOver(open.message, open.handoffs);
+    if (open?.handoffs) {
+      await this.#handOver(open.message, open.handoffs);
+      // The agent that goes on takes a slot of its own pool.
+      if (state.open!.slot && state.open!.slot.pool !== this.#around.pool) await this.#leavePool();
+    }
     this.openCalls = undefined;
     const { calls: _settled, ...rest } = state.open!;
     state.open = rest;
@@ -390,7 +464,7 @@ export class Turn {
    * that the session does not.
    */
   async #handOver(message: number, handoffs: readonly number[]): Promise<void> {
-    const { state, settings, agent: from, calls: short, onHandoff } = this.#around;
+    const { state, settings, agent: from, pool, calls: short, onHandoff } = this.#around;
     let done: HandOffResult | undefined;
     for (const index of handoffs) {
       const count = state.open!.handoffs ?? 0;
@@ -407,21 +481,27 @@ export class Turn {
       state.open = { ...state.open!, handoffs: count + 1, limits };
       onHandoff(result.to);
     }
-    if (done?.summarise) await this.#summarise(from);
+    if (done?.summarise) await this.#summarise(from, pool);
   }
 
   /** What the next agent sees of the earlier turns, written by the one that hands over. */
-  async #summarise(from: AgentReference): Promise<void> {
+  async #summarise(from: AgentReference, pool: string | undefined): Promise<void> {
     const { state, settings, activities } = this.#around;
     const { steps: _steps, ...left } = remaining(this.#progress(), this.#limits);
-    const place = this.place();
-    this.cutOff = place.stage;
     const summary = `turn ${state.turn} · step ${state.open!.step} · ${from.agent} · summary for a handoff`;
-    const input = { ...place, ...from, left, handoff: true as const };
-    const { head, usage } = await activities.compact(input, settings, summary);
-    this.cutOff = undefined;
-    state.head = head;
-    state.spend(usage);
+    if (pool !== undefined) state.open = { ...state.open!, slot: state.open!.slot ?? { pool } };
+    for (;;) {
+      const place = this.place();
+      this.cutOff = place.stage;
+      const input = { ...place, ...from, left, handoff: true as const };
+      const { head, usage, queued } = await activities.compact(input, settings, summary);
+      this.cutOff = undefined;
+      state.head = head;
+      state.spend(usage);
+      if (!queued) return;
+      this.#queue(place.stage, queued);
+      await this.#waiting(() => !this.#queued());
+    }
   }
 
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
@@ -498,6 +578,7 @@ export class Turn {
       message,
       index,
       seq: resultPlace(message, index),
+      ...(state.open?.slot ? { slot: true as const } : {}),
     };
   }
 

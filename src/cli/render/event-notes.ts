@@ -20,6 +20,12 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [style.yellow(`(a message was refused: ${oneLine(event.reason)})`)];
     case 'mcp.unavailable':
       return event.servers.map((server) => style.yellow(`(${unavailableText(server)})`));
+    case 'pool.waiting': {
+      const { pool, position, reason } = event;
+      return [
+        style.yellow(`(waits for a slot of ${oneLine(pool, 64)}, place ${position}: ${reason})`),
+      ];
+    }
     case 'step.failed': {
       const { type, message } = event.failure;
       // One that is not tried again ends the turn, which says it all.

@@ -77,6 +77,13 @@ function turnLines(turn: TimelineTurn, options: TimelineOptions): string[] {
   for (const server of turn.unavailable ?? []) {
     lines.push(`  ${style.yellow(unavailableText(server))}`);
   }
+  for (const { pool, position, reason, waitedMs } of turn.pools ?? []) {
+    const waits =
+      waitedMs !== undefined
+        ? `waited ${duration(waitedMs)} for a slot of ${oneLine(pool, 64)}`
+        : `${outcome === 'running' ? 'waits' : 'waited'} for a slot of ${oneLine(pool, 64)}, place ${position}`;
+    lines.push(`  ${style.yellow(`${waits}: ${reason}`)}`);
+  }
   for (const plan of turn.plans ?? []) lines.push(...planLines(plan, style));
   for (const step of turn.steps) lines.push(...stepLines(step, options));
   if (reason) lines.push(`  ${style.yellow(`${ended}: ${oneLine(reason)}`)}`);

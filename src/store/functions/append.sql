@@ -1,7 +1,7 @@
 /*
  * perdura.append(p): everything that changes a transcript, in one round trip, one commit, one lock,
  * so that its rules cannot be half followed. Its blocks in order: attempt, fence, supersede, probe,
- * messages, rollback, tool run, events, session, wake.
+ * messages, rollback, tool run, events, session, slot, wake.
  *
  *   p: tenant, session, transcript, run, stage, head,
  *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?, with?}],
@@ -13,13 +13,15 @@
  *      events?: [{key, type, body, seq?, messageId?, with?}],
  *      updates?: {state?, turn?, head?, failure?, force?, agent?, version?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
+ *      leave?: {turn}          the turn is over: its slot in a pool goes to the next in line
  *      channel?                of the readers: notified here. Given by earlier versions only.
  *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
  *      duplicates: ids that the transcript had already,
  *      conflicts: ids that the transcript has with another body; each has an event message.refused,
  *      failures: attempts of this step that the model failed,
  *      lastFailure: the newest of them with a text that the next attempt must know,
- *      state: of the session, before this write}
+ *      state: of the session, before this write,
+ *      grants?: with leave; as of perdura.pool_fill}
  *
  * During a rolling deploy processes of earlier versions call this function. So a field of `p` keeps
  * its meaning, a new one is optional, and a field of the result is never removed. The blocks are not
@@ -54,6 +56,8 @@ declare
   v_start bigint;
   v_n bigint;
   v_count int;
+  -- Slots that went to others.
+  v_grants jsonb;
 begin
   select * into t from perdura.transcripts
     where tenant = v_tenant and transcript = v_transcript for update;
@@ -344,6 +348,12 @@ begin
     end if;
   end;
 
+  -- SLOT. The last lock, and held for the shortest: that of the pool, which many sessions share.
+  if p->'leave' is not null then
+    v_grants := perdura.pool_leave(jsonb_build_object('tenant', v_tenant, 'session', v_session,
+      'turn', p->'leave'->'turn', 'run', v_run, 'stage', v_stage));
+  end if;
+
   -- WAKE, for a process of an earlier version. Processes of this one notify after the commit
   -- (store/wake-ups.ts): in it, PostgreSQL's notification lock is held until the commit is on disk.
   if v_n > v_start and p->>'channel' is not null then
@@ -353,6 +363,7 @@ begin
     'newEvents', v_n - v_start, 'existing', v_existing,
     'duplicates', v_duplicates,
     'conflicts', (select coalesce(json_agg(c->>'id'), '[]') from jsonb_array_elements(v_conflicts) c),
-    'failures', v_failures, 'lastFailure', v_failure, 'epoch', t.epoch, 'state', v_state);
+    'failures', v_failures, 'lastFailure', v_failure, 'epoch', t.epoch, 'state', v_state,
+    'grants', v_grants);
 end
 $fn$;

@@ -38,6 +38,9 @@ const WITHOUT_CONTENT = [
   'kysely_migration_lock',
   'mcp_pins',
   'memory_writes',
+  'pool_claims',
+  'pool_tenants',
+  'pools',
   'transcript_runs',
   'transcripts',
 ];

@@ -313,6 +313,33 @@ describe('configuration: what is wrong is told with place, reason and remedy', (
       /a\.yaml:3:11: .*Did you mean "default"/,
     ],
     [
+      'unknown pool',
+      {
+        'perdura.config.ts': config('{ pools: { gpu: { maxAtWork: 8 } } }'),
+        'agents/a.yaml': 'name: a\ninstructions: x\npool: gpus\n',
+      },
+      /a\.yaml:3:7: .*unknown pool "gpus"\. Did you mean "gpu"/,
+    ],
+    [
+      'a pool that is none, with a priority that is none',
+      {
+        'agents/a.yaml': 'name: a\ninstructions: x\npool:\n  name: a b\n  priority: 1.5\n',
+      },
+      /must be the name of a pool, 1 to 64/,
+    ],
+    [
+      'limits of a pool that are none',
+      {
+        'perdura.config.ts': config(`{ pools: { c: { maxAtWork: -1, maxPerTenants: 2 }, d: {} } }`),
+      },
+      /pools\.c\.maxAtWork: must be a whole number of agents from 0 to 100,000, not -1/,
+    ],
+    [
+      'a name of a pool that is none',
+      { 'perdura.config.ts': config(`{ pools: { 'a b': { maxAtWork: 1 } } }`) },
+      /is not a valid name for a pool/,
+    ],
+    [
       'key variable unset, and used',
       {
         'perdura.config.ts': config(

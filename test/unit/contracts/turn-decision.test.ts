@@ -75,6 +75,11 @@ describe('decide', () => {
       {},
       { do: 'fail', type: 'Turn.RepairsExhausted' },
     ],
+    ['in line for a slot', { steps: 1, last: tools(RIGHT) }, { queued: true }, { do: 'queue' }],
+    ['in line, too large', { last: { outcome: 'compact' } }, { queued: true }, { do: 'queue' }],
+    ['in line, paused', {}, { queued: true, paused: true }, { do: 'wait' }],
+    ['in line, full', {}, { queued: true, full: true }, { do: 'carry' }],
+    ['in line, answered', { last: { outcome: 'stop' } }, { queued: true }, { do: 'end' }],
     ['wrong, and may be repaired', { repairs: 1, last: tools(WRONG) }, {}, { do: 'model' }],
   ])('decide: %s → what comes next', (_, part, now, expected) => {
     expect(decide(progress(part), LIMITS, { ...CALM, ...now })).toMatchObject(expected);

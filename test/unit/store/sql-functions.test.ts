@@ -8,8 +8,8 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 /** SHA-256 of each text. A change of a file: raise its revision, and put both here. */
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
-    revision: 3,
-    checksum: 'a36c775e0afccd8d012db123c2b6e24a2f5e8879cf8ff76abb9d6a0c4488b994',
+    revision: 4,
+    checksum: '6486bb92260b04ed2c25d140a136a4bab418b5ad049b060dc2f94f4366bdbf80',
   },
   open_session: {
     revision: 2,
@@ -22,6 +22,26 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   erase_session: {
     revision: 2,
     checksum: '872c398bb96410f65515c3af5ee0e6b5dd897f54d7fa6517f9ab6e08340598fd',
+  },
+  pool_fill: {
+    revision: 1,
+    checksum: '251dfe94b1a5f8c2e78cb4a4d6d51465b0f186ae9977c7b9142b17dfe07beb4a',
+  },
+  pool_leave: {
+    revision: 1,
+    checksum: 'fd731b1e01e3bd24a46e4b81cc465b1e5cae762ca69b9df3d351bd376c014c46',
+  },
+  pool_set: {
+    revision: 1,
+    checksum: 'e4fe8387b7ae3d8d43aebb68cb1923f17a967c87986f3bb97770c95c31fa7d3e',
+  },
+  pool_sweep: {
+    revision: 1,
+    checksum: 'bd8f6e4ce7098e7d756f6cc5a043873c259e0aea66bfd7696ec5e90d1947ff67',
+  },
+  pool_take: {
+    revision: 1,
+    checksum: '19dace8d121ed34e9f9357d645884549c839da32373dd1a013c1af824b6b41c0',
   },
 };
 
