@@ -20,6 +20,14 @@ begin
     where tenant = p->>'tenant' and session = p->>'session';
   if not found then return '[]'; end if;
   perform 1 from perdura.pools where pool = v_pool for update;
+  -- What is there belongs to the run that has taken over.
+  if p->>'gone' is null
+      and exists (select from perdura.transcripts where tenant = p->>'tenant'
+        and transcript = p->>'session' and run <> p->>'run')
+      and exists (select from perdura.transcript_runs where tenant = p->>'tenant'
+        and transcript = p->>'session' and run = p->>'run') then
+    return '[]';
+  end if;
   delete from perdura.pool_claims
     where tenant = p->>'tenant' and session = p->>'session' and pool = v_pool
       and (p->>'turn' is null or turn <= (p->>'turn')::int)

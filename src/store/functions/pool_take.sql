@@ -32,6 +32,13 @@ begin
   end if;
   select * into c from perdura.pool_claims
     where tenant = v_tenant and session = v_session for update;
+  -- Of a run that was taken over: it would hold the slot that its successor waits for.
+  if exists (select from perdura.transcripts where tenant = v_tenant and transcript = v_session
+        and run <> p->>'run')
+      and exists (select from perdura.transcript_runs where tenant = v_tenant
+        and transcript = v_session and run = p->>'run') then
+    return jsonb_build_object('held', false, 'grants', v_grants, 'fenced', true);
+  end if;
   if c.run = p->>'run' and (c.stage, c.attempt) > ((p->>'stage')::bigint, (p->>'attempt')::int) then
     return jsonb_build_object('held', false, 'grants', v_grants, 'fenced', true);
   end if;

@@ -285,6 +285,24 @@ describe('what goes wrong', () => {
     expect(await take('a/1', { run: 'next', stage: 1 })).toMatchObject({ held: true });
   });
 
+  it('a run that was taken over → neither takes nor leaves what its successor has', async () => {
+    await pools.create({ name: pool, maxAtWork: 1 });
+    const session = await StoredSession.open(database);
+    const { tenant, session: id } = session.key;
+    const mine = { tenant, session: id };
+    await take('a/1');
+    const { store, channel } = session;
+    await store.append(session.writer({ run: 'next', stage: 1 }), { channel });
+    expect(await take('x/1', { ...mine, run: 'next' })).toMatchObject({ held: false });
+    await expect(take('x/1', { ...mine, stage: 9 })).rejects.toMatchObject({
+      type: 'Store.Fenced',
+    });
+    await leave('x/1', { ...mine, stage: 9 });
+    expect(await pools.get(pool)).toMatchObject({ atWork: 1, waiting: 1 });
+    await leave('x/1', { ...mine, run: 'next', stage: 9 });
+    expect(await pools.get(pool)).toMatchObject({ atWork: 1, waiting: 0 });
+  });
+
   it('an agent of another pool goes on → the slot of the first pool is free', async () => {
     const other = `${pool}-2`;
     await pools.create({ name: pool, maxAtWork: 1 });

@@ -29,7 +29,7 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   },
   pool_leave: {
     revision: 1,
-    checksum: 'fd731b1e01e3bd24a46e4b81cc465b1e5cae762ca69b9df3d351bd376c014c46',
+    checksum: '78c4ae37f3215e299bdfaf11aff943638b67483ddcf6270d2e2f24fc51163ef2',
   },
   pool_set: {
     revision: 1,
@@ -41,7 +41,7 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   },
   pool_take: {
     revision: 1,
-    checksum: '19dace8d121ed34e9f9357d645884549c839da32373dd1a013c1af824b6b41c0',
+    checksum: 'cd49d35ec38fc195d348356e5df13b7e928b143030900deb324a11a39f6f0934',
   },
 };
 
