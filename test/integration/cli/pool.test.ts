@@ -62,7 +62,16 @@ it('pools: listed, shown with who works and waits and why, changed while they do
 
   expect((await perdura('pool', 'prioritise', name, 'two', '9')).code).toBe(0);
   expect((await perdura('pool', 'prioritise', name, 'one', '9')).code).toBe(1);
-  const changed = await perdura('pool', 'set', name, '--max', '4', '--max-per-tenant', 'none', '--json');
+  const changed = await perdura(
+    'pool',
+    'set',
+    name,
+    '--max',
+    '4',
+    '--max-per-tenant',
+    'none',
+    '--json',
+  );
   expect(JSON.parse(changed.out)).toMatchObject([{ maxAtWork: 4 }][0]!);
   await gate.atWork('one', 'two');
   gate.answer('one', 'two');
