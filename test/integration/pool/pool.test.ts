@@ -83,11 +83,20 @@ describe('a pool of one', () => {
     const [a, b, c] = await say('a', 'b', 'c');
     await model.atWork('a');
     const reason = 'the pool has 1 of 1 at work';
-    expect(await b!.status()).toMatchObject({
+    // The event is there before its worker has told the workflow.
+    const [told, behind] = await Promise.all(
+      [b!, c!].map((session) =>
+        eventually(async () => {
+          const status = await session.status();
+          return status.pool && status;
+        }),
+      ),
+    );
+    expect(told).toMatchObject({
       state: 'running',
       pool: { pool: pool.name, position: 1, reason, since: expect.any(Number) as number },
     });
-    expect(await c!.status()).toMatchObject({ pool: { position: 2, reason } });
+    expect(behind).toMatchObject({ pool: { position: 2, reason } });
     expect((await a!.status()).pool).toBeUndefined();
     expect(await pool.waiting()).toMatchObject([
       { session: b!.id, position: 1, reason, agent: 'assistant', turn: 1 },
