@@ -12,6 +12,7 @@ import {
 } from '@temporalio/workflow';
 import type { QueryDefinition, SignalDefinition, UpdateDefinition } from '@temporalio/common';
 import type { FailureType } from '../src/contracts/failures.js';
+import { utf8Bytes } from '../src/contracts/message.js';
 import { wellFormed, wellFormedValue } from '../src/contracts/text.js';
 import { isUnreadable } from './payload-converter.js';
 import { actsLast, settled } from './session/waiting.js';
@@ -21,6 +22,8 @@ export type Refusal = ApplicationFailure;
 
 type Handler<Args extends unknown[], Result> = (...args: Args) => Result;
 
+/** A payload may have 2 MiB. A message has less (`MOST_MESSAGE_JSON_BYTES`), and a few more fields. */
+const MOST_UPDATE_BYTES = 1792 * 1024;
 /** In the history of a run whose first task brought signals in another order than that of their kinds. */
 const SIGNAL_ORDER = 'perdura-signal-order';
 
@@ -124,6 +127,14 @@ export function onUpdate<Result, Args extends unknown[]>(
       const unreadable = args.find(isUnreadable);
       if (unreadable)
         throw refusal('Request.Invalid', `Nobody can read this: ${unreadable.unreadable}`);
+      // What is accepted stands in the history, whichever of its fields is long.
+      const bytes = utf8Bytes(JSON.stringify(args));
+      if (bytes > MOST_UPDATE_BYTES) {
+        throw refusal(
+          'Message.TooLarge',
+          `The update has ${bytes} bytes as JSON; the limit is ${MOST_UPDATE_BYTES}.`,
+        );
+      }
       validator?.(...wellFormedValue(args));
     },
     ...(description === undefined ? {} : { description }),

@@ -23,17 +23,21 @@ export interface IdentifiedMessage {
 }
 
 /** Throws `Message.TooLarge` for what Temporal would refuse without saying why. */
+export function checkSize(what: 'message' | 'answer' | 'reason', text: string): void {
+  if (jsonBytes(text) <= MOST_MESSAGE_JSON_BYTES) return;
+  throw new PerduraError(
+    'Message.TooLarge',
+    `The ${what} has ${Buffer.byteLength(text)} bytes. As JSON it may have at most ${MOST_MESSAGE_JSON_BYTES}.`,
+  );
+}
+
+/** Throws as {@link checkSize}. */
 export function withId(
   message: OutgoingMessage,
   { whileWorking }: SendOptions = {},
 ): IdentifiedMessage {
   const body = typeof message === 'string' ? { text: message } : message;
-  if (jsonBytes(body.text) > MOST_MESSAGE_JSON_BYTES) {
-    throw new PerduraError(
-      'Message.TooLarge',
-      `The message has ${Buffer.byteLength(body.text)} bytes. As JSON it may have at most ${MOST_MESSAGE_JSON_BYTES}.`,
-    );
-  }
+  checkSize('message', body.text);
   return {
     ...body,
     id: body.id ?? randomUUID(),

@@ -27,7 +27,13 @@ import type { TranscriptRange } from '../store/stores.js';
 import type { Connections } from './connections.js';
 import { ServedTools, type ClientTools, type ServeOptions } from './client-tools.js';
 import { streamEvents, type EventsOptions } from './event-stream.js';
-import { updateIdOf, withId, type OutgoingMessage, type SendOptions } from './outgoing-message.js';
+import {
+  checkSize,
+  updateIdOf,
+  withId,
+  type OutgoingMessage,
+  type SendOptions,
+} from './outgoing-message.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 import { buildTimeline, type Timeline } from './timeline.js';
@@ -222,6 +228,7 @@ export class Session {
 
   /** The turn under way ends at once; what was said and what it cost is kept. */
   async interrupt(reason?: string): Promise<InterruptReceipt> {
+    checkSize('reason', reason ?? '');
     return this.#workflow.call((handle) =>
       handle.executeUpdate<InterruptReceipt, [{ reason?: string }]>(HANDLERS.interrupt, {
         args: [reason === undefined ? {} : { reason }],
@@ -232,7 +239,7 @@ export class Session {
   /**
    * Answers a waiting tool call (`run: 'client'` or `'workflow'`) with its result; `status().waiting`
    * and the event `tool.waiting` have its key. The first answer counts. Rejects with `Call.NotOpen`,
-   * which says what became of the call, when it does not wait.
+   * which says what became of the call, when it does not wait, and with `Message.TooLarge`.
    */
   async answer(call: string, output: unknown): Promise<void> {
     await this.#answer({ call, output });
@@ -281,6 +288,8 @@ export class Session {
   }
 
   async #answer(answer: CallAnswer): Promise<void> {
+    const { output, error = output } = answer;
+    checkSize('answer', typeof error === 'string' ? error : (JSON.stringify(error) ?? ''));
     // The same update when Temporal does not answer: the first one may have been taken.
     const updateId = `answer-${answer.call}-${randomUUID().slice(0, 8)}`;
     await this.#workflow.call((handle) =>

@@ -2,6 +2,7 @@ import { z } from 'zod';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
 import { HANDLERS } from '../../../src/contracts/session.js';
+import { replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, runsOf, userTexts } from '../../support/observe.js';
 
@@ -111,6 +112,35 @@ describe('sizes', () => {
     await session.ask('small');
     expect(userTexts(await session.transcript())).toEqual(['small']);
   });
+
+  it(
+    'F19 update: of 3 MB by a plain client → refused, the session goes on',
+    { timeout: 120_000 },
+    async () => {
+      const session = await h.runtime.start();
+      const handle = h.runtime.temporal.workflow.getHandle(session.workflowId);
+      const text = 'x'.repeat(3 * MB);
+      for (const [name, argument] of [
+        [HANDLERS.send, text],
+        [HANDLERS.interrupt, { reason: text }],
+      ] as const) {
+        const told = await handle.executeUpdate(name, { args: [argument] }).then(
+          () => 'accepted',
+          ({ cause, message }: Error) => {
+            const { type, details } = (cause ?? {}) as { type?: string; details?: string };
+            return type ?? details ?? message;
+          },
+        );
+        // A server with limits takes the update, but not its refusal, which has the update in it: after
+        // 20 s the sender hears so.
+        expect(told).toMatch(/^Message.TooLarge$|^Unable to perform workflow execution update/);
+      }
+      h.model.enqueue('fine');
+      await session.ask('small');
+      expect(userTexts(await session.transcript())).toEqual(['small']);
+      await replayHistory(await handle.fetchHistory());
+    },
+  );
 
   it('F19 message: small in bytes, large as JSON → many of them wait and are taken, no payload grows too large', async () => {
     const session = await h.runtime.start();

@@ -111,7 +111,9 @@ describe('detached sub-agents', () => {
       expect.stringMatching(/failed: Model.BadRequest.*broken/),
     ]);
     await allEnded(h, session);
-    expect(await session.status()).toMatchObject({ state: 'idle', queued: 0, turn: 1 });
+    // The store knows of the end before the workflow does.
+    await eventually(async () => (await session.status()).state === 'idle');
+    expect(await session.status()).toMatchObject({ queued: 0, turn: 1 });
     await replayTree(h, session);
   });
 
