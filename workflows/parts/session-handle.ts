@@ -30,7 +30,7 @@ import {
   type SessionResult,
 } from '../../src/contracts/session.js';
 import { onSignal, refusal } from '../door.js';
-import { condition } from '../session/waiting.js';
+import { afterHandlers, condition } from '../session/waiting.js';
 import { interruptSignal, messageSignal, terminateSignal } from '../session/handlers.js';
 import type { LoopMessage } from './agent.js';
 
@@ -111,7 +111,8 @@ export class SessionHandle {
     this.session = key.session;
     this.workflowId = workflowIdOf(key);
     this.#result = result;
-    const ended = () => void (this.#ended = true);
+    // Its answer may have come in the same task.
+    const ended = () => afterHandlers(() => (this.#ended = true));
     result?.then(ended, ended);
   }
 

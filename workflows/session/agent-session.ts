@@ -30,7 +30,7 @@ import { Reception } from './reception.js';
 import { SessionRun } from './session-run.js';
 import type { SessionState } from './session-state.js';
 import { Turn } from './turn.js';
-import { actsLast, condition, until } from './waiting.js';
+import { actsLast, condition, isSettling, until } from './waiting.js';
 
 /**
  * So many events beyond its limit a run goes on in the middle of a turn, before the turn is
@@ -460,7 +460,12 @@ class SessionLoop {
     if (!actsLast()) return;
     const { journal } = this.#run;
     await until(
-      () => allHandlersFinished() && !this.#run.notifying && journal.quiet && this.#children.quiet,
+      () =>
+        allHandlersFinished() &&
+        !isSettling() &&
+        !this.#run.notifying &&
+        journal.quiet &&
+        this.#children.quiet,
     );
   }
 

@@ -52,7 +52,7 @@ import { terminateSignal } from './handlers.js';
 import type { GivenResult, OpenCallDesk } from './open-calls.js';
 import { replySignal } from './replies.js';
 import type { SessionRun } from './session-run.js';
-import { until } from './waiting.js';
+import { afterHandlers, until } from './waiting.js';
 
 /** A worker that dies in a workflow task is missed after this long; the default is 10 s. */
 const TASK_TIMEOUT_MS = 5_000;
@@ -238,9 +238,10 @@ export class Children {
           workflowIdReusePolicy: 'REJECT_DUPLICATE',
         }),
       );
+      // Its answer may have come in the same task.
       void handle.result().then(
-        () => this.#gone(child),
-        (error: unknown) => this.#gone(child, error),
+        () => afterHandlers(() => this.#gone(child)),
+        (error: unknown) => afterHandlers(() => this.#gone(child, error)),
       );
     } catch (error) {
       // A run that was reset finds what the one before it has started.

@@ -50,6 +50,20 @@ export function settled(): Promise<void> {
   return (settling ??= settle());
 }
 
+/** Whether handlers of this task, or what follows them, have not acted yet. */
+export function isSettling(): boolean {
+  return settling !== undefined;
+}
+
+/**
+ * Does `act` when the handlers of this task have acted: for the end of a workflow that has sent a signal
+ * before. The signal comes first in the history, and its handler would act second.
+ */
+export function afterHandlers(act: () => void): void {
+  if (actsLast()) void settled().then(act);
+  else act();
+}
+
 function settle(): Promise<void> {
   // A cancellation of the workflow must not be the handler's failure.
   return CancellationScope.nonCancellable(async () => {
