@@ -147,7 +147,7 @@ export class AgentFactory {
     if (taken !== undefined) {
       throw new PerduraError(
         'Agent.Invalid',
-        `There is already an agent "${taken}" with another definition. Choose another name, or say replace: true.`,
+        `There is already an agent "${taken}" with another definition. Choose another name, or replace it (replace: true, on the command line --replace).`,
       );
     }
     const known = new Map((await definitions.allMade(tenant)).map((agent) => [agent.agent, agent]));

@@ -93,7 +93,9 @@ async function checkRunning(settings: Settings): Promise<Check[]> {
       { name: 'Running', ok: true, detail: `a stack, Temporal at ${running.temporalAddress}` },
     ];
   }
-  const taken = (await isTaken(7233)) ? ', port 7233 is taken: another would be used' : '';
+  const taken = (await isTaken(7233))
+    ? ', port 7233 is taken by another program: `perdura dev` chooses a free one'
+    : '';
   return [{ name: 'Running', ok: true, detail: `no stack in this folder${taken}` }];
 }
 

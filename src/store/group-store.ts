@@ -105,7 +105,10 @@ export class GroupStore implements Groups {
             ${group.answers}, ${group.maxHops}, ${group.maxMessages}, ${group.moderator ?? null})
           on conflict (tenant, name) do nothing`.execute(trx);
       if (!numAffectedRows) {
-        throw new PerduraError('Group.Exists', `There is a group "${name}" already.`);
+        throw new PerduraError(
+          'Group.Exists',
+          `There is a group "${name}" already. Use another name, or delete that one.`,
+        );
       }
       await addMembers(trx, tenant, name, members);
     });

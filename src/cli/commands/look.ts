@@ -62,7 +62,7 @@ export async function show(
     if (!record) {
       throw new PerduraError(
         'Session.NotFound',
-        `There is no session ${name} in tenant ${runtime.tenant}. \`perdura sessions\` lists them.`,
+        `There is no session ${name} in tenant ${runtime.tenant}. \`perdura sessions\` lists them, \`perdura groups\` the groups.`,
       );
     }
     const timeline = await session.timeline();
@@ -76,7 +76,7 @@ export async function show(
     terminal.printJson({ ...record, timeline, ...(tree ? { below: others } : {}) });
     terminal.print(timelineText(record, timeline, { style: terminal.style, full }));
     for (const { timeline: own, ...each } of inOrder(session.id, others)) {
-      terminal.print(terminal.style.dim(`\n${'─'.repeat(3)} ${(each.path ?? []).join(' › ')}`));
+      terminal.print(terminal.style.dim(`\n${'─'.repeat(3)} ${(each.path ?? []).join(' › ')}\n`));
       terminal.print(timelineText(each, own, { style: terminal.style, full }));
     }
   });
