@@ -28,6 +28,7 @@ export async function dev(context: CommandContext, options: DevCommandOptions): 
     if (++asked > 1) process.exit(EXIT.interrupted);
     terminal.note('Stopping. Press Ctrl-C again to stop without waiting for running work.');
   });
+  const orphaned = settings.command === 'npx perdura' ? whenOrphaned(stopWanted) : undefined;
   // While it starts, one line that changes; afterwards each message has its own line.
   const screen = new Screen();
   const changing = terminal.streams.stderr.isTTY === true;
@@ -75,7 +76,19 @@ export async function dev(context: CommandContext, options: DevCommandOptions): 
       await stack.stop();
     }
   } finally {
+    clearInterval(orphaned);
     release();
   }
   return EXIT.ok;
+}
+
+/** How often it is looked whether the parent is there, ms. */
+const LOOK_MS = 1_000;
+
+/** npx does not pass on what ends it: a script or an editor that stops npx means the stack. */
+function whenOrphaned(stop: () => void): NodeJS.Timeout {
+  const parent = process.ppid;
+  return setInterval(() => {
+    if (process.ppid !== parent) stop();
+  }, LOOK_MS).unref();
 }
