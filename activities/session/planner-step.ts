@@ -78,6 +78,16 @@ export async function plannerStep(
   };
 }
 
+/** What the model of an agent that plans is shown at the beginning of a turn. */
+export function beforePlan(
+  agent: Agent,
+  tools: ReadonlyMap<string, Tool>,
+  unavailable: ReturnType<PlannerStepDeps['tools']['unavailable']>,
+): Pick<PlannerStep, 'agent' | 'tools'> {
+  const planner = new PlannerAgent({ agent, tools, progress: NO_PLAN, unavailable });
+  return { agent: { ...agent, instructions: planner.instructions }, tools: modelsTools(planner) };
+}
+
 /**
  * The tools that a call of this message may name, for a call that comes as an activity: those of the
  * agent for a step of a plan, and nothing but the planner's own for a call that the model made.

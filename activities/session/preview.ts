@@ -10,6 +10,7 @@ import type { RuntimeSessionContext } from '../../src/contracts/runtime-context.
 import { ContextManager, type ContextView } from '../../src/context/context-manager.js';
 import { ModelTools } from '../../src/tools/model-tools.js';
 import type { ActivityDeps } from '../deps.js';
+import { beforePlan } from './planner-step.js';
 import { Recollections } from './recollections.js';
 import { RuntimeContexts } from './runtime-contexts.js';
 import { instructionsOf } from './step-prompt.js';
@@ -40,20 +41,23 @@ export type PreviewDeps = Pick<ActivityDeps, 'contexts' | 'memory' | 'tools' | '
 
 export async function previewContext(
   deps: PreviewDeps,
-  { key, transcript: name, agent, message }: PreviewRequest,
+  { key, transcript: name, agent: asked, message }: PreviewRequest,
 ): Promise<ContextPreview> {
-  const [offered, stored] = await Promise.all([
-    deps.tools.toolsOf(agent, key.tenant),
+  const [has, stored] = await Promise.all([
+    deps.tools.toolsOf(asked, key.tenant),
     deps.transcripts.read(key.tenant, name),
   ]);
   const contexts = new RuntimeContexts(deps.contexts, deps.tools);
-  const runtime = await contexts.of({ key, hasContext: true }, agent, offered.keys());
+  const runtime = await contexts.of({ key, hasContext: true }, asked, has.keys());
+  const { agent, tools: offered } = asked.planner
+    ? beforePlan(asked, has, deps.tools.unavailable(asked))
+    : { agent: asked, tools: has };
   const transcript = message === undefined ? stored : [...stored, nextMessage(stored, message)];
   const turn = transcript.at(-1)?.turn ?? 1;
-  const asked = transcript.flatMap((entry) =>
+  const said = transcript.flatMap((entry) =>
     entry.turn === turn && entry.message.role === 'user' ? [entry.message.text] : [],
   );
-  const memory = await new Recollections(deps.memory).of({ agent, runtime, turn, asked });
+  const memory = await new Recollections(deps.memory).of({ agent, runtime, turn, asked: said });
   const instructions = instructionsOf(agent, runtime);
   const tools = new ModelTools().of(offered);
   const manager = new ContextManager({

@@ -146,6 +146,37 @@ describe('what the model sees', () => {
     await expect(preview('not-there')).rejects.toMatchObject({ type: 'Session.NotFound' });
   });
 
+  it('H3 context: of an agent that plans → its instructions and the tool that makes plans', async () => {
+    const planning = await Harness.start({
+      agent: { planner: true },
+      tools: [spy('near', 'local')],
+    });
+    try {
+      const session = await planning.runtime.start();
+      planning.model.enqueue('One.', 'Two.');
+      await session.ask('first');
+      const { instructions, tools } = await previewSession({
+        config: {
+          agents: [planning.agent()],
+          tools: [spy('near', 'local')],
+          mcp: {},
+          providers: {},
+        },
+        databaseUrl: inject('databaseUrl'),
+        tenant: planning.tenant,
+        session: session.id,
+        message: 'second',
+        log: SILENT,
+      });
+      await session.ask('second');
+      const request = planning.model.requests.at(-1)!;
+      expect(tools.map(({ name }) => name)).toEqual(request.tools.map(({ name }) => name));
+      expect(instructions).toBe(request.system);
+    } finally {
+      await planning.stop();
+    }
+  });
+
   it('H3 pin: a message that a summary covers → still shown, to a worker that has it in its cache and to one that has not', async () => {
     const session = await h.runtime.start();
     h.model.reply(/^fill/, ({ lastUserText }) => `noted ${lastUserText.length}`);
