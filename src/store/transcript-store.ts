@@ -19,6 +19,16 @@ export type * from './append-types.js';
 const END = 2_147_483_647;
 
 /** The transcript of every session, in PostgreSQL. */
+/** Events that no caller waits for: they may reach readers a few ms later, together. */
+const UNHURRIED: readonly SessionEventBody['type'][] = [
+  'message.accepted',
+  'turn.started',
+  'step.started',
+  'step.completed',
+  'tool.started',
+  'tool.completed',
+];
+
 export class TranscriptStore implements Transcripts {
   readonly #database: Database;
   readonly #onAppend: StoreHooks['onAppend'];
@@ -57,7 +67,8 @@ export class TranscriptStore implements Transcripts {
       );
     }
     if (result.newEvents > 0) {
-      this.#database.wakeUps.wake(channel, result.lastEvent);
+      const urgent = !events?.every(({ body }) => UNHURRIED.includes(body.type));
+      this.#database.wakeUps.wake(channel, result.lastEvent, { urgent });
       this.#onAppend?.(writer, result.lastEvent);
     }
     if (result.grants && result.grants.length > 0) this.#onGranted?.(result.grants);

@@ -63,6 +63,23 @@ it('wake-up: 20 sessions write at once → few statements, one at a time, and ea
   }
 });
 
+it('wake-up: not urgent → waits for company, goes with one that is, and by itself', async () => {
+  const session = await StoredSession.open(database);
+  const heard = await listen(session.channel);
+  const statements = vi.spyOn(database.pool, 'query');
+  const sent = () => statements.mock.calls.filter(([statement]) => isWakeUp(statement)).length;
+  const { wakeUps } = database;
+  wakeUps.wake(session.channel, 1, { urgent: false });
+  wakeUps.wake(session.channel, 2, { urgent: false });
+  expect(sent()).toBe(0);
+  wakeUps.wake(session.channel, 3);
+  await eventually(() => heard.length > 0);
+  expect(sent()).toBe(1);
+  wakeUps.wake(session.channel, 4, { urgent: false });
+  await eventually(() => heard.length > 1);
+  expect(numbersOf(heard)).toEqual([3, 4]);
+});
+
 it('wake-up: cannot be sent → the append succeeds, and the next one is tried', async () => {
   const session = await StoredSession.open(database);
   const heard = await listen(session.channel);
