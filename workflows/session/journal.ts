@@ -136,9 +136,10 @@ export class LegacyJournal {
     await this.#noted;
   }
 
-  /** Handlers wait for what they have noted. */
+  /** Handlers wait for what they have noted, so that nothing goes on beside them. */
   readonly quiet = true;
 
+  /** As {@link quiet}. */
   written(): Promise<void> {
     return Promise.resolve();
   }
