@@ -12,7 +12,7 @@ const load = () => import('./commands/mail.js');
 
 export function addGroups(program: Command, runner: Runner): void {
   const { command } = family(program, 'groups', 'groups of agents and people');
-  command('list', 'list groups').action((options: Json) =>
+  command('list', 'list groups', { isDefault: true }).action((options: Json) =>
     runner(options.json ?? false, async (context) => (await load()).listGroups(context)),
   );
   command('create', 'create a group')
@@ -114,8 +114,8 @@ const MEMBERS =
 function family(program: Command, name: string, description: string) {
   const parent = program.command(name).description(description);
   return {
-    command: (verb: string, what: string) =>
-      parent.command(verb).description(what).option('--json', 'machine-readable output'),
+    command: (verb: string, what: string, options: { readonly isDefault?: boolean } = {}) =>
+      parent.command(verb, options).description(what).option('--json', 'machine-readable output'),
   };
 }
 

@@ -56,7 +56,7 @@ export function createProgram(version: string, runner: Runner): Command {
   return program;
 }
 
-type Add = (name: string, description: string) => Command;
+type Add = (name: string, description: string, options?: { isDefault?: boolean }) => Command;
 
 function addStack(command: Add, runner: Runner): void {
   command('dev', 'start Temporal, PostgreSQL and a worker, until Ctrl-C')
@@ -205,7 +205,7 @@ function addAgents(program: Command, runner: Runner): void {
   const agents = program.command('agents').description('agents, their versions, and who runs them');
   const commands = () => import('./commands/agents.js');
   const add = adder(agents);
-  add('list', 'agents of the configuration, and those made at run time').action(
+  add('list', 'agents of the configuration, and those made at run time', DEFAULT_VERB).action(
     ({ json = false }: Json) =>
       runner(json, async (context) => (await commands()).listAgents(context)),
   );
@@ -237,7 +237,7 @@ function addTemplates(program: Command, runner: Runner): void {
   const templates = program.command('templates').description('templates of agents');
   const commands = () => import('./commands/agents.js');
   const add = adder(templates);
-  add('list', 'the templates that there are').action(({ json = false }: Json) =>
+  add('list', 'the templates that there are', DEFAULT_VERB).action(({ json = false }: Json) =>
     runner(json, async (context) => (await commands()).listTemplates(context)),
   );
   add('show', 'a template with its variables')
@@ -269,15 +269,21 @@ function addTemplates(program: Command, runner: Runner): void {
     );
 }
 
+/** What a family of commands does when no verb is given. */
+const DEFAULT_VERB = { isDefault: true } as const;
+
 function adder(group: Command): Add {
-  return (name, description) =>
-    group.command(name).description(description).option('--json', 'machine-readable output');
+  return (name, description, options = {}) =>
+    group
+      .command(name, options)
+      .description(description)
+      .option('--json', 'machine-readable output');
 }
 
 function addMcp(program: Command, runner: Runner): void {
   const mcp = program.command('mcp').description('MCP servers of the configuration');
   mcp
-    .command('status')
+    .command('status', DEFAULT_VERB)
     .description('connect to each server; list its tools and those held back')
     .option('--json', 'machine-readable output')
     .action(({ json = false }: Json) =>
@@ -342,10 +348,10 @@ function addMemory(program: Command, runner: Runner): void {
 function addSkills(program: Command, runner: Runner): void {
   const skills = program.command('skills').description('skills of the configuration');
   const commands = () => import('./commands/skills.js');
-  const command = (name: string, description: string) =>
-    skills.command(name).description(description).option('--json', 'machine-readable output');
-  command('list', 'list skills, and the agents that have them').action(({ json = false }: Json) =>
-    runner(json, async (context) => (await commands()).skillsList(context)),
+  const command = adder(skills);
+  command('list', 'list skills, and the agents that have them', DEFAULT_VERB).action(
+    ({ json = false }: Json) =>
+      runner(json, async (context) => (await commands()).skillsList(context)),
   );
   command('show', 'show what a model is given when it loads a skill')
     .argument('<skill>', 'name, or name@version')

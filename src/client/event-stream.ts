@@ -6,6 +6,7 @@
 import type { SessionEvent, SessionItem } from '../contracts/events.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
+import { isTurnEnd } from '../contracts/turn-end.js';
 import type { Events } from '../store/stores.js';
 import { DeltaTracker } from './delta-tracker.js';
 import { LiveInbox } from './live-inbox.js';
@@ -60,9 +61,9 @@ export async function* streamEvents(
     yield* session.readNew();
     if (session.over) return;
     subscription.has(key, session.last);
-    // Someone may be speaking: ask to hear what was said so far. A reader who comes back has had
-    // the beginning of the step before, so only the speaker can tell.
-    if (session.tracker.speaking || after > 0) await askAgain(hub, key);
+    // Someone may be speaking: ask to hear what was said so far. A reader who comes back in a turn has
+    // had the beginning of the step before, so only the speaker can tell.
+    if (session.tracker.speaking || session.resumedInTurn) await askAgain(hub, key);
     while (!signal?.aborted) {
       const { messages, dropped } = await inbox.take();
       if (signal?.aborted) return;
@@ -102,12 +103,15 @@ export class SessionReader {
   last: number;
   /** The last event that was read is the end of the session. */
   over = false;
+  /** The reader's own last event did not end a turn: a step may speak of which it has the beginning. */
+  resumedInTurn: boolean;
 
   constructor(events: Events, key: SessionKey, after: number) {
     this.#events = events;
     this.#key = key;
     this.#after = after;
     this.last = Math.max(0, after - 1);
+    this.resumedInTurn = after > 0;
   }
 
   async *readNew(): AsyncGenerator<SessionItem> {
@@ -123,7 +127,10 @@ export class SessionReader {
     this.last = event.n;
     this.over = event.type === 'session.ended';
     // The reader has it; whether it is the end is told by no other question.
-    if (event.n <= this.#after) return;
+    if (event.n <= this.#after) {
+      this.resumedInTurn = !isTurnEnd(event);
+      return;
+    }
     yield* this.tracker.event(event);
     yield event;
   }

@@ -1,5 +1,6 @@
 /** A session as a caller holds it: send, read, control. Keeps nothing itself. */
 import { randomUUID } from 'node:crypto';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { WorkflowUpdateFailedError, type WorkflowHandle } from '@temporalio/client';
 import { ApplicationFailure } from '@temporalio/common';
 import type { SessionEvent, StreamItem } from '../contracts/events.js';
@@ -54,6 +55,10 @@ export interface SessionParts {
 /** Deadline for a status, ms. A worker may have to replay the history first. */
 const STATUS_MS = 5_000;
 
+/** The workflow hears so much later of the end of a turn than the store, at most, ms. */
+const TURN_END_MS = 2_000;
+const TURN_END_PAUSE_MS = 20;
+
 /** What a closed workflow is called, of which a query is safe. */
 const CLOSED: readonly FailureType[] = ['Session.Closed', 'Session.NoWorkflow', 'Session.NotFound'];
 
@@ -93,15 +98,29 @@ export class Session {
   async send(message: OutgoingMessage, options: SendOptions = {}): Promise<SendReceipt> {
     const body = withId(message, options);
     const updateId = updateIdOf(body);
-    try {
-      return await this.#workflow.call((handle) =>
-        handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, { args: [body], updateId }),
-      );
-    } catch (error) {
-      const input = await this.#inputToRevive(error);
-      if (input === undefined) throw error;
-      return (await startSession(this.#workflow, this.#parts.taskQueue, input, body))!;
+    const until = performance.now() + TURN_END_MS;
+    for (;;) {
+      try {
+        return await this.#workflow.call((handle) =>
+          handle.executeUpdate<SendReceipt, [unknown]>(HANDLERS.send, { args: [body], updateId }),
+        );
+      } catch (error) {
+        // Who has read the answer of the last turn may come before its workflow knows of the end.
+        const busy = error instanceof PerduraError && error.type === 'Session.Busy';
+        if (busy && performance.now() < until && !(await this.#atWork())) {
+          await sleep(TURN_END_PAUSE_MS);
+          continue;
+        }
+        const input = await this.#inputToRevive(error);
+        if (input === undefined) throw error;
+        return (await startSession(this.#workflow, this.#parts.taskQueue, input, body))!;
+      }
     }
+  }
+
+  /** Whether a turn is under way, as the store knows it, which hears first of its end. */
+  async #atWork(): Promise<boolean> {
+    return (await this.record())?.state !== 'idle';
   }
 
   /**

@@ -18,7 +18,6 @@ export type * from './append-types.js';
 /** Behind every place. */
 const END = 2_147_483_647;
 
-/** The transcript of every session, in PostgreSQL. */
 /** Events that no caller waits for: they may reach readers a few ms later, together. */
 const UNHURRIED: readonly SessionEventBody['type'][] = [
   'message.accepted',
@@ -29,6 +28,7 @@ const UNHURRIED: readonly SessionEventBody['type'][] = [
   'tool.completed',
 ];
 
+/** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore implements Transcripts {
   readonly #database: Database;
   readonly #onAppend: StoreHooks['onAppend'];
@@ -46,20 +46,16 @@ export class TranscriptStore implements Transcripts {
    * the statement is with PostgreSQL, which carries it out even if this process dies then.
    */
   async append(writer: Writer, append: Append, onSent?: () => void): Promise<Appended> {
-    const { events, channel, messages, attempt, ...rest } = append;
-    const parameter = toJson({
-      ...writer,
-      ...rest,
-      ...(messages && { messages: messages.map(withWholeUsage) }),
-      ...(attempt && { attempt: withWholeUsage(attempt) }),
-      ...(events && {
-        events: events.map(({ body, ...event }) => {
-          const { type, ...fields } = lean(body);
-          return { ...event, type, body: withWholeUsage(fields as { readonly usage?: Usage }) };
-        }),
-      }),
-    });
-    const result = await this.#call<Appended & { fenced?: true }>('append', parameter, onSent);
+    const { channel, events } = append;
+    const urgent = !events?.every(({ body }) => UNHURRIED.includes(body.type));
+    const write = this.#database.wakeUps.beginWrite(channel, urgent);
+    let result: Appended & { fenced?: true };
+    try {
+      const parameter = parameterOf(writer, append, write.wakes);
+      result = await this.#call('append', parameter, onSent);
+    } finally {
+      write.end();
+    }
     if (result.fenced) {
       throw new PerduraError(
         'Store.Fenced',
@@ -67,8 +63,7 @@ export class TranscriptStore implements Transcripts {
       );
     }
     if (result.newEvents > 0) {
-      const urgent = !events?.every(({ body }) => UNHURRIED.includes(body.type));
-      this.#database.wakeUps.wake(channel, result.lastEvent, { urgent });
+      write.wake(result.lastEvent);
       this.#onAppend?.(writer, result.lastEvent);
     }
     if (result.grants && result.grants.length > 0) this.#onGranted?.(result.grants);
@@ -205,6 +200,24 @@ export class TranscriptStore implements Transcripts {
       client.release(failed);
     }
   }
+}
+
+/** What `perdura.append` is given. `wakes`: it wakes the readers in its own commit. */
+function parameterOf(writer: Writer, append: Append, wakes: boolean): string {
+  const { events, channel, messages, attempt, ...rest } = append;
+  return toJson({
+    ...writer,
+    ...rest,
+    ...(wakes ? { channel } : {}),
+    ...(messages && { messages: messages.map(withWholeUsage) }),
+    ...(attempt && { attempt: withWholeUsage(attempt) }),
+    ...(events && {
+      events: events.map(({ body, ...event }) => {
+        const { type, ...fields } = lean(body);
+        return { ...event, type, body: withWholeUsage(fields as { readonly usage?: Usage }) };
+      }),
+    }),
+  });
 }
 
 interface MessageRow {

@@ -60,6 +60,26 @@ export async function agentSession(given?: SessionInput | string | null): Promis
   }
 }
 
+/**
+ * The scope of a turn. It says by itself that it is cancelled: a promise that waits for that would be
+ * kept, with its stack trace, until the run is over.
+ */
+class TurnScope extends CancellationScope {
+  readonly #onCancel: () => void;
+  #cancelled = false;
+
+  constructor(onCancel: () => void) {
+    super();
+    this.#onCancel = onCancel;
+  }
+
+  override cancel(): void {
+    if (!this.#cancelled) void Promise.resolve().then(this.#onCancel);
+    this.#cancelled = true;
+    super.cancel();
+  }
+}
+
 class SessionLoop {
   readonly #input: CheckedInput;
   readonly #problems: readonly string[];
@@ -111,6 +131,9 @@ class SessionLoop {
     this.#run.answerOpened();
     this.#run.show();
     this.#children.watch();
+    CancellationScope.current().cancelRequested.catch(() => {
+      if (this.#control.inTurn) this.#stopBelow();
+    });
     for (;;) {
       if (this.#answered) this.#run.ending ??= { reason: 'It has answered.' };
       // A turn that was carried here is closed before the session is.
@@ -126,7 +149,7 @@ class SessionLoop {
         await this.#continue();
       } else if (this.#state.open || (this.#state.called && !this.#run.paused)) {
         await this.#runTurn();
-        await this.#endGroupTurn();
+        if (this.#group !== undefined) await this.#endGroupTurn();
         if (this.#state.replies.size > 0) await this.#reception.reply();
       }
     }
@@ -312,13 +335,8 @@ class SessionLoop {
       },
       inbox,
     );
-    const scope = new CancellationScope();
+    const scope = new TurnScope(() => this.#stopBelow());
     this.#control.turnBegins(turn, scope);
-    // Before the turn is closed in the store: what is below it stops at once.
-    scope.cancelRequested.catch(() => {
-      const ending = this.#run.ending !== undefined || !this.#control.interruption;
-      this.#children.stop('The turn above was interrupted.', { ending });
-    });
     this.#run.show();
     try {
       let outcome = await scope.run(() => turn.run());
@@ -361,6 +379,12 @@ class SessionLoop {
       this.#control.turnOver();
       this.#run.show();
     }
+  }
+
+  /** Before the turn is closed in the store: what is below it stops at once. */
+  #stopBelow(): void {
+    const ending = this.#run.ending !== undefined || !this.#control.interruption;
+    this.#children.stop('The turn above was interrupted.', { ending });
   }
 
   /** What was answered in a group goes to the others; without an answer the next one speaks. */

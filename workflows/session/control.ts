@@ -30,6 +30,11 @@ export class Control {
     this.heed();
   }
 
+  /** Whether a turn is under way. */
+  get inTurn(): boolean {
+    return this.#current !== undefined;
+  }
+
   turnOver(): void {
     this.#current = undefined;
     this.interruption = undefined;

@@ -102,11 +102,11 @@ export class Reception {
     if (this.#run.leaving) throw leaving();
   }
 
-  async send(input: unknown): Promise<SendReceipt> {
+  send(input: unknown): SendReceipt | Promise<SendReceipt> {
     this.#run.handles('update');
     const late = this.#run.ending !== undefined;
-    if (!this.#run.settings) await this.#run.ready();
-    return this.#accept(input, late);
+    if (this.#run.settings) return this.#accept(input, late);
+    return this.#run.ready().then(() => this.#accept(input, late));
   }
 
   async ask(input: unknown): Promise<Answer> {

@@ -300,13 +300,14 @@ export class Turn {
     const { desk } = this.#around;
     desk.opening = true;
     this.series = onward ? place.stage : undefined;
-    const result = await activities
-      .callModel(input, settings, this.#summary())
+    let result: CallModelResult;
+    try {
+      result = await activities.callModel(input, settings, this.#summary());
+    } finally {
       // An answer that waits for this is looked at when the activation has run: the calls wait then.
-      .finally(() => {
-        desk.opening = false;
-        this.series = undefined;
-      });
+      desk.opening = false;
+      this.series = undefined;
+    }
     this.cutOff = undefined;
     this.listening = false;
     for (const earlier of result.earlier ?? []) {

@@ -64,21 +64,36 @@ export function afterHandlers(act: () => void): void {
   else act();
 }
 
+/**
+ * Made of few promises: Temporal's worker takes a stack trace of each that a workflow makes, which is
+ * most of what a task costs.
+ */
 function settle(): Promise<void> {
-  // A cancellation of the workflow must not be the handler's failure.
-  return CancellationScope.nonCancellable(async () => {
-    // The SDK looks at conditions after each job, too: this one is for the time after all of them.
-    await Promise.resolve();
-    for (;;) {
+  return new Promise((resolve) => {
+    const round = () => {
       const before = met;
-      let armed = false;
       // Not before what is under way has come as far as it gets, and the SDK looks again.
-      const round = sdkCondition(() => armed);
-      armed = true;
-      await round;
-      if (met !== before) continue;
-      settling = undefined;
-      return;
-    }
+      void nextLook().then(() => {
+        if (met !== before) return round();
+        settling = undefined;
+        resolve();
+      });
+    };
+    // The SDK looks at conditions after each job, too: the first one is for the time after all of them.
+    void (resolved ??= Promise.resolve()).then(round);
   });
+}
+
+let resolved: Promise<void> | undefined;
+/** One for the run. A cancellation of the workflow must not be a handler's failure. */
+let uncancelled: CancellationScope | undefined;
+
+/** Resolves when the SDK looks at conditions again. */
+function nextLook(): Promise<void> {
+  let armed = false;
+  uncancelled ??= new CancellationScope({ cancellable: false });
+  // The SDK looks at once, too: then it is not armed.
+  const look = uncancelled.run(() => sdkCondition(() => armed));
+  armed = true;
+  return look;
 }

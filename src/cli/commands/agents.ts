@@ -24,7 +24,7 @@ export interface ListedAgent {
 
 export async function listAgents(context: CommandContext): Promise<number> {
   const { terminal } = context;
-  const agents = await known(context);
+  const agents = await knownAgents(context);
   terminal.printJson(agents);
   terminal.print(agentsText(agents, terminal.style));
   return EXIT.ok;
@@ -36,7 +36,7 @@ export async function showAgent(
   { definition: version }: { definition?: string | undefined },
 ): Promise<number> {
   const { terminal } = context;
-  const agents = await known(context);
+  const agents = await knownAgents(context);
   const found = agents.find(({ agent }) => agent === name);
   const versions = await withRuntime(context, (runtime) => runtime.agentVersions(name));
   const shown =
@@ -57,7 +57,7 @@ export async function showAgent(
 
 export async function agentVersions(context: CommandContext, name: string): Promise<number> {
   const { terminal } = context;
-  const newest = (await known(context)).find(({ agent }) => agent === name)?.version;
+  const newest = (await knownAgents(context)).find(({ agent }) => agent === name)?.version;
   const versions = await withRuntime(context, (runtime) => runtime.agentVersions(name));
   terminal.printJson(versions.map((each) => ({ ...each, newest: each.version === newest })));
   terminal.print(versionsText(versions, newest, terminal.style, Date.now()));
@@ -151,7 +151,8 @@ export async function createFromTemplate(
   return EXIT.ok;
 }
 
-async function known(context: CommandContext): Promise<ListedAgent[]> {
+/** The agents of the configuration here, and those made at run time. */
+export async function knownAgents(context: CommandContext): Promise<ListedAgent[]> {
   const { agents } = await loadConfig(context.settings);
   const made = await withRuntime(context, (runtime) => runtime.factory().list());
   const configured = agents.map((definition) => ({

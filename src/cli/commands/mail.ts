@@ -2,9 +2,11 @@
 import type { GroupRole, Priority, SpeakMode } from '../../contracts/mail.js';
 import type { MemberDeclaration } from '../../mail/group-service.js';
 import type { AgentRuntime } from '../../client/agent-runtime.js';
+import { didYouMean } from '../../contracts/near-names.js';
 import { EXIT, UsageError, type CommandContext } from '../context.js';
 import { messageText } from '../message-text.js';
 import { withRuntime } from '../open-runtime.js';
+import { knownAgents } from './agents.js';
 import {
   deliveriesText,
   groupsText,
@@ -46,9 +48,11 @@ export async function createGroup(
   members: readonly string[],
   { title, speak, answers, maxHops, maxMessages }: CreateGroupOptions,
 ): Promise<number> {
+  const declared = members.map(readMember);
+  await noteUnknownAgents(context, declared);
   const declaration = {
     name,
-    members: members.map(readMember),
+    members: declared,
     speak: speak as SpeakMode,
     answers,
     ...(title === undefined ? {} : { title }),
@@ -68,6 +72,7 @@ export async function groupMembers(
   { add = [], remove = [] }: { add?: readonly string[]; remove?: readonly string[] },
 ): Promise<number> {
   const added = add.map(readMember);
+  await noteUnknownAgents(context, added);
   return shown(
     context,
     async (runtime) => {
@@ -200,6 +205,24 @@ function readMember(given: string): MemberDeclaration {
     ...(agent === '' ? {} : { agent }),
     ...(role === '' ? {} : { role: role as GroupRole }),
   };
+}
+
+/** A note, no refusal: the workers may have another configuration than this command. */
+async function noteUnknownAgents(
+  context: CommandContext,
+  members: readonly MemberDeclaration[],
+): Promise<void> {
+  const agents = members.flatMap((member) =>
+    typeof member === 'object' && member.agent !== undefined ? [member.agent] : [],
+  );
+  if (agents.length === 0) return;
+  const names = (await knownAgents(context)).map(({ agent }) => agent);
+  for (const agent of new Set(agents)) {
+    if (names.includes(agent)) continue;
+    context.terminal.note(
+      `No agent "${agent}" is configured here.${didYouMean(agent, names)} Its session cannot start unless the workers have one. \`perdura agents list\` shows those that there are.`,
+    );
+  }
 }
 
 function whole(option: string, value: string): number {

@@ -14,7 +14,7 @@
  *      updates?: {state?, turn?, head?, failure?, force?, agent?, version?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
  *      leave?: {turn}          the turn is over: its slot in a pool goes to the next in line
- *      channel?                of the readers: notified here. Given by earlier versions only.
+ *      channel?                of the readers: notified in this commit
  *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
  *      duplicates: ids that the transcript had already,
  *      conflicts: ids that the transcript has with another body; each has an event message.refused,
@@ -354,7 +354,7 @@ begin
       'turn', p->'leave'->'turn', 'run', v_run, 'stage', v_stage));
   end if;
 
-  -- WAKE, for a process of an earlier version. Processes of this one notify after the commit
+  -- WAKE, for a write that is alone in its process. Others notify after the commit
   -- (store/wake-ups.ts): in it, PostgreSQL's notification lock is held until the commit is on disk.
   if v_n > v_start and p->>'channel' is not null then
     perform pg_notify(p->>'channel', json_build_object('type', 'wake', 'n', v_n)::text);

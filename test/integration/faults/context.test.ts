@@ -130,12 +130,10 @@ describe('context', () => {
       const words = (request: SeenRequest) =>
         Number(/at most (\d+) words/.exec(request.system)![1]);
       expect(words(second!)).toBeLessThan(words(first!));
-      const record = (await session.record())!;
-      expect((await session.status()).usage).toMatchObject({
-        input: record.inputTokens,
-        output: record.outputTokens,
-        costMicros: record.costMicros,
-      });
+      const { inputTokens: input, outputTokens: output, costMicros } = (await session.record())!;
+      // The store hears first of the end of a turn.
+      await eventually(async () => (await session.status()).state === 'idle');
+      expect((await session.status()).usage).toMatchObject({ input, output, costMicros });
       h.model.assertDone();
     },
   );

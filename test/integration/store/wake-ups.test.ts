@@ -1,4 +1,7 @@
-/** Readers are woken after the commit: in it, all sessions would write one after the other. */
+/**
+ * Readers are woken once, by the commit of a write that is alone in its process, and after the commits
+ * of others: in them, all sessions would write one after the other.
+ */
 import { afterEach, beforeAll, afterAll, expect, inject, it, onTestFinished, vi } from 'vitest';
 import { openDatabase, type Database } from '../../../src/store/database.js';
 import { migrate } from '../../../src/store/migrate.js';
@@ -26,13 +29,60 @@ const event = { key: 'e', type: 'session.state', body: { state: 'paused' } };
 const isWakeUp = (statement: unknown) =>
   (statement as { name?: string } | undefined)?.name === 'perdura-wake';
 
-it('wake-up: an append → its commit notifies nobody, a statement behind it does', async () => {
+const statementsOf = (pool: Database['pool']) => {
+  const statements = vi.spyOn(pool, 'query');
+  return () => statements.mock.calls.filter(([statement]) => isWakeUp(statement)).length;
+};
+
+it('wake-up: an append that is alone → its commit wakes, and no statement follows', async () => {
   const session = await StoredSession.open(database);
   const heard = await listen(session.channel);
-  await append({ ...session.writer(), events: [event] });
+  const sent = statementsOf(database.pool);
   await session.say('hello');
+  await session.say('again');
+  await eventually(() => heard.length > 1);
+  await database.wakeUps.settled();
+  expect(numbersOf(heard)).toEqual([1, 2]);
+  expect(sent()).toBe(0);
+});
+
+it('wake-up: two appends at once → the second commit notifies nobody, a statement behind it does', async () => {
+  const [first, second] = await Promise.all([
+    StoredSession.open(database),
+    StoredSession.open(database),
+  ]);
+  const heard = await Promise.all([listen(first.channel), listen(second.channel)]);
+  const sent = statementsOf(database.pool);
+  await Promise.all([first.say('hello'), second.say('hello')]);
+  await eventually(() => heard.every((each) => each.length > 0));
+  await database.wakeUps.settled();
+  expect(heard.map(numbersOf)).toEqual([[1], [1]]);
+  expect(sent()).toBe(1);
+});
+
+it('wake-up: an append that fails before it is sent → the next one is alone all the same', async () => {
+  const session = await StoredSession.open(database);
+  const { channel } = session;
+  const loop: { self?: unknown } = {};
+  loop.self = loop;
+  const updates = loop as never;
+  await expect(session.store.append(session.writer(), { channel, updates })).rejects.toThrow();
+  const sent = statementsOf(database.pool);
+  await session.say('hello');
+  await database.wakeUps.settled();
+  expect(sent()).toBe(0);
+});
+
+it('wake-up: what waited for company → goes with the commit that wakes the same readers', async () => {
+  const session = await StoredSession.open(database);
+  const heard = await listen(session.channel);
+  const sent = statementsOf(database.pool);
+  database.wakeUps.wake(session.channel, 0, { urgent: false });
+  await session.say('hello');
+  await database.wakeUps.settled();
   await eventually(() => heard.length > 0);
-  expect(numbersOf(heard)).toEqual([2]);
+  expect(numbersOf(heard)).toEqual([1]);
+  expect(sent()).toBe(0);
 });
 
 it('wake-up: an append without a new event → none', async () => {
@@ -91,10 +141,13 @@ it('wake-up: cannot be sent → the append succeeds, and the next one is tried',
       ? (Promise.reject(new Error('no')) as never)
       : (query(...args) as never),
   );
-  expect(await session.say('lost')).toMatchObject({ lastEvent: 1 });
+  // Not alone: its readers are woken by a statement.
+  const other = await StoredSession.open(database);
+  const [, written] = await Promise.all([other.say('first'), session.say('lost')]);
+  expect(written).toMatchObject({ lastEvent: 1 });
   await database.wakeUps.settled();
   failing = false;
-  await session.say('heard');
+  await Promise.all([other.say('first'), session.say('heard')]);
   await eventually(() => heard.length > 0);
   expect(numbersOf(heard)).toEqual([2]);
 });
