@@ -2,7 +2,7 @@ import { afterEach, describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { SeenRequest } from '../../../src/testing/scripted-model.js';
 import { Harness, type HarnessOptions } from '../../support/harness.js';
-import { userTexts } from '../../support/observe.js';
+import { eventually, userTexts } from '../../support/observe.js';
 
 const OVERFLOW = {
   error: { status: 400, code: 'context_length_exceeded', message: 'maximum context length' },
