@@ -1,7 +1,7 @@
 /**
  * What `perdura doctor` looks at. Changes nothing and starts nothing; never prints a secret.
  */
-import { access, constants, mkdir } from 'node:fs/promises';
+import { access, constants, mkdir, rmdir } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Settings } from '../config/environment.js';
 import { FAILURES, PerduraError } from '../contracts/failures.js';
@@ -55,8 +55,10 @@ export function checkNode(version: string): Check {
 
 async function checkFolder({ dataDir }: Settings): Promise<Check[]> {
   try {
-    await mkdir(dataDir, { recursive: true, mode: 0o711 });
+    const made = await mkdir(dataDir, { recursive: true, mode: 0o711 });
     await access(dataDir, constants.W_OK | constants.X_OK);
+    // It was made for the question. One that is in use by now is not empty, and stays.
+    if (made !== undefined) await rmdir(dataDir).catch(() => undefined);
     return [{ name: 'Folder', ok: true, detail: `${dataDir} can be written` }];
   } catch (error) {
     const { code = 'unknown error' } = error as NodeJS.ErrnoException;

@@ -91,7 +91,11 @@ const WAYS: Record<
       settings: options.settings,
       onStart: () => options.onProgress?.('Downloading the Temporal CLI (once) …'),
     });
-    return 'path' in found ? runCli('download', found.path, options) : found.failure;
+    if ('path' in found) return runCli('download', found.path, options);
+    if (options.settings.temporalKind === undefined) {
+      options.onProgress?.(`The Temporal CLI cannot be downloaded (${found.failure}).`);
+    }
+    return found.failure;
   },
 
   'java-test-server': async ({ settings, onOutput }) => {
