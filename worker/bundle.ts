@@ -4,7 +4,13 @@
  */
 import { existsSync } from 'node:fs';
 import { fileURLToPath } from 'node:url';
-import { bundleWorkflowCode, type WorkflowBundleOption } from '@temporalio/worker';
+import {
+  bundleWorkflowCode,
+  type BundleOptions,
+  type WorkflowBundleOption,
+} from '@temporalio/worker';
+
+type WebpackConfiguration = Parameters<NonNullable<BundleOptions['webpackConfigHook']>>[0];
 
 /** Beside the compiled code: `dist/workflow-bundle.js`. */
 export const BUNDLE_PATH = fileURLToPath(new URL('../workflow-bundle.js', import.meta.url));
@@ -30,8 +36,22 @@ export async function buildBundle(workflowsPath = workflowsEntry()): Promise<{ c
   return bundleWorkflowCode({
     workflowsPath,
     payloadConverterPath: PAYLOAD_CONVERTER_PATH,
+    webpackConfigHook: modernTypescript,
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
   });
+}
+
+/**
+ * TypeScript as the oldest Node that we support runs it. The SDK's default, ES2017, makes a WeakMap of
+ * each private field.
+ */
+function modernTypescript(config: WebpackConfiguration): WebpackConfiguration {
+  for (const rule of config.module?.rules ?? []) {
+    if (typeof rule !== 'object' || rule === null || typeof rule.use !== 'object') continue;
+    const { options } = rule.use as { options?: { jsc?: { target?: string } } };
+    if (options?.jsc) options.jsc.target = 'es2022';
+  }
+  return config;
 }
 
 /** The compiled module beside this one, or its source where nothing is compiled. */

@@ -173,11 +173,18 @@ export function decide(progress: TurnProgress, limits: TurnLimits, now: Situatio
   return now.steering && progress.steps > 0 ? { do: 'join' } : { do: 'model' };
 }
 
-/** What is left of the limits. `costMicros` is absent where money is not limited. */
+/** What is left of the limits. */
+export interface Remaining {
+  readonly steps: number;
+  readonly ms: number;
+  /** Absent where money is not limited. */
+  readonly costMicros?: number;
+}
+
 export function remaining(
   { steps, workedMs, costMicros }: TurnProgress,
   limits: TurnLimits,
-): { readonly steps: number; readonly ms: number; readonly costMicros?: number } {
+): Remaining {
   return {
     steps: limits.maxSteps - steps,
     ms: limits.maxTurnMs - workedMs,

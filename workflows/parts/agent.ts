@@ -150,7 +150,7 @@ export class LoopAgent {
         },
         inbox,
       );
-      return settled(transcript, turn, async () => {
+      return settled(transcript, turn.position, async () => {
         const outcome = await turn.run();
         // The transcript has no ids to repeat, and the history is the application's own.
         if (outcome.kind !== 'done') throw new Error(`A turn ended as "${outcome.kind}".`);

@@ -5,12 +5,12 @@ import type { FailureInfo } from '../../src/contracts/failures.js';
 import type { FinishReason, InboxItem } from '../../src/contracts/message.js';
 import { refusal } from '../door.js';
 import { failureOf } from '../session/failure-of.js';
-import type { Turn } from '../session/turn.js';
+import type { TurnPosition } from '../session/turn-position.js';
 import { closeTurn } from './calls.js';
 import type { Transcript } from './transcript.js';
 
 /** What of a turn is not accepted yet. */
-export type UnderWay = Pick<Turn, 'cutOff' | 'openCalls'> & {
+export type UnderWay = Pick<TurnPosition, 'cutOff' | 'openCalls'> & {
   inbox: readonly InboxItem[] | undefined;
 };
 

@@ -7,7 +7,7 @@ import type { PlannedCall } from '../../src/contracts/activities.js';
 import type { WaitingCall } from '../../src/contracts/session.js';
 import { wellFormed } from '../../src/contracts/text.js';
 import type { DelegatedCall } from '../session/children.js';
-import type { AnswerDesk } from '../session/turn.js';
+import type { AnswerDesk } from '../session/turn-position.js';
 import type { GivenResult } from '../session/open-calls.js';
 
 /** Gives the result of a call: text, or anything that JSON holds. What it throws the model is told. */

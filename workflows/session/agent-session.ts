@@ -409,15 +409,16 @@ class SessionLoop {
     const state = this.#state;
     const { reason, rollback } = this.#control.interruption ?? {};
     const from = rollback && !failure ? state.open!.from : undefined;
+    const { inbox, openCalls, cutOff } = turn.position;
     const { head, found, generation } = await this.#run.calls.endTurn({
-      ...turn.place(),
+      ...turn.position.place(),
       outcome: failure ? 'failed' : 'interrupted',
       ...(failure ? { failure } : {}),
       ...(reason === undefined ? {} : { reason }),
       usage: state.open!.usage,
-      ...(turn.inbox && turn.inbox.length > 0 ? { inbox: turn.inbox } : {}),
-      ...(turn.openCalls ? { open: turn.openCalls } : {}),
-      ...(turn.cutOff === undefined ? {} : { cutOff: turn.cutOff }),
+      ...(inbox && inbox.length > 0 ? { inbox } : {}),
+      ...(openCalls ? { open: openCalls } : {}),
+      ...(cutOff === undefined ? {} : { cutOff }),
       ...(state.open!.slot ? { slot: true } : {}),
       ...(from === undefined ? {} : { rollback: { after: from } }),
     });

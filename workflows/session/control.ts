@@ -61,7 +61,7 @@ export class Control {
    * has failed yet when the next message comes is not the same at replay in every case.
    */
   steer(): void {
-    const stage = this.#current?.turn.series;
+    const stage = this.#current?.turn.position.series;
     if (stage === undefined || stage === this.#told) return;
     this.#told = stage;
     this.#run.beside(
@@ -138,7 +138,7 @@ export class Control {
     const current = this.#current;
     if (!current) return;
     if (this.#run.legacy) return this.#stopLegacyTurn(current);
-    const { listening } = current.turn;
+    const { listening } = current.turn.position;
     current.scope.cancel();
     if (!listening) return;
     await CancellationScope.nonCancellable(() =>
@@ -150,11 +150,11 @@ export class Control {
   #stopLegacyTurn(current: { readonly turn: Turn; readonly scope: CancellationScope }) {
     return CancellationScope.nonCancellable(async () => {
       const over = () => this.#current !== current;
-      if (current.turn.listening) {
+      if (current.turn.position.listening) {
         await this.#run.calls
           .publishInterrupt({ turn: this.#run.state.turn })
           .catch(() => undefined);
-        await condition(() => over() || !current.turn.listening, LEGACY_HEARD_MS);
+        await condition(() => over() || !current.turn.position.listening, LEGACY_HEARD_MS);
       }
       if (!over()) current.scope.cancel();
     });

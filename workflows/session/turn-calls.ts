@@ -1,0 +1,250 @@
+/**
+ * The tool calls of a step: those that run, those that wait for an answer (of a person, a caller, a
+ * sub-agent), and those by which the conversation changes hands.
+ */
+import { CancellationScope } from '@temporalio/workflow';
+import type {
+  CallModelResult,
+  HandOffResult,
+  PlannedCall,
+  WritePlace,
+} from '../../src/contracts/activities.js';
+import type { AgentReference } from '../../src/contracts/agent.js';
+import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
+import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import { answeredBy, waitsForAnswer } from '../../src/contracts/tool-kinds.js';
+import type { Remaining } from '../../src/contracts/turn-decision.js';
+import { failureOf } from './failure-of.js';
+import { runToolLocally } from './legacy-calls.js';
+import { settleAll } from './settle-all.js';
+import type { TurnPosition, TurnSurroundings } from './turn-position.js';
+import type { TurnSlot } from './turn-slot.js';
+import { actsLast } from './waiting.js';
+
+export class ToolCalls {
+  readonly #position: TurnPosition;
+  readonly #slot: TurnSlot;
+  readonly #remaining: () => Remaining;
+
+  /** @param remaining what the limits of the turn leave */
+  constructor(position: TurnPosition, slot: TurnSlot, remaining: () => Remaining) {
+    this.#position = position;
+    this.#slot = slot;
+    this.#remaining = remaining;
+  }
+
+  get #around(): TurnSurroundings {
+    return this.#position.around;
+  }
+
+  /**
+   * Runs the calls of a step, and waits for those that others answer. Of a step that was carried here
+   * only such calls are left, and `step` is `undefined`.
+   */
+  async run(step: CallModelResult | undefined): Promise<'carry' | 'settled'> {
+    const { state } = this.#around;
+    let open = state.open!.calls;
+    if (!open) {
+      const { seq: message, calls = [], rules } = step!;
+      const first = resultPlace(message, 0);
+      // The places are reserved before anything runs: what ends the turn in the middle knows them.
+      state.head = headAfterCalls(state.head, calls.length);
+      if (calls.some(({ done }) => done === undefined)) {
+        this.#position.openCalls = { message, first };
+        const handoffs = calls.flatMap((call, index) => (handsOver(call) ? [index] : []));
+        open = {
+          message,
+          first,
+          waiting: this.#waitingCalls(message, calls),
+          ...(handoffs.length > 0 ? { handoffs } : {}),
+        };
+        // Before the others run: they may take hours, and answers can come at once.
+        if (open.waiting.length > 0) {
+          state.open = { ...state.open!, calls: open };
+          this.#around.onWaiting();
+          const begun = open.waiting.flatMap(({ key, index, by }) =>
+            typeof by === 'object' ? { key, call: calls[index]! } : [],
+          );
+          if (begun.length > 0) this.#around.delegate(begun, rules);
+        }
+        await this.#runPlanned(message, calls);
+      }
+    }
+    if (open && open.waiting.length > 0) {
+      // Or a sub-agent of the same pool might wait for a slot that its parent has.
+      await this.#slot.leave();
+      if ((await this.#collect(open)) === 'carry') return 'carry';
+    }
+    if (open?.handoffs) {
+      await this.#handOver(open.message, open.handoffs);
+      // The agent that goes on takes a slot of its own pool.
+      if (state.open!.slot && state.open!.slot.pool !== this.#around.pool) await this.#slot.leave();
+    }
+    this.#position.openCalls = undefined;
+    const { calls: _settled, ...rest } = state.open!;
+    state.open = rest;
+    this.#around.onWaiting();
+    this.#around.onTools();
+    return 'settled';
+  }
+
+  /** Runs what runs: all at once, or in order where the policy asks for that. */
+  async #runPlanned(message: number, calls: readonly PlannedCall[]): Promise<void> {
+    const { settings, calls: short, legacy, activities } = this.#around;
+    const { head: _head, ...place } = this.#position.place();
+    const inputOf = (index: number) => this.#toolInput(place, message, index);
+    this.#position.listening = true;
+    const runs = calls.map((call, index) => async () => {
+      if (call.done !== undefined || waitsForAnswer(call.run) || handsOver(call)) return;
+      // Legacy: a local tool that could not run within its step.
+      if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
+      else await activities.runTool(call, inputOf(index), settings);
+    });
+    const settled = await settleAll(runs, settings.sequential);
+    this.#position.listening = false;
+    // A tool's own failure is a result. A rejection is a worker that went away too often, or
+    // the interruption of the turn.
+    for (const [index, result] of settled.entries()) {
+      if (result.status === 'fulfilled') continue;
+      const failure = failureOf(result.reason);
+      if (failure === undefined) throw result.reason;
+      await short.callTool({ ...inputOf(index), ...this.#position.place(), failure });
+    }
+  }
+
+  /**
+   * All other calls of the answer are settled: the conversation changes hands. Of several calls that
+   * want it the first one counts. Not cancelled in the middle, or the store would know of an agent
+   * that the session does not.
+   */
+  async #handOver(message: number, handoffs: readonly number[]): Promise<void> {
+    const { state, settings, agent: from, pool, calls: short, onHandoff } = this.#around;
+    let done: HandOffResult | undefined;
+    for (const index of handoffs) {
+      const count = state.open!.handoffs ?? 0;
+      const { head: _head, ...place } = this.#position.place();
+      const input = {
+        ...this.#toolInput(place, message, index, from),
+        count,
+        ...(done ? { late: true as const } : {}),
+      };
+      const result = await CancellationScope.nonCancellable(() => short.handOff(input));
+      if (!result.to) continue;
+      done = result;
+      const { limits = settings.limits } = state.open!;
+      state.open = { ...state.open!, handoffs: count + 1, limits };
+      onHandoff(result.to);
+    }
+    if (done?.summarise) await this.#summarise(from, pool);
+  }
+
+  /** What the next agent sees of the earlier turns, written by the one that hands over. */
+  async #summarise(from: AgentReference, pool: string | undefined): Promise<void> {
+    const { state, settings, activities } = this.#around;
+    const { steps: _steps, ...left } = this.#remaining();
+    const summary = `turn ${state.turn} · step ${state.open!.step} · ${from.agent} · summary for a handoff`;
+    if (pool !== undefined) state.open = { ...state.open!, slot: state.open!.slot ?? { pool } };
+    for (;;) {
+      const place = this.#position.place();
+      this.#position.cutOff = place.stage;
+      const input = { ...place, ...from, left, handoff: true as const };
+      const { head, usage, queued } = await activities.compact(input, settings, summary);
+      this.#position.cutOff = undefined;
+      state.head = head;
+      state.spend(usage);
+      if (!queued) return;
+      this.#slot.queue(place.stage, queued);
+      await this.#position.waiting(() => !this.#slot.queued);
+    }
+  }
+
+  #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
+    const now = Date.now();
+    return calls.flatMap((call, index) => {
+      const { run, done, id, name, args, timeoutMs } = call;
+      return waitsForAnswer(run) && done === undefined
+        ? {
+            key: callKey(message, index),
+            index,
+            id,
+            name,
+            ...answeringCall(call),
+            ...(args === undefined ? {} : { args }),
+            ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
+          }
+        : [];
+    });
+  }
+
+  /** Takes answers as they come and writes them, until every call has its own. */
+  async #collect(open: OpenCalls): Promise<'carry' | 'settled'> {
+    const { state, desk, calls: short } = this.#around;
+    for (let { waiting } = open; waiting.length > 0;) {
+      const call = await this.#nextAnswered(waiting);
+      if (call === undefined) return 'carry';
+      const answer = desk.take(call.key) ?? this.#around.onLate(call);
+      // Before it is written: a second answer is refused.
+      waiting = waiting.filter(({ key }) => key !== call.key);
+      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
+      state.open = { ...state.open!, calls: { ...open, waiting } };
+      this.#around.onWaiting();
+      const { head: _head, ...place } = this.#position.place();
+      await short.callTool({
+        ...this.#toolInput(place, open.message, call.index),
+        ...(answer && 'output' in answer
+          ? { given: answer.output }
+          : {
+              failure: answer
+                ? 'failure' in answer
+                  ? answer.failure
+                  : { type: 'Tool.Failed', message: answer.error }
+                : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
+            }),
+      });
+    }
+    return 'settled';
+  }
+
+  /** A call that has its answer, or whose deadline is over; `undefined` when the run is full. */
+  async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
+    const { desk } = this.#around;
+    const answered = () => waiting.find(({ key }) => desk.has(key));
+    if (!actsLast()) this.#around.look();
+    const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
+    const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
+    await this.#position.waiting(() => answered() !== undefined || this.#position.full, due);
+    return (
+      answered() ?? waiting.find((call) => call.until !== undefined && call.until <= Date.now())
+    );
+  }
+
+  #toolInput(
+    place: Omit<WritePlace, 'head'>,
+    message: number,
+    index: number,
+    agent = this.#around.agent,
+  ) {
+    const { state } = this.#around;
+    return {
+      ...place,
+      head: state.head,
+      ...agent,
+      message,
+      index,
+      seq: resultPlace(message, index),
+      ...(state.open?.slot ? { slot: true as const } : {}),
+    };
+  }
+}
+
+/** Wrong arguments are answered like those of any other tool. */
+function handsOver({ handoff, done, invalid }: PlannedCall): boolean {
+  return handoff !== undefined && done === undefined && !invalid;
+}
+
+/** What answers a call; nothing where anybody may. */
+function answeringCall({ run, task, wait }: PlannedCall): Pick<WaitingCall, 'by'> {
+  if (task) return { by: { session: task.session, agent: task.agent } };
+  if (wait) return { by: { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } };
+  return answeredBy(run);
+}
