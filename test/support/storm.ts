@@ -11,17 +11,16 @@ import { historyToJSON, type History } from '@temporalio/common/lib/proto-utils.
 import type { WorkflowHandle } from '@temporalio/client';
 import type { WorkflowBundleOption } from '@temporalio/worker';
 import { inject } from 'vitest';
-import { AgentRuntime } from '../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../src/client/agent-runtime.js';
 import type { Session } from '../../src/client/session.js';
 import { HANDLERS } from '../../src/contracts/session.js';
 import type { WhileWorking } from '../../src/contracts/while-working.js';
-import { compiledModule } from '../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../src/stack/process-supervisor.js';
+import type { SupervisedProcess } from '../../src/stack/process-supervisor.js';
 import { migrate } from '../../src/store/migrate.js';
 import { replayHistories } from '../../src/testing/replay.js';
 import { ScriptedModel, type SeenRequest } from '../../src/testing/scripted-model.js';
 import { eventually } from './observe.js';
-import { workerProcessEnvironment } from './worker-process.js';
+import { WorkerProcesses } from './worker-process.js';
 
 /** What a person or a program can do to a session. */
 export const DEEDS = [
@@ -62,14 +61,13 @@ export class Storm {
   readonly sessions: StormSession[] = [];
   kills = 0;
 
-  private constructor(
-    model: ScriptedModel,
-    runtime: AgentRuntime,
-    workers: readonly SupervisedProcess[],
-  ) {
+  readonly #processes: WorkerProcesses;
+
+  private constructor(model: ScriptedModel, processes: WorkerProcesses) {
     this.model = model;
-    this.runtime = runtime;
-    this.workers = workers;
+    this.runtime = processes.runtime;
+    this.workers = processes.workers;
+    this.#processes = processes;
   }
 
   static async start({ cachedWorkflows, workers = 2 }: StormOptions): Promise<Storm> {
@@ -77,29 +75,20 @@ export class Storm {
     await migrate(inject('databaseUrl'));
     const model = await ScriptedModel.start();
     model.reply(/^/, speak);
-    const environment = () => ({
-      ...workerProcessEnvironment({ modelUrl: model.baseUrl, taskQueue: name }),
-      PERDURA_HISTORY_LIMIT: '150',
-      PERDURA_MAX_CACHED_WORKFLOWS: String(cachedWorkflows),
-    });
-    const module = compiledModule('worker/main.js');
-    const running = await Promise.all(
-      Array.from({ length: workers }, (_, n) =>
-        supervise({ name: `storm-worker-${n + 1}`, module, environment }),
-      ),
-    );
-    const runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    const processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      count: workers,
+      environment: {
+        PERDURA_HISTORY_LIMIT: '150',
+        PERDURA_MAX_CACHED_WORKFLOWS: String(cachedWorkflows),
+      },
     });
-    return new Storm(model, runtime, running);
+    return new Storm(model, processes);
   }
 
   async stop(): Promise<void> {
-    await Promise.all(this.workers.map((worker) => worker.stop()));
-    await this.runtime.close();
+    await this.#processes.stop();
     await this.model.stop();
   }
 

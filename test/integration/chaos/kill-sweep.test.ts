@@ -11,17 +11,15 @@ import { join } from 'node:path';
 import type { History } from '@temporalio/common/lib/proto-utils.js';
 import { Worker } from '@temporalio/worker';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
 import { HANDLERS } from '../../../src/contracts/session.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { Ledger } from '../../../src/testing/ledger.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
 import { buildBundle } from '../../../worker/bundle.js';
 import { seeded } from '../../support/random.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const KILLS = Number(process.env.PERDURA_SWEEP_KILLS ?? 20);
 const MESSAGES = Number(process.env.PERDURA_SWEEP_MESSAGES ?? 500);
@@ -58,7 +56,7 @@ describe('kill sweep', () => {
   let ledger: Ledger;
   let runtime: AgentRuntime;
   let folder: string;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   const random = seeded(SEED);
   let progress = 0;
   let kills = 0;
@@ -67,7 +65,7 @@ describe('kill sweep', () => {
   const onProgress = (pid?: number) => {
     progress += 1;
     if (kills >= KILLS || progress < ((kills + 1) * MESSAGES * 2) / (KILLS + 2)) return;
-    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
     const victim =
       alive.find((worker) => worker.pid === pid) ?? alive[Math.floor(random() * alive.length)];
     if (!victim) return;
@@ -89,32 +87,20 @@ describe('kill sweep', () => {
     });
     // In the middle of the tool: the ledger has written, the tool has not yet heard so.
     ledger.onEntry(({ pid }) => onProgress(pid));
-    const environment = () => ({
-      ...workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        ledgerUrl: ledger.url,
-        taskQueue: name,
-      }),
-      // Each session continues as new every few turns, so kills fall into that too (F4).
-      PERDURA_HISTORY_LIMIT: '120',
-    });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
+      ledgerUrl: ledger.url,
       taskQueue: name,
+      environment: {
+        // Each session continues as new every few turns, so kills fall into that too (F4).
+        PERDURA_HISTORY_LIMIT: '120',
+      },
     });
+    ({ runtime } = processes);
   });
 
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await ledger?.stop();
     await model?.stop();
     await rm(folder, { recursive: true, force: true });

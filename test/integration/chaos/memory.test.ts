@@ -7,15 +7,13 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
 import { schemaTablesHolding } from '../../support/canary.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const KILLS = Number(process.env.PERDURA_MEMORY_KILLS ?? 8);
 const BATCHES = 20;
@@ -60,7 +58,7 @@ describe('memory under kills', () => {
   let model: ScriptedModel;
   let runtime: AgentRuntime;
   let database: pg.Client;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let requests = 0;
   let kills = 0;
 
@@ -69,7 +67,7 @@ describe('memory under kills', () => {
     requests += 1;
     const expected = WRITERS.length * BATCHES * 2;
     if (kills >= KILLS || requests < ((kills + 1) * expected) / (KILLS + 3)) return;
-    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
     const victim = alive[kills % alive.length];
     if (!victim) return;
     kills += 1;
@@ -86,30 +84,17 @@ describe('memory under kills', () => {
       else setTimeout(progressed, requests % 7);
       return reply;
     });
-    const environment = () =>
-      workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        taskQueue: name,
-        config: 'memory.config.ts',
-      });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      config: 'memory.config.ts',
     });
+    ({ runtime } = processes);
     database = new pg.Client({ connectionString: inject('databaseUrl') });
     await database.connect();
   });
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await database?.end();
     await model?.stop();
   });
@@ -141,7 +126,7 @@ describe('memory under kills', () => {
       const lost = wanted.filter((text) => !texts.includes(text)).length;
       const shared = entries.filter(({ key }) => key.startsWith('shared ')).length;
       console.log(
-        `memory: ${FACTS} facts, ${kills} kills, lost ${lost} · doubled ${doubled}, ${shared} keys contested, restarts ${workers.map(({ restarts }) => restarts).join('+')}`,
+        `memory: ${FACTS} facts, ${kills} kills, lost ${lost} · doubled ${doubled}, ${shared} keys contested, restarts ${processes!.workers.map(({ restarts }) => restarts).join('+')}`,
       );
       expect({ lost, doubled, shared }).toEqual({ lost: 0, doubled: 0, shared: BATCHES });
       expect(texts).toEqual(wanted);

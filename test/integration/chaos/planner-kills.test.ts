@@ -4,15 +4,13 @@ import { mkdtemp, rm } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { Ledger } from '../../../src/testing/ledger.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel, type SeenRequest } from '../../../src/testing/scripted-model.js';
 import { eventually } from '../../support/observe.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const KILLS = Number(process.env.PERDURA_SWEEP_KILLS ?? 8);
 const SESSIONS = 5;
@@ -56,7 +54,7 @@ describe('planner under kills', () => {
   let model: ScriptedModel;
   let ledger: Ledger;
   let runtime: AgentRuntime;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let progress = 0;
   let kills = 0;
 
@@ -65,7 +63,7 @@ describe('planner under kills', () => {
     progress += 1;
     // Of a turn: three model calls, five effects.
     if (kills >= KILLS || progress < ((kills + 1) * SESSIONS * TURNS * 8) / (KILLS + 2)) return;
-    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
     const victim = alive.find((worker) => worker.pid === pid) ?? alive[progress % alive.length];
     if (!victim) return;
     kills += 1;
@@ -84,32 +82,20 @@ describe('planner under kills', () => {
       return answer(request);
     });
     ledger.onEntry(({ pid }) => onProgress(pid));
-    const environment = () => ({
-      ...workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        ledgerUrl: ledger.url,
-        taskQueue: name,
-        config: 'planning.config.ts',
-      }),
-      // Continues as new every turn or two, also in the middle of a plan.
-      PERDURA_HISTORY_LIMIT: '60',
-    });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
+      ledgerUrl: ledger.url,
       taskQueue: name,
+      config: 'planning.config.ts',
+      environment: {
+        // Continues as new every turn or two, also in the middle of a plan.
+        PERDURA_HISTORY_LIMIT: '60',
+      },
     });
+    ({ runtime } = processes);
   });
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await ledger?.stop();
     await model?.stop();
     await rm(folder, { recursive: true, force: true });

@@ -7,15 +7,13 @@
 import { randomBytes } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { schemaTablesHolding } from '../../support/canary.js';
 import { eventually } from '../../support/observe.js';
 import { startVectorPostgres, type VectorPostgres } from '../../support/vector-postgres.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const KILLS = Number(process.env.PERDURA_VECTOR_KILLS ?? 3);
 const FACTS = 60;
@@ -27,7 +25,7 @@ describe.runIf(inject('pgvector') !== '')('vectors under kills', () => {
   let model: ScriptedModel;
   let runtime: AgentRuntime;
   let database: pg.Client;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let kills = 0;
 
   beforeAll(async () => {
@@ -46,38 +44,27 @@ describe.runIf(inject('pgvector') !== '')('vectors under kills', () => {
     );
     // Either of the two may be the one that asks, so both die, before they have an answer.
     model.embed(({ texts }) => {
-      const ready = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+      const ready = processes!.workers.filter(
+        (worker) => worker.pid !== undefined && worker.isReady,
+      );
       if (kills < KILLS && texts.some((text) => text.startsWith('keep')) && ready.length > 0) {
         kills += 1;
         for (const worker of ready) worker.kill('SIGKILL');
       }
       return undefined;
     });
-    const environment = () =>
-      workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        taskQueue: name,
-        config: 'vector-memory.config.ts',
-        databaseUrl: server.url,
-      });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `vector-worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: server.url,
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      config: 'vector-memory.config.ts',
+      databaseUrl: server.url,
     });
+    ({ runtime } = processes);
     database = new pg.Client({ connectionString: server.url });
     await database.connect();
   });
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await database?.end();
     await model?.stop();
     await server?.stop();

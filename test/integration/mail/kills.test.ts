@@ -8,15 +8,13 @@
 import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import { courierIdOf, mailMessageId, shardOf } from '../../../src/contracts/mail.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { eventually } from '../../support/eventually.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const { PERDURA_MAIL = '200,3' } = process.env;
 const [AGENTS, KILLS] = (PERDURA_MAIL === 'all' ? '1000,10' : PERDURA_MAIL)
@@ -31,14 +29,14 @@ const agents = Array.from({ length: AGENTS }, (_, i) => `agent-${String(i).padSt
 describe('messages to many', () => {
   let model: ScriptedModel;
   let runtime: AgentRuntime;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let turns = 0;
   let kills = 0;
   let amongTurns = 0;
   let duringDelivery = 0;
 
   const kill = () => {
-    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
     const victim = alive[kills % Math.max(1, alive.length)];
     if (!victim) return false;
     kills += 1;
@@ -56,27 +54,18 @@ describe('messages to many', () => {
       if (amongTurns < KILLS - 2 && turns >= due && kill()) amongTurns += 1;
       return 'ok';
     });
-    const environment = () => ({
-      ...workerProcessEnvironment({ modelUrl: model.baseUrl, taskQueue: name }),
-      PERDURA_MAX_CACHED_WORKFLOWS: String(CACHED),
-    });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `mail-worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      environment: {
+        PERDURA_MAX_CACHED_WORKFLOWS: String(CACHED),
+      },
     });
+    ({ runtime } = processes);
   }, 120_000);
 
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await model?.stop();
   });
 
@@ -134,7 +123,7 @@ describe('messages to many', () => {
     for (const each of agents.filter((_, at) => at % Math.ceil(AGENTS / 20) === 0)) {
       await replayed(runtime.session(each).workflowId);
     }
-    const memory = await Promise.all(workers.map(({ pid }) => residentMB(pid)));
+    const memory = await Promise.all(processes!.workers.map(({ pid }) => residentMB(pid)));
     console.log(
       `agents ${AGENTS} · kills ${kills}, ${duringDelivery} of them in the middle of a delivery · messages ${AGENTS * 3} · ` +
         `lost ${lost} · doubled ${doubled} · out of order ${outOfOrder} · unread ${unread} · turns ${turns} · ${seconds.toFixed(1)} s · ` +

@@ -7,15 +7,13 @@
  */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
 import { eventually } from '../../support/eventually.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const [SESSIONS, KILLS] = (process.env.PERDURA_POOL ?? '200,3').split(',').map(Number) as [
   number,
@@ -37,7 +35,7 @@ const sessionsOf = (tenant: string) =>
 describe('a pool under kills', () => {
   let model: ScriptedModel;
   let runtime: AgentRuntime;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   const calls = new Map(tenants.map((tenant) => [tenant, 0]));
   /** Of each tenant, when the first of them had nobody in line any more. */
   let shares: Map<string, number> | undefined;
@@ -46,7 +44,7 @@ describe('a pool under kills', () => {
   let kills = 0;
 
   const kill = () => {
-    const alive = workers.filter((worker) => worker.pid !== undefined && worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.pid !== undefined && worker.isReady);
     const victim = alive[kills % Math.max(1, alive.length)];
     if (!victim) return;
     kills += 1;
@@ -71,31 +69,20 @@ describe('a pool under kills', () => {
       atWork -= 1;
       return `re: ${lastUserText}`;
     });
-    const environment = () => ({
-      ...workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        taskQueue: name,
-        config: 'pool.config.ts',
-      }),
-      TEST_POOL: name,
-    });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `pool-worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: tenants[0]!,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      config: 'pool.config.ts',
+      tenant: tenants[0]!,
+      environment: {
+        TEST_POOL: name,
+      },
     });
+    ({ runtime } = processes);
   }, 120_000);
 
   afterAll(async () => {
-    await Promise.all(workers.map((worker) => worker.stop()));
-    await runtime?.close();
+    await processes?.stop();
     await model?.stop();
   });
 

@@ -4,12 +4,10 @@ import { fileURLToPath } from 'node:url';
 import type { WorkflowBundleOption } from '@temporalio/worker';
 import pg from 'pg';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import type { Session } from '../../../src/client/session.js';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { RuntimeSessionContext } from '../../../src/contracts/runtime-context.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
@@ -19,7 +17,7 @@ import { schemaTablesHolding } from '../../support/canary.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 import { agentNamed, allEnded, below, by, replayTree, told } from '../../support/tree.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 
 const remember = (key: string, text: string) => ({
   toolCalls: [{ name: 'remember', arguments: { key, text } }],
@@ -220,14 +218,14 @@ describe('the context of sub-agents under kills', () => {
   const KILLS = 4;
   let model: ScriptedModel;
   let runtime: AgentRuntime;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let requests = 0;
   let kills = 0;
 
   const kill = () => {
     requests += 1;
     if (kills >= KILLS || requests < (kills + 1) * 10) return;
-    const alive = workers.filter((worker) => worker.isReady);
+    const alive = processes!.workers.filter((worker) => worker.isReady);
     const victim = alive[kills % alive.length];
     if (!victim) return;
     kills += 1;
@@ -250,28 +248,15 @@ describe('the context of sub-agents under kills', () => {
       else setTimeout(kill, requests % 7);
       return help(r);
     });
-    const environment = () =>
-      workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        taskQueue: name,
-        config: 'family.config.ts',
-      });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `family-worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      config: 'family.config.ts',
     });
+    ({ runtime } = processes);
   });
   afterAll(async () => {
-    await runtime?.close();
-    await Promise.all(workers.map((worker) => worker.stop()));
+    await processes?.stop();
     await model?.stop();
   });
 

@@ -1,12 +1,10 @@
 /** A tree whose worker processes are killed while it works: every task is done once. */
 import { randomBytes } from 'node:crypto';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
-import { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { compiledModule } from '../../../src/stack/compiled.js';
-import { supervise, type SupervisedProcess } from '../../../src/stack/process-supervisor.js';
+import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
-import { workerProcessEnvironment } from '../../support/worker-process.js';
+import { WorkerProcesses } from '../../support/worker-process.js';
 import { userTexts } from '../../support/observe.js';
 import { allEnded, below, by, replayTree, told } from '../../support/tree.js';
 
@@ -17,7 +15,7 @@ const KILLS = Number(process.env.PERDURA_TREE_KILLS ?? 4);
 describe('kill in a tree', () => {
   let model: ScriptedModel;
   let runtime: AgentRuntime;
-  const workers: SupervisedProcess[] = [];
+  let processes: WorkerProcesses | undefined;
   let requests = 0;
   let kills = 0;
 
@@ -29,7 +27,7 @@ describe('kill in a tree', () => {
       requests += 1;
       if (kills >= KILLS || requests < (kills + 1) * 5) return;
       // Also the only one, while the other is started again.
-      const ready = workers.filter((worker) => worker.isReady);
+      const ready = processes!.workers.filter((worker) => worker.isReady);
       const victim = ready[kills % Math.max(1, ready.length)];
       if (!victim) return;
       kills += 1;
@@ -52,28 +50,15 @@ describe('kill in a tree', () => {
       onRequest();
       return { text: r.lastUserText, chunkSize: 2, chunkDelayMs: 20 };
     });
-    const environment = () =>
-      workerProcessEnvironment({
-        modelUrl: model.baseUrl,
-        taskQueue: name,
-        config: 'tree.config.ts',
-      });
-    const module = compiledModule('worker/main.js');
-    workers.push(
-      ...(await Promise.all(
-        [1, 2].map((n) => supervise({ name: `tree-worker-${n}`, module, environment })),
-      )),
-    );
-    runtime = await AgentRuntime.connect({
-      temporalAddress: inject('temporalAddress'),
-      databaseUrl: inject('databaseUrl'),
-      tenant: name,
+    processes = await WorkerProcesses.start({
+      modelUrl: model.baseUrl,
       taskQueue: name,
+      config: 'tree.config.ts',
     });
+    ({ runtime } = processes);
   });
   afterAll(async () => {
-    await runtime?.close();
-    await Promise.all(workers.map((worker) => worker.stop()));
+    await processes?.stop();
     await model?.stop();
   });
 
