@@ -18,7 +18,7 @@ import { currentExecution, keepAlive } from '../execution.js';
 import { askedAgent } from './asked-agent.js';
 import { expandInbox } from './inbox.js';
 import type { ActivityDeps } from '../deps.js';
-import { stopSignals } from './call-tool.js';
+import { stopSignals } from './stop-signals.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
 import { ModelStep, type ModelStepDeps, type StepEnd } from './model-step.js';
 import { plannerStep } from './planner-step.js';

@@ -19,16 +19,14 @@ import type { Transcripts } from '../../src/store/stores.js';
 import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
 import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
-import { abortReason } from '../failures.js';
 import { plannerTools } from './planner-step.js';
 import { AgentRuns, type RunAgentDeps } from './run-agent.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
 import { keepSlot } from './slots.js';
 import type { Speakers } from './speaker.js';
+import { stopSignals, type StopSignals } from './stop-signals.js';
 import { SessionToolRecord, type PreparedResult, type ToolRecordDeps } from './tool-record.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
-
-export type { PreparedResult } from './tool-record.js';
 
 /** Attempts that may end with an error that nobody has foreseen. */
 const MAX_UNFORESEEN = 5;
@@ -68,12 +66,6 @@ export async function callTool(deps: CallToolDeps, input: CallToolInput): Promis
     clearInterval(slot);
     stop();
   }
-}
-
-/** What stops a tool: someone who interrupts the turn, or the worker's end. */
-export interface StopSignals {
-  readonly signal: AbortSignal;
-  readonly shutdown: AbortSignal;
 }
 
 /** One call, run by an activity of its own or within the step that made it. */
@@ -286,21 +278,4 @@ export function bounded(
     wellFormed(clipText(thrownMessage(error), 2_000)),
     'Tool.Failed',
   );
-}
-
-/**
- * Temporal's one signal, as the two that a tool can be stopped by. `interrupted` is the fast
- * path of an interruption, where there is one.
- */
-export function stopSignals(cancelled: AbortSignal, interrupted?: AbortSignal): StopSignals {
-  const interrupt = new AbortController();
-  const shutdown = new AbortController();
-  const pass = () => {
-    const to = abortReason(cancelled) === 'cancelled' ? interrupt : shutdown;
-    to.abort(cancelled.reason);
-  };
-  if (cancelled.aborted) pass();
-  else cancelled.addEventListener('abort', pass, { once: true });
-  const signal = interrupted ? AbortSignal.any([interrupt.signal, interrupted]) : interrupt.signal;
-  return { signal, shutdown: shutdown.signal };
 }

@@ -32,7 +32,7 @@ import { admitAttempt } from './attempt-limits.js';
 import type { RuntimeContexts } from './runtime-contexts.js';
 import { slotOf, type Slot } from './slots.js';
 import type { StepRecordDeps } from './step-record.js';
-import { handedOver } from './step-stops.js';
+import { handedOver } from './stop-signals.js';
 
 export interface CompactDeps
   extends

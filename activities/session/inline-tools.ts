@@ -13,12 +13,9 @@ import type { AssistantMessage } from '../../src/contracts/message.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import { headAfterCalls, resultPlace } from '../../src/contracts/places.js';
 import type { Tool } from '../../src/contracts/tool.js';
-import {
-  ToolCallRun,
-  type CallToolDeps,
-  type PreparedResult,
-  type StopSignals,
-} from './call-tool.js';
+import { ToolCallRun, type CallToolDeps } from './call-tool.js';
+import type { StopSignals } from './stop-signals.js';
+import type { PreparedResult } from './tool-record.js';
 import type { Execution } from '../execution.js';
 import type { PolicyDeclaration } from '../../src/contracts/policy.js';
 import { checkArguments } from '../../src/tools/argument-check.js';

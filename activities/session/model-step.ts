@@ -15,13 +15,12 @@ import type { ActivitySettings } from '../deps.js';
 import type { Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
-import type { StopSignals } from './call-tool.js';
 import type { InlineTools } from './inline-tools.js';
 import type { Speaker, Speakers } from './speaker.js';
 import { StepPrompt, type StepPromptDeps } from './step-prompt.js';
 import { StepRecord, type Answered, type Begun, type StepRecordDeps } from './step-record.js';
 import { StepResults, withDone } from './step-results.js';
-import { alsoStoppedBy, handedOver, isStopped } from './step-stops.js';
+import { alsoStoppedBy, handedOver, isStopped, type StopSignals } from './stop-signals.js';
 import { answerOf, type StepAttempt } from './step-writes.js';
 
 /** Attempts at an answer that matches `responseFormat`. */

@@ -17,7 +17,7 @@ import type { Append, Appended, AttemptFailure } from '../../src/store/append-ty
 import type { Stores } from '../../src/store/stores.js';
 import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
-import type { PreparedResult } from './call-tool.js';
+import type { PreparedResult } from './tool-record.js';
 import {
   answering,
   beginning,

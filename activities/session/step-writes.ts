@@ -28,7 +28,8 @@ import type {
   NewMessage,
 } from '../../src/store/transcript-store.js';
 import { planCalls } from '../../src/tools/plan-calls.js';
-import type { PreparedResult, StopSignals } from './call-tool.js';
+import type { StopSignals } from './stop-signals.js';
+import type { PreparedResult } from './tool-record.js';
 import type { Execution } from '../execution.js';
 import { inboxWrites } from './inbox.js';
 import type { Slot } from './slots.js';

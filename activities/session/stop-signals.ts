@@ -1,6 +1,29 @@
 /** How a model call and the tools behind it are stopped from outside, and what that is called. */
 import { PerduraError } from '../../src/contracts/failures.js';
-import type { StopSignals } from './call-tool.js';
+import { abortReason } from '../failures.js';
+
+/** What stops a tool: someone who interrupts the turn, or the worker's end. */
+export interface StopSignals {
+  readonly signal: AbortSignal;
+  readonly shutdown: AbortSignal;
+}
+
+/**
+ * Temporal's one signal, as the two that a tool can be stopped by. `interrupted` is the fast
+ * path of an interruption, where there is one.
+ */
+export function stopSignals(cancelled: AbortSignal, interrupted?: AbortSignal): StopSignals {
+  const interrupt = new AbortController();
+  const shutdown = new AbortController();
+  const pass = () => {
+    const to = abortReason(cancelled) === 'cancelled' ? interrupt : shutdown;
+    to.abort(cancelled.reason);
+  };
+  if (cancelled.aborted) pass();
+  else cancelled.addEventListener('abort', pass, { once: true });
+  const signal = interrupted ? AbortSignal.any([interrupt.signal, interrupted]) : interrupt.signal;
+  return { signal, shutdown: shutdown.signal };
+}
 
 /** Why a call ended that nobody interrupted: another attempt follows. */
 export function handedOver(stopped: 'shutdown' | 'gone'): PerduraError {
