@@ -114,7 +114,7 @@ export {
   type Priority,
   type SpeakMode,
 } from './contracts/mail.js';
-export type { Addressee, Delivery, MailRecord } from './store/mail-store.js';
+export type { Addressee, Delivery, GroupMail, MailRecord } from './store/mail-store.js';
 export type { GroupMember, GroupRecord } from './store/group-store.js';
 
 // What happens in them

@@ -6,6 +6,7 @@ import type { AgentDirectory } from '../activities/deps.js';
 import { agentText, type Agent, type AgentReference } from '../src/contracts/agent.js';
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
+import { didYouMean } from '../src/contracts/near-names.js';
 import type { LLMClient, Provider } from '../src/contracts/llm.js';
 import { createLLMClient } from '../src/llm/openai-client.js';
 import { versionOf, type AgentVersion } from '../src/store/agent-definitions.js';
@@ -120,7 +121,7 @@ class Directory implements AgentDirectory {
     const known = [...this.#configured.keys()].join(', ');
     return new PerduraError(
       'Agent.Unknown',
-      `There is no agent "${name}" in ${this.#parts.config.file ?? 'the configuration'}, nor was one made at run time; the configuration has: ${known}.`,
+      `There is no agent "${name}" in ${this.#parts.config.file ?? 'the configuration'} as the worker read it when it started, nor was one made at run time.${didYouMean(name, [...this.#configured.keys()])} The configuration had: ${known}. If it has changed since, restart the worker or \`perdura dev\`.`,
     );
   }
 }

@@ -1,19 +1,15 @@
 /** What an agent can do, outside of a running worker: the same tools by the same policy. */
 import type { ResolvedConfig } from '../src/contracts/config.js';
 import type { CapabilityGraph } from '../src/contracts/capabilities.js';
-import { PerduraError } from '../src/contracts/failures.js';
 import type { ToolLogger } from '../src/contracts/tool.js';
 import { buildCapabilityGraph } from '../src/planner/build-graph.js';
+import { createMailTools } from '../src/mail/mail-tools.js';
 import { openDatabase } from '../src/store/database.js';
 import { openStores } from '../src/store/stores.js';
-import { agentTools } from '../src/tools/agent-tools.js';
-import { createArtifactTool } from '../src/tools/artifact-tool.js';
 import { ToolRegistry } from '../src/tools/tool-registry.js';
-import { workspaceTools } from '../src/tools/workspace/index.js';
 import { agentDirectory, type DirectoryParts } from './agent-directory.js';
-import { hasTool } from './compose.js';
+import { hasTool, toolsOfRuntime } from './compose.js';
 import { withMcpServers } from './mcp-servers.js';
-import { createToolSource } from './tool-source.js';
 
 export interface CapabilitySources {
   readonly config: ResolvedConfig;
@@ -33,24 +29,26 @@ export async function capabilitiesOf(
 ): Promise<CapabilityGraph> {
   const registry = new ToolRegistry(config.tools);
   const { agent, describe } = await agentOf({ config, tenant, databaseUrl, registry }, name);
+  // Its tools are listed and not called: no connection is made.
+  const database = openDatabase(databaseUrl ?? 'postgresql://', { maxConnections: 1 });
+  const stores = openStores(database);
+  const messages = createMailTools({
+    stores,
+    agent: () => Promise.resolve(agent),
+    wake: () => Promise.resolve(),
+    isRunning: () => Promise.resolve(false),
+  });
   const parts = { servers: config.mcp, databaseUrl, log };
   return withMcpServers(parts, agent.mcp, async (mcp) => {
-    const source = createToolSource({
-      registry,
-      mcp,
-      always: [LISTED_ONLY],
-      given: [(of) => agentTools(of, describe)],
-      named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
-      describe,
-      log,
-    });
+    const source = toolsOfRuntime({ config, registry, mcp, stores, messages, describe, log });
     const tools = await source.toolsOf(agent, tenant);
     return buildCapabilityGraph({
       agent,
       tools: tools.values(),
+      skills: source.skillsOf(agent),
       unavailable: source.unavailable(agent),
     });
-  });
+  }).finally(() => database.close());
 }
 
 /** Of the configuration or, where there is a database, made at run time. Rejects with `Agent.Unknown`. */
@@ -79,8 +77,3 @@ const NONE_MADE: DirectoryParts['definitions'] = {
   made: () => Promise.resolve(undefined),
   read: () => Promise.resolve(undefined),
 };
-
-/** Nothing is called here. */
-const LISTED_ONLY = createArtifactTool(() =>
-  Promise.reject(new PerduraError('Tool.Failed', 'There is no session here.')),
-);

@@ -188,7 +188,8 @@ export class ToolCallRun {
     const agent = await this.#agent();
     const { limits } = agent;
     const request = { ...this.#request(call, key), limits };
-    const result = await runner.bound(request, { ...outcome, ms: 0 });
+    const { waitedMs: ms = 0 } = this.#input;
+    const result = await runner.bound(request, { ...outcome, ms });
     return this.write(this.#recordOf(call, plannedOf(agent, message)).prepared(key, result));
   }
 

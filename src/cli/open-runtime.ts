@@ -76,7 +76,9 @@ async function startStack({ settings, terminal }: CommandContext): Promise<DevSt
   });
   if (stack.offlineModel) terminal.note(OFFLINE);
   if (stack.temporal.kind === 'java-test-server') {
-    terminal.note('Its Temporal keeps sessions in memory. They end with this command.');
+    terminal.note(
+      'Its Temporal keeps workflows in memory: a turn under way ends with this command. Sessions are in PostgreSQL, and go on with their next message.',
+    );
   }
   return stack;
 }

@@ -17,6 +17,7 @@ import { memoryOptions, MOST_RECALLED, type MemoryDeclaration } from '../contrac
 import { isPoolName, MOST_PRIORITY, type PoolReference } from '../contracts/pool.js';
 import { mergePolicies, type PolicyDeclaration } from '../contracts/policy.js';
 import { showContextProblem } from '../contracts/runtime-context.js';
+import { didYouMean } from '../contracts/near-names.js';
 import { MESSAGE_TOOLS, type MessageTool } from '../contracts/mail.js';
 import { WHILE_WORKING } from '../contracts/while-working.js';
 import type { AgentDeclaration, HandoffDeclaration, PoolDeclaration } from './define-config.js';
@@ -95,7 +96,11 @@ const messages = z.unknown().superRefine((value, context) => {
     typeof value === 'boolean' ||
     (Array.isArray(value) && value.every((name) => MESSAGE_TOOLS.includes(name as MessageTool)));
   if (ok) return;
-  const message = `must be true, false, or a list of ${MESSAGE_TOOLS.join(', ')}, not ${shown(value)}.`;
+  const wrong = Array.isArray(value)
+    ? (value as unknown[]).find((name) => !MESSAGE_TOOLS.includes(name as MessageTool))
+    : value;
+  const hint = typeof wrong === 'string' ? didYouMean(wrong, MESSAGE_TOOLS) : '';
+  const message = `must be true, false, or a list of ${MESSAGE_TOOLS.join(', ')}, not ${shown(wrong)}.${hint}`;
   context.addIssue({ code: 'custom', message });
 }) as z.ZodType<boolean | readonly MessageTool[]>;
 

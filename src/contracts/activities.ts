@@ -207,6 +207,8 @@ export interface CallToolInput extends WritePlace, OfRun, AgentReference {
   readonly failure?: FailureInfo;
   /** Somebody has given the result of a call that waited: write this, run nothing. */
   readonly given?: string;
+  /** How long a call has waited that has a result now, ms. */
+  readonly waitedMs?: number;
 }
 
 export interface CallToolResult {

@@ -147,6 +147,8 @@ export interface OpenCalls {
   readonly waiting: readonly WaitingCall[];
   /** Indices of calls that hand over, when all others are settled. Absent for none. */
   readonly handoffs?: readonly number[];
+  /** When they began, ms since the epoch. Absent where a run of an earlier version began them. */
+  readonly since?: number;
 }
 
 /** A tool call that waits until somebody answers it by its key. */

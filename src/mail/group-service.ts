@@ -14,7 +14,7 @@ import {
 } from '../contracts/mail.js';
 import { wellFormed } from '../contracts/text.js';
 import type { GroupMember, GroupRecord, NewMember } from '../store/group-store.js';
-import type { MailRecord } from '../store/mail-store.js';
+import type { GroupMail } from '../store/mail-store.js';
 import {
   lookFor,
   MessageService,
@@ -189,7 +189,7 @@ export class GroupService {
   async history(
     name: string,
     options: { before?: string; limit?: number } = {},
-  ): Promise<MailRecord[]> {
+  ): Promise<GroupMail[]> {
     await this.get(name);
     const { before, limit } = options;
     return this.#parts.stores.groups.history(this.#parts.tenant, name, {

@@ -13,7 +13,7 @@ const START_TIMEOUT_MS = 60_000;
 
 /** What the test server lacks, for people who wonder. */
 export const TEST_SERVER_CANNOT = [
-  'keep anything when it stops: workflows live in memory (transcripts are in PostgreSQL)',
+  'keep workflows when it stops (sessions are in PostgreSQL, and go on with their next message)',
   'list workflows, use search attributes or schedules, or register namespaces',
   'show the Temporal UI',
 ] as const;

@@ -26,7 +26,7 @@ import {
   MAIL_COLUMNS,
   toMail,
   type AcceptedMail,
-  type MailRecord,
+  type GroupMail,
   type MailRow,
   type MailTransaction,
   type NewMail,
@@ -338,15 +338,19 @@ export class GroupStore implements Groups {
     tenant: string,
     name: string,
     { before, limit }: { before?: string | undefined; limit: number },
-  ): Promise<MailRecord[]> {
-    const { rows } = await sql<MailRow>`
-      select ${MAIL_COLUMNS} from perdura.mailings m
+  ): Promise<GroupMail[]> {
+    const { rows } = await sql<MailRow & { readonly failed: number }>`
+      select ${MAIL_COLUMNS}, (select count(*)::int from perdura.deliveries d
+            where d.tenant = m.tenant and d.mailing = m.id and d.state = 'failed') as failed
+        from perdura.mailings m
         join perdura.groups g on g.tenant = m.tenant and g.id = m.group_id
         where m.tenant = ${tenant} and g.name = ${name} and m.kind = 'group'
           and (${before ?? null}::text is null or m.n < (select b.n from perdura.mailings b
             where b.tenant = m.tenant and b.id = ${before ?? null}))
         order by m.n desc limit ${limit}`.execute(this.#database.db);
-    return rows.reverse().map(toMail);
+    return rows
+      .reverse()
+      .map((row) => ({ ...toMail(row), ...(row.failed > 0 ? { failed: row.failed } : {}) }));
   }
 
   /** `work` holds the row of the group, which is not stopped. */

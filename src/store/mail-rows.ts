@@ -57,6 +57,12 @@ export interface MailRecord {
   readonly expiresAt?: string;
 }
 
+/** A message of a group. */
+export interface GroupMail extends MailRecord {
+  /** Members that it could not be delivered to. Absent for none. */
+  readonly failed?: number;
+}
+
 /** A message for one receiver, with what has become of it. */
 export interface Delivery {
   readonly receiver: string;

@@ -23,7 +23,7 @@ import {
 } from './mail-rows.js';
 import type { Mail } from './stores.js';
 
-export type { AcceptedMail, Delivery, MailRecord, NewMail } from './mail-rows.js';
+export type { AcceptedMail, Delivery, GroupMail, MailRecord, NewMail } from './mail-rows.js';
 
 /** Receivers that a courier takes at once. */
 const PAGE_RECEIVERS = 100;

@@ -63,6 +63,7 @@ import {
   type BroadcastFilter,
   type Delivery,
   type DeliveryOutcome,
+  type GroupMail,
   type MailRecord,
   type NewMail,
   type RefusedMail,
@@ -282,7 +283,7 @@ export interface Groups {
     tenant: string,
     name: string,
     page: { before?: string | undefined; limit: number },
-  ): Promise<MailRecord[]>;
+  ): Promise<GroupMail[]>;
 }
 
 /** Definitions of agents by their version, and the agents made at run time. */

@@ -56,6 +56,7 @@ export class ToolCalls {
           message,
           first,
           waiting: this.#waitingCalls(message, calls),
+          since: Date.now(),
           ...(handoffs.length > 0 ? { handoffs } : {}),
         };
         // Before the others run: they may take hours, and answers can come at once.
@@ -191,6 +192,7 @@ export class ToolCalls {
       const { head: _head, ...place } = this.#position.place();
       await short.callTool({
         ...this.#toolInput(place, open.message, call.index),
+        ...(open.since === undefined ? {} : { waitedMs: Date.now() - open.since }),
         ...(answer && 'output' in answer
           ? { given: answer.output }
           : {

@@ -1,7 +1,7 @@
 /** Messages and groups, for people. Pure. */
 import type { DeliveryReport, MailReceipt, UnreadMail } from '../../mail/message-service.js';
 import type { GroupMember, GroupRecord } from '../../store/group-store.js';
-import type { MailRecord } from '../../store/mail-store.js';
+import type { GroupMail } from '../../store/mail-store.js';
 import { clean, oneLine } from './clean.js';
 import type { Style } from './style.js';
 import { table } from './table.js';
@@ -42,13 +42,19 @@ export function membersText(members: readonly GroupMember[], style: Style): stri
   ]);
 }
 
-export function historyText(messages: readonly MailRecord[], style: Style): string {
+export function historyText(messages: readonly GroupMail[], style: Style): string {
   if (messages.length === 0) return 'Nothing was said.\n';
   return messages
-    .map(({ id, from, text, hop, acceptedAt }) => {
+    .map(({ id, from, text, hop, acceptedAt, failed = 0 }) => {
       const when = acceptedAt.slice(0, 19).replace('T', ' ');
       const hops = hop > 0 ? ` · hop ${hop}` : '';
-      return `${oneLine(from, 80)} ${style.dim(`${when} · ${oneLine(id, 100)}${hops}`)}\n${clean(text)}\n`;
+      const lost =
+        failed > 0
+          ? style.red(
+              `not delivered to ${plural(failed, 'member')}: \`perdura messages show ${oneLine(id, 100)}\` says why\n`,
+            )
+          : '';
+      return `${oneLine(from, 80)} ${style.dim(`${when} · ${oneLine(id, 100)}${hops}`)}\n${clean(text)}\n${lost}`;
     })
     .join('\n');
 }

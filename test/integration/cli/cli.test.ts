@@ -392,7 +392,7 @@ describe('perdura: what goes wrong', () => {
     const { code, out, err } = await perdura('run', 'hi', '--agent', 'nobody');
     expect({ code, out }).toEqual({ code: 1, out: '' });
     expect(err).toMatch(
-      /^Agent\.Unknown: There is no agent "nobody".*the configuration has: assistant\./,
+      /^Agent\.Unknown: There is no agent "nobody".*The configuration had: assistant\. If it has changed since, restart/,
     );
   });
 

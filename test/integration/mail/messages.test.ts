@@ -248,6 +248,7 @@ describe('messages', () => {
       );
       expect((await messages().deliveries(id)).deliveries[0]!.reason).toMatch(reason);
     }
+    expect(await harness.runtime.groups.history('typo')).toMatchObject([{ failed: 1 }]);
   });
 
   it('H2 broadcast: to all of an agent → each once, not to the sender', async () => {

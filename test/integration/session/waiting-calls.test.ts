@@ -186,6 +186,19 @@ describe('a call that waits', () => {
     expect((await answer).text).toBe('told: yes');
   });
 
+  it('call: answered after a while → its result says how long it has waited', async () => {
+    const { session, answer } = await calling();
+    const { key, at } = await waits(session);
+    await new Promise((resolve) => setTimeout(resolve, 200));
+    await session.answer(key, 'yes');
+    await answer;
+    const reader = new Reader();
+    for await (const item of session.events({ live: false })) reader.take(item);
+    const done = reader.items.find((item) => item.type === 'tool.completed')!;
+    expect(done.ms).toBeGreaterThanOrEqual(150);
+    expect(done.ms).toBeLessThanOrEqual(Date.parse(done.at) - Date.parse(at) + 1_000);
+  });
+
   it('call: answered while another call of the same step runs → taken at once, both are told', async () => {
     let done: () => void = () => undefined;
     slow = new Promise((resolve) => (done = resolve));

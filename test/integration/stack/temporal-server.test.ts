@@ -80,7 +80,7 @@ exec '${java}' "$2"
     const temporal = await resolveTemporal({ settings });
     onTestFinished(temporal.stop);
     expect(temporal.kind).toBe('java-test-server');
-    expect(temporal.cannot.join()).toContain('keep anything when it stops');
+    expect(temporal.cannot.join()).toContain('keep workflows when it stops');
     await works(temporal.address);
   });
 
