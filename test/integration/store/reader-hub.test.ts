@@ -46,6 +46,8 @@ const statements = () => {
 it('hub: 40 idle readers of 40 sessions → one query a check, none of their own', async () => {
   const read40 = await sessions(40);
   await Promise.all(read40.map((session) => session.say('hello')));
+  // Wake-ups of these writes are statements, too, and may wait for company.
+  await database.wakeUps.settled();
   const hub = hubOf();
   const readers = read40.map((session) => read(hub, session));
   await eventually(() => readers.every(({ numbers }) => numbers.length === 1));
