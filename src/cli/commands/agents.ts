@@ -1,6 +1,7 @@
 /** `perdura agents` and `perdura templates`: definitions, their versions, and what sessions run. */
 import { readFile } from 'node:fs/promises';
 import { resolve } from 'node:path';
+import type { AgentRuntime } from '../../client/agent-runtime.js';
 import type { KnownTemplate } from '../../client/agent-factory.js';
 import type { AgentTemplate } from '../../config/template-schema.js';
 import { loadConfig } from '../../config/load-config.js';
@@ -24,7 +25,7 @@ export interface ListedAgent {
 
 export async function listAgents(context: CommandContext): Promise<number> {
   const { terminal } = context;
-  const agents = await knownAgents(context);
+  const agents = await withRuntime(context, (runtime) => knownAgents(context, runtime));
   terminal.printJson(agents);
   terminal.print(agentsText(agents, terminal.style));
   return EXIT.ok;
@@ -36,9 +37,11 @@ export async function showAgent(
   { definition: version }: { definition?: string | undefined },
 ): Promise<number> {
   const { terminal } = context;
-  const agents = await knownAgents(context);
+  const { agents, versions } = await withRuntime(context, async (runtime) => ({
+    agents: await knownAgents(context, runtime),
+    versions: await runtime.agentVersions(name),
+  }));
   const found = agents.find(({ agent }) => agent === name);
-  const versions = await withRuntime(context, (runtime) => runtime.agentVersions(name));
   const shown =
     version === undefined
       ? (found ?? versions[0])
@@ -57,8 +60,11 @@ export async function showAgent(
 
 export async function agentVersions(context: CommandContext, name: string): Promise<number> {
   const { terminal } = context;
-  const newest = (await knownAgents(context)).find(({ agent }) => agent === name)?.version;
-  const versions = await withRuntime(context, (runtime) => runtime.agentVersions(name));
+  const { agents, versions } = await withRuntime(context, async (runtime) => ({
+    agents: await knownAgents(context, runtime),
+    versions: await runtime.agentVersions(name),
+  }));
+  const newest = agents.find(({ agent }) => agent === name)?.version;
   terminal.printJson(versions.map((each) => ({ ...each, newest: each.version === newest })));
   terminal.print(versionsText(versions, newest, terminal.style, Date.now()));
   return EXIT.ok;
@@ -152,9 +158,12 @@ export async function createFromTemplate(
 }
 
 /** The agents of the configuration here, and those made at run time. */
-export async function knownAgents(context: CommandContext): Promise<ListedAgent[]> {
-  const { agents } = await loadConfig(context.settings);
-  const made = await withRuntime(context, (runtime) => runtime.factory().list());
+export async function knownAgents(
+  { settings }: Pick<CommandContext, 'settings'>,
+  runtime: AgentRuntime,
+): Promise<ListedAgent[]> {
+  const { agents } = await loadConfig(settings);
+  const made = await runtime.factory().list();
   const configured = agents.map((definition) => ({
     agent: definition.name,
     version: versionOf(definition),

@@ -49,7 +49,6 @@ export async function createGroup(
   { title, speak, answers, maxHops, maxMessages }: CreateGroupOptions,
 ): Promise<number> {
   const declared = members.map(readMember);
-  await noteUnknownAgents(context, declared);
   const declaration = {
     name,
     members: declared,
@@ -61,7 +60,10 @@ export async function createGroup(
   };
   return shown(
     context,
-    (runtime) => runtime.groups.create(declaration),
+    async (runtime) => {
+      await noteUnknownAgents(context, runtime, declared);
+      return runtime.groups.create(declaration);
+    },
     ({ members: count }) => `The group ${name} is created, with ${plural(count, 'member')}.\n`,
   );
 }
@@ -72,10 +74,10 @@ export async function groupMembers(
   { add = [], remove = [] }: { add?: readonly string[]; remove?: readonly string[] },
 ): Promise<number> {
   const added = add.map(readMember);
-  await noteUnknownAgents(context, added);
   return shown(
     context,
     async (runtime) => {
+      await noteUnknownAgents(context, runtime, added);
       if (added.length > 0) await runtime.groups.add(name, added);
       for (const member of remove) await runtime.groups.remove(name, member);
       return runtime.groups.members(name, { limit: 10_000 });
@@ -210,13 +212,14 @@ function readMember(given: string): MemberDeclaration {
 /** A note, no refusal: the workers may have another configuration than this command. */
 async function noteUnknownAgents(
   context: CommandContext,
+  runtime: AgentRuntime,
   members: readonly MemberDeclaration[],
 ): Promise<void> {
   const agents = members.flatMap((member) =>
     typeof member === 'object' && member.agent !== undefined ? [member.agent] : [],
   );
   if (agents.length === 0) return;
-  const names = (await knownAgents(context)).map(({ agent }) => agent);
+  const names = (await knownAgents(context, runtime)).map(({ agent }) => agent);
   for (const agent of new Set(agents)) {
     if (names.includes(agent)) continue;
     context.terminal.note(

@@ -189,6 +189,8 @@ describe('a call that waits', () => {
   it('call: answered after a while → its result says how long it has waited', async () => {
     const { session, answer } = await calling();
     const { key, at } = await waits(session);
+    // The event is written before the workflow knows of the call, from which the time counts.
+    await eventually(async () => (await session.status()).waiting?.length === 1);
     await new Promise((resolve) => setTimeout(resolve, 200));
     await session.answer(key, 'yes');
     await answer;
