@@ -24,6 +24,21 @@ const NOT_IN_SANDBOX = [
   'FinalizationRegistry',
 ];
 
+const NO_ENUMS = {
+  selector: 'TSEnumDeclaration',
+  message: 'Use a union of strings: it is what crosses the wire.',
+};
+
+/** All workflows of a worker share these modules: see SHARED_MODULES in worker/bundle.ts. */
+const NO_MODULE_STATE = [
+  'VariableDeclaration[kind="let"]',
+  'VariableDeclaration > VariableDeclarator > NewExpression[callee.name=/^(Map|WeakMap|WeakSet)$/]',
+].map((what) => ({
+  selector: `:matches(Program, Program > ExportNamedDeclaration) > ${what}`,
+  message:
+    'A module of the workflows holds no state: one workflow would see that of another. Keep it in the workflow (workflows/session/waiting.ts keeps its own on the global object).',
+}));
+
 const DOOR =
   'Only workflows/door.ts does this: it keeps text out that Temporal’s worker would die of.';
 const COUNTED =
@@ -117,14 +132,12 @@ export default tseslint.config(
       '@typescript-eslint/prefer-optional-chain': 'error',
       '@typescript-eslint/prefer-includes': 'error',
       eqeqeq: ['error', 'always', { null: 'ignore' }],
-      'no-restricted-syntax': [
-        'error',
-        {
-          selector: 'TSEnumDeclaration',
-          message: 'Use a union of strings: it is what crosses the wire.',
-        },
-      ],
+      'no-restricted-syntax': ['error', NO_ENUMS],
     },
+  },
+  {
+    files: ['workflows/**/*.ts', 'src/contracts/**/*.ts'],
+    rules: { 'no-restricted-syntax': ['error', NO_ENUMS, ...NO_MODULE_STATE] },
   },
   {
     files: ['**/*.ts'],

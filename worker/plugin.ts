@@ -23,7 +23,7 @@ import type {
 import { readSettings } from '../src/config/environment.js';
 import { loadConfig } from '../src/config/load-config.js';
 import { PerduraError } from '../src/contracts/failures.js';
-import { workflowBundle, workflowsEntry } from './bundle.js';
+import { SHARED_MODULES, workflowBundle, workflowsEntry } from './bundle.js';
 import {
   composeActivities,
   refuseTakenNames,
@@ -86,10 +86,11 @@ export class PerduraPlugin implements WorkerPlugin, BundlerPlugin {
     return own ? options : { ...options, workflowBundle: await workflowBundle() };
   }
 
-  /** Only where there are no workflows to bundle: those of an application export `agentSession`. */
+  /** Our workflows only where there are none to bundle: those of an application export `agentSession`. */
   configureBundler(options: BundleOptions): BundleOptions {
-    const { workflowsPath = workflowsEntry() } = options as Partial<BundleOptions>;
-    return { ...options, workflowsPath };
+    const { workflowsPath = workflowsEntry(), preloadModules = [] } =
+      options as Partial<BundleOptions>;
+    return { ...options, workflowsPath, preloadModules: [...preloadModules, ...SHARED_MODULES] };
   }
 
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {

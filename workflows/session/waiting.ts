@@ -8,11 +8,25 @@ import { CancellationScope, condition as sdkCondition, patched } from '@temporal
 /** In the history of a run whose handlers act after the rest of their task. */
 const HANDLERS_LAST = 'perdura-handlers-last';
 
-/** Conditions of this workflow that have come true. */
-let met = 0;
-let handlersLast: boolean | undefined;
-/** What all handlers of a task wait for: were it not the same, they would not act in their order. */
-let settling: Promise<void> | undefined;
+/** What the tasks of one workflow share. */
+interface Tasks {
+  /** Conditions that have come true. */
+  met: number;
+  handlersLast?: boolean;
+  /** What all handlers of a task wait for: were it not the same, they would not act in their order. */
+  settling?: Promise<void> | undefined;
+  resolved?: Promise<void>;
+  /** One for the run. A cancellation of the workflow must not be a handler's failure. */
+  uncancelled?: CancellationScope;
+}
+
+/**
+ * Of this workflow. Its global object is its own; the modules are those of all workflows of a worker
+ * (worker/bundle.ts), so they hold no state.
+ */
+function tasks(): Tasks {
+  return ((globalThis as { perduraTasks?: Tasks }).perduraTasks ??= { met: 0 });
+}
 
 /** Waits for `ready`, again and again for everyone who asks. */
 export async function until(ready: () => boolean): Promise<void> {
@@ -25,7 +39,7 @@ export function condition(ready: () => boolean, ms: number): Promise<boolean>;
 export function condition(ready: () => boolean, ms?: number): Promise<void | boolean> {
   const counted = () => {
     const now = ready();
-    if (now) met += 1;
+    if (now) tasks().met += 1;
     return now;
   };
   return ms === undefined ? sdkCondition(counted) : sdkCondition(counted, ms);
@@ -36,7 +50,7 @@ export function condition(ready: () => boolean, ms?: number): Promise<void | boo
  * a run that was begun without the rule goes on without it.
  */
 export function actsLast(): boolean {
-  return (handlersLast ??= patched(HANDLERS_LAST));
+  return (tasks().handlersLast ??= patched(HANDLERS_LAST));
 }
 
 /**
@@ -47,12 +61,13 @@ export function actsLast(): boolean {
  * they came.
  */
 export function settled(): Promise<void> {
-  return (settling ??= settle());
+  const now = tasks();
+  return (now.settling ??= settle(now));
 }
 
 /** Whether handlers of this task, or what follows them, have not acted yet. */
 export function isSettling(): boolean {
-  return settling !== undefined;
+  return tasks().settling !== undefined;
 }
 
 /**
@@ -68,32 +83,28 @@ export function afterHandlers(act: () => void): void {
  * Made of few promises: Temporal's worker takes a stack trace of each that a workflow makes, which is
  * most of what a task costs.
  */
-function settle(): Promise<void> {
+function settle(now: Tasks): Promise<void> {
   return new Promise((resolve) => {
     const round = () => {
-      const before = met;
+      const before = now.met;
       // Not before what is under way has come as far as it gets, and the SDK looks again.
-      void nextLook().then(() => {
-        if (met !== before) return round();
-        settling = undefined;
+      void nextLook(now).then(() => {
+        if (now.met !== before) return round();
+        now.settling = undefined;
         resolve();
       });
     };
     // The SDK looks at conditions after each job, too: the first one is for the time after all of them.
-    void (resolved ??= Promise.resolve()).then(round);
+    void (now.resolved ??= Promise.resolve()).then(round);
   });
 }
 
-let resolved: Promise<void> | undefined;
-/** One for the run. A cancellation of the workflow must not be a handler's failure. */
-let uncancelled: CancellationScope | undefined;
-
 /** Resolves when the SDK looks at conditions again. */
-function nextLook(): Promise<void> {
+function nextLook(now: Tasks): Promise<void> {
   let armed = false;
-  uncancelled ??= new CancellationScope({ cancellable: false });
+  now.uncancelled ??= new CancellationScope({ cancellable: false });
   // The SDK looks at once, too: then it is not armed.
-  const look = uncancelled.run(() => sdkCondition(() => armed));
+  const look = now.uncancelled.run(() => sdkCondition(() => armed));
   armed = true;
   return look;
 }

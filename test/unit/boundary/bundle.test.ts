@@ -38,6 +38,13 @@ describe('workflow bundle', () => {
     expect(own.filter((file) => !ROOMS.test(file))).toEqual([]);
   });
 
+  it('bundle: our modules → run once for all workflows of a worker', () => {
+    // Webpack leaves out what it takes for free of side effects: see SHARED_MODULES.
+    const body = /function preloadModules\(\) \{([^}]*)\}/.exec(code)?.[1];
+    expect(body).toContain('__webpack_require__');
+    expect(body).toMatch(/workflows\/index\./);
+  });
+
   it(`bundle: its size → at most ${MAX_KB} kB`, () => {
     expect(Buffer.byteLength(code) / 1_000).toBeLessThan(MAX_KB);
   });
