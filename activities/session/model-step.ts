@@ -5,7 +5,12 @@
  */
 import { randomUUID } from 'node:crypto';
 import type { CallModelInput, CallModelResult } from '../../src/contracts/activities.js';
-import { addUsage, NO_USAGE, type AssistantMessage } from '../../src/contracts/message.js';
+import {
+  addUsage,
+  NO_USAGE,
+  type AssistantMessage,
+  type Usage,
+} from '../../src/contracts/message.js';
 import { isRetryable, PerduraError } from '../../src/contracts/failures.js';
 import type { PolicyDeclaration } from '../../src/contracts/policy.js';
 import type { AttemptFailure } from '../../src/store/transcript-store.js';
@@ -21,7 +26,8 @@ import { StepPrompt, type StepPromptDeps } from './step-prompt.js';
 import { StepRecord, type Answered, type Begun, type StepRecordDeps } from './step-record.js';
 import { StepResults, withDone } from './step-results.js';
 import { alsoStoppedBy, handedOver, isStopped, type StopSignals } from './stop-signals.js';
-import { answerOf, type StepAttempt } from './step-writes.js';
+import { answerOf, begins, type Beginning, type StepAttempt } from './step-writes.js';
+import type { PreparedResult } from './tool-record.js';
 
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
@@ -40,13 +46,53 @@ export interface ModelStepDeps extends StepRecordDeps, StepPromptDeps {
   ) => InlineTools | undefined;
 }
 
-/** How a step ended. */
+/** How a step ended, or will have ended when `next` has run. */
 export interface StepEnd {
   readonly result: CallModelResult;
   /** The turn was interrupted or the session paused: nothing may follow without the workflow. */
   readonly halted: boolean;
   /** An earlier attempt had written it. */
   readonly found: boolean;
+  /** The step that follows, where the write of this one's answer begins it. Must be run at once. */
+  readonly next?: NextStep;
+}
+
+/**
+ * A step that begins while the answer before it is being written, in that write. Its call would have
+ * waited for nothing else.
+ */
+export interface NextStep {
+  /**
+   * Resolves with nothing when the write says that the step must not be: the session stands still, or
+   * another attempt was first. Then the step before it has ended with `instead`.
+   */
+  run(): Promise<StepEnd | undefined>;
+  instead(): Promise<StepEnd>;
+}
+
+/**
+ * The step that would follow a result without the workflow; nothing where none would, or where it has
+ * to wait for something else than the write of the result.
+ */
+export type Following = (
+  result: CallModelResult,
+) => { readonly step: StepAttempt; readonly following: Following } | undefined;
+
+/** What the write of an answer says of the step that it begins. */
+interface Go {
+  readonly go: boolean;
+  /** The context was built of something else than the transcript holds. */
+  readonly stale: boolean;
+}
+
+/** A step that is ready to begin. */
+interface Ready {
+  readonly step: ModelStep;
+  readonly context: ModelContext;
+  readonly estimate: Usage;
+  readonly beginning: Beginning;
+  /** Of the step before it. */
+  readonly result: CallModelResult;
 }
 
 export class ModelStep {
@@ -55,12 +101,15 @@ export class ModelStep {
   readonly #record: StepRecord;
   readonly #results: StepResults;
   readonly #prompt: StepPrompt;
+  readonly #following: Following | undefined;
+  #next: NextStep | undefined;
   #halted = false;
   #found = false;
 
-  constructor(deps: ModelStepDeps, step: StepAttempt) {
+  constructor(deps: ModelStepDeps, step: StepAttempt, following?: Following) {
     this.#deps = deps;
     this.#step = step;
+    this.#following = following;
     this.#record = new StepRecord(deps, step);
     this.#results = new StepResults(step, this.#record);
     this.#prompt = new StepPrompt(deps, step, this.#record);
@@ -68,8 +117,28 @@ export class ModelStep {
 
   async run(): Promise<StepEnd> {
     const first = this.#step.execution.attempt === 1;
-    const result = first ? await this.#firstAttempt() : await this.#retry();
-    return { result, halted: this.#halted || this.#record.halted, found: this.#found };
+    return this.#end(first ? await this.#firstAttempt() : await this.#retry());
+  }
+
+  #end(result: CallModelResult): StepEnd {
+    return {
+      result,
+      halted: this.#halted || this.#record.halted,
+      found: this.#found,
+      ...(this.#next ? { next: this.#next } : {}),
+    };
+  }
+
+  /** As {@link run}, of a step that the write before it begins. */
+  async #runBegun({ context, estimate }: Ready, before: Promise<Go>): Promise<StepEnd | undefined> {
+    const begun = before.then(({ go, stale }) => ({ stale: stale || !go }));
+    const result = await this.#speak(context, begun);
+    if (result !== 'again') return this.#end(result);
+    if ((await before).go) {
+      return this.#end(await this.#speakOnce(await this.#prompt.context(), begun));
+    }
+    await this.#record.callOff({ ...estimate, estimated: true });
+    return undefined;
   }
 
   /**
@@ -84,7 +153,7 @@ export class ModelStep {
       await this.#record.take();
       return this.#record.nothingNew ? this.#results.duplicate() : this.#results.overflow();
     }
-    const { sent, begun } = this.#record.begin(this.#prompt.estimate(context), false);
+    const { sent, written: begun } = this.#record.begin(this.#prompt.estimate(context), false);
     await sent;
     const result = await this.#speak(context, begun);
     if (result !== 'again') return result;
@@ -108,7 +177,7 @@ export class ModelStep {
     this.#record.earlier = (await admitAttempt(admission, execution, input)).usage;
     const context = await this.#prompt.context();
     if (context.overflow) return this.#results.overflow(this.#record.earlier);
-    const { begun } = this.#record.begin(this.#prompt.estimate(context), true);
+    const { written: begun } = this.#record.begin(this.#prompt.estimate(context), true);
     const { lastFailure } = await begun;
     return this.#speakOnce(await this.#prompt.context(lastFailure ?? undefined), begun);
   }
@@ -227,21 +296,71 @@ export class ModelStep {
     const message = answerOf(response);
     const stop = alsoStoppedBy(interrupted, this.#step.stop);
     const inline = this.#inlineTools(message, stop);
-    if (!inline) return this.#answered(await this.#record.answer(message, bill));
+    if (!inline) return this.#answered(await this.#record.answer(message, bill).written);
     // After a lost attempt the answer is written first: a tool may be what killed the worker.
     const early =
       this.#step.execution.attempt === 1 ? await inline.beforeTheAnswer() : { later: [] };
     const together = 'together' in early ? early.together : [];
-    const answered = await this.#record.answer(message, bill, together);
+    const ready = await this.#ready(message, bill, together);
+    const { sent, written } = this.#record.answer(message, bill, {
+      tools: together,
+      ...(ready ? { next: ready.beginning } : {}),
+    });
+    if (ready) {
+      await sent;
+      if (!isStopped(stop)) {
+        this.#next = this.#follow(ready, written);
+        return ready.result;
+      }
+      await written;
+      await ready.step.#record.callOff(NO_USAGE);
+    }
+    const answered = await written;
     const result = this.#answered(answered);
     // Another attempt's answer is in the place: its calls are not these.
     if (!answered.ours) return result;
     const done =
-      'together' in early
-        ? early.together.map((each) => each.result)
-        : await inline.finish(await early.later);
+      'together' in early ? resultsOf(early.together) : await inline.finish(await early.later);
     this.#halted ||= isStopped(stop) || inline.halted;
     return withDone(result, done);
+  }
+
+  /** The step behind an answer whose tools are done, where nothing has to be waited for. */
+  async #ready(
+    message: AssistantMessage,
+    bill: Usage,
+    tools: readonly PreparedResult[],
+  ): Promise<Ready | undefined> {
+    // What was repeated leaves its place empty: the next step reads the transcript as it is then.
+    if (tools.length === 0 || this.#record.repeated.length > 0) return undefined;
+    const total = addUsage(this.#record.earlier, bill);
+    const result = withDone(this.#results.answered(message, total), resultsOf(tools));
+    const next = this.#following?.(result);
+    if (!next) return undefined;
+    const attempt = { ...next.step, unwritten: this.#record.unwritten(message, bill, tools) };
+    const step = new ModelStep(this.#deps, attempt, next.following);
+    const context = await step.#prompt.context();
+    if (context.overflow) return undefined;
+    const estimate = step.#prompt.estimate(context);
+    return { step, context, estimate, beginning: begins(attempt, estimate), result };
+  }
+
+  #follow(ready: Ready, written: Promise<Answered>): NextStep {
+    const before = written.then(({ ours, stale = false }) => {
+      return { go: ours && !this.#record.halted, stale };
+    });
+    return {
+      run: () => ready.step.#runBegun(ready, before),
+      instead: async () => {
+        const answered = await written;
+        const { usage, ...told } = answered.ours ? ready.result : this.#answered(answered);
+        return {
+          result: { ...told, usage: addUsage(usage, ready.estimate) },
+          halted: this.#halted || this.#record.halted,
+          found: this.#found,
+        };
+      },
+    };
   }
 
   /** Writes what was said until it was stopped, and what that has cost. */
@@ -255,7 +374,7 @@ export class ModelStep {
       finish: 'interrupted',
       model: this.#step.agent.model,
     };
-    return this.#answered(await this.#record.answer(said, end.usage));
+    return this.#answered(await this.#record.answer(said, end.usage).written);
   }
 
   /** Records the failed attempt, and decides whether Temporal shall make another. */
@@ -293,4 +412,8 @@ export class ModelStep {
 function notAsked(error: unknown): Extract<ModelCallEnd, { outcome: 'failed' }> {
   if (!(error instanceof PerduraError)) throw error;
   return { outcome: 'failed', error, said: { text: '', reasoning: '' }, usage: NO_USAGE };
+}
+
+function resultsOf(tools: readonly PreparedResult[]) {
+  return tools.map(({ result }) => result);
 }

@@ -317,6 +317,11 @@ export async function recordState(
     ? inboxWrites(inbox, { turn, head: place.head }, execution.attempt)
     : { messages: [], events: [] };
   const why = reason === undefined ? {} : { reason };
+  // Sooner than the write, and lost without harm: a step that it has not reached finds the state.
+  if (input.series !== undefined)
+    await deps.bus
+      .control(execution.key, { type: 'steer', stage: input.series })
+      .catch(() => undefined);
   await deps.transcripts.append(execution.writer(place), {
     channel: execution.channel,
     messages,

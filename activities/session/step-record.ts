@@ -8,23 +8,28 @@ import {
   addUsage,
   NO_USAGE,
   type AssistantMessage,
+  type StoredMessage,
   type Usage,
 } from '../../src/contracts/message.js';
 import type { QueuedFor } from '../../src/contracts/pool.js';
 import { answerKey, messagePlace } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
-import type { Append, Appended, AttemptFailure } from '../../src/store/append-types.js';
+import type { Append, Appended, AttemptFailure, NewMessage } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
-import { tokensOf, type CachedMessage } from '../../src/context/entries.js';
+import { toCached, tokensOf, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { PreparedResult } from './tool-record.js';
 import {
   answering,
+  answerRow,
   beginning,
+  callingOff,
   failing,
   queueing,
   taking,
+  type Beginning,
   type StepAttempt,
+  type Unwritten,
 } from './step-writes.js';
 import type { TranscriptCache } from './transcript-cache.js';
 
@@ -32,11 +37,11 @@ export interface StepRecordDeps extends Pick<Stores, 'transcripts' | 'attempts'>
   readonly cache: TranscriptCache;
 }
 
-/** The first write of an attempt, under way. */
-export interface Beginning {
-  /** The statement is with PostgreSQL: what the call may cost is on record whatever happens here. */
+/** A write under way. */
+export interface Sent<T> {
+  /** The statement is with PostgreSQL, which carries it out whatever happens here. */
   readonly sent: Promise<void>;
-  readonly begun: Promise<Begun>;
+  readonly written: Promise<T>;
 }
 
 export interface Begun {
@@ -52,6 +57,16 @@ export interface Answered {
   readonly usage: Usage;
   /** False when another attempt was first: this is what it has written. */
   readonly ours: boolean;
+  /** What caches have of the transcript is of before: something was superseded, or pinned. */
+  readonly stale?: boolean;
+}
+
+/** What is written together with an answer. */
+export interface WithAnswer {
+  /** Results of tools that are done already. */
+  readonly tools?: readonly PreparedResult[];
+  /** Begins the step that follows. */
+  readonly next?: Beginning;
 }
 
 export class StepRecord {
@@ -81,7 +96,9 @@ export class StepRecord {
   async read(): Promise<readonly CachedMessage[]> {
     const { execution, input, inbox } = this.#step;
     const { key, transcript, run } = execution;
-    const past = await this.#deps.cache.load(key, transcript, run, input.head, input.generation);
+    const { head, messages } = this.#step.unwritten ?? { head: input.head, messages: [] };
+    const past = await this.#deps.cache.load(key, transcript, run, head, input.generation);
+    if (messages.length > 0) return past.concat(messages);
     const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
     const now = fresh.map((message, i): CachedMessage => {
       const body = { role: 'user', ...message } as const;
@@ -112,12 +129,8 @@ export class StepRecord {
   }
 
   /** The first write: the messages of the turn unless they are taken, and the attempt. */
-  begin(estimate: Usage, taken: boolean): Beginning {
-    let onSent: () => void = () => undefined;
-    const sent = new Promise<void>((resolve) => (onSent = resolve));
-    const begun = this.#begin(estimate, taken, onSent);
-    begun.catch(onSent);
-    return { sent, begun };
+  begin(estimate: Usage, taken: boolean): Sent<Begun> {
+    return sending((onSent) => this.#begin(estimate, taken, onSent));
   }
 
   /** What the model has said so far. Lost when the store is away: the end has the whole bill. */
@@ -129,25 +142,46 @@ export class StepRecord {
     this.#deps.attempts.noteSpoken(place, usage).catch(() => undefined);
   }
 
-  /** The answer, with results of tools that are done already. `usage` is what it cost by itself. */
-  async answer(
+  /** The answer, with what is written together with it. `usage` is what it cost by itself. */
+  answer(message: AssistantMessage, usage: Usage, together: WithAnswer = {}): Sent<Answered> {
+    return sending((onSent) => this.#answer(message, usage, together, onSent));
+  }
+
+  async #answer(
     message: AssistantMessage,
     usage: Usage,
-    tools: readonly PreparedResult[] = [],
+    { tools = [], next }: WithAnswer,
+    onSent: () => void,
   ): Promise<Answered> {
     const total = addUsage(this.earlier, usage);
-    const { row, ...append } = answering(this.#step, message, { usage, total }, tools);
-    const { existing, state } = await waitForStore(
-      () => this.#append(append),
-      this.#step.execution,
-    );
+    const { row, ...append } = answering(this.#step, message, { usage, total }, tools, next);
+    const appended = await waitForStore(() => this.#append(append, onSent), this.#step.execution);
+    const { existing, state } = appended;
     this.halted ||= standsStill(state);
-    const earlier = existing.find(({ body }) => body.role === 'assistant');
-    if (earlier?.body.role === 'assistant') return this.#others(earlier.body);
+    const there = existing.find(({ body }) => body.role === 'assistant')?.body;
+    // Ours where the answer to the first try of this write was lost.
+    if (there?.role === 'assistant' && there.id !== message.id) return this.#others(there);
+    const stale = next !== undefined && !this.#confirm(appended);
+    this.#keep([...this.#fresh(), row, ...tools.map((tool) => tool.row)]);
+    return { message, usage: total, ours: true, stale };
+  }
+
+  /** What the next step sees behind the transcript as it was before this one, of writes to come. */
+  unwritten(message: AssistantMessage, usage: Usage, tools: readonly PreparedResult[]): Unwritten {
+    const row = answerRow(this.#step, message, usage);
+    const rows = [...this.#fresh(), row, ...tools.map((tool) => tool.row)];
+    return { head: this.#step.input.head, messages: stored(rows).map(toCached) };
+  }
+
+  /** The attempt has begun and must not be; `usage` is what it has cost all the same. */
+  async callOff(usage: Usage): Promise<void> {
+    await waitForStore(() => this.#append(callingOff(this.#step, usage)), this.#step.execution);
+  }
+
+  /** The messages of the turn that the transcript did not have before. */
+  #fresh(): readonly NewMessage[] {
     const { messages = [] } = taking(this.#step);
-    const fresh = messages.filter(({ messageId }) => !this.repeated.includes(messageId!));
-    this.#keep([...fresh, row, ...tools.map((tool) => tool.row)]);
-    return { message, usage: total, ours: true };
+    return messages.filter(({ messageId }) => !this.repeated.includes(messageId!));
   }
 
   /** A failed attempt. Answers with how many the model has failed by now. */
@@ -188,15 +222,27 @@ export class StepRecord {
     return this.#deps.cache.confirm(key, transcript, run, generation);
   }
 
-  #keep(rows: NonNullable<Append['messages']>): void {
+  #keep(rows: readonly NewMessage[]): void {
     const { key, transcript, run } = this.#step.execution;
-    const at = new Date().toISOString();
-    const stored = rows.map(({ body, ...place }) => ({ ...place, message: body, at }));
-    this.#deps.cache.extend(key, transcript, run, stored);
+    this.#deps.cache.extend(key, transcript, run, stored(rows));
   }
 
   #append(append: Append, onSent?: () => void): Promise<Appended> {
     const { execution, input } = this.#step;
     return this.#deps.transcripts.append(execution.writer(input), append, onSent);
   }
+}
+
+function sending<T>(write: (onSent: () => void) => Promise<T>): Sent<T> {
+  let onSent: () => void = () => undefined;
+  const sent = new Promise<void>((resolve) => (onSent = resolve));
+  const written = write(onSent);
+  written.catch(onSent);
+  return { sent, written };
+}
+
+/** As the store has them when they are written. */
+function stored(rows: readonly NewMessage[]): StoredMessage[] {
+  const at = new Date().toISOString();
+  return rows.map(({ body, ...place }) => ({ ...place, message: body, at }));
 }

@@ -28,6 +28,7 @@ import type {
   NewMessage,
 } from '../../src/store/transcript-store.js';
 import { planCalls } from '../../src/tools/plan-calls.js';
+import type { CachedMessage } from '../../src/context/entries.js';
 import type { StopSignals } from './stop-signals.js';
 import type { PreparedResult } from './tool-record.js';
 import type { Execution } from '../execution.js';
@@ -57,6 +58,21 @@ export interface StepAttempt {
   readonly slot?: Slot;
   /** The model may call no tool: it must answer. */
   readonly mustAnswer?: boolean;
+  /** The end of its transcript, where the write that puts it there begins this step too. */
+  readonly unwritten?: Unwritten;
+}
+
+/** The end of a transcript, of a write that is not there yet. */
+export interface Unwritten {
+  /** Place of the last message that is written. */
+  readonly head: number;
+  readonly messages: readonly CachedMessage[];
+}
+
+/** The beginning of an attempt. */
+export interface Beginning {
+  readonly attempt: AttemptRecord;
+  readonly events: readonly NewEvent[];
 }
 
 /** The messages that begin the turn with this step, or join it. */
@@ -82,19 +98,30 @@ export function taking(step: StepAttempt): Append {
 
 /** The attempt, on record before it costs anything; with the messages unless they are written. */
 export function beginning(step: StepAttempt, estimate: Usage, taken: boolean): Append {
+  const inbox = taken ? { channel: step.execution.channel } : taking(step);
+  const { attempt, events } = begins(step, estimate);
+  return { ...inbox, events: [...(inbox.events ?? []), ...events], attempt };
+}
+
+/** What every attempt begins with. */
+export function begins(step: StepAttempt, estimate: Usage): Beginning {
   const { execution, agent, input } = step;
+  const { attempt } = execution;
   const { turn } = input;
-  const { attempt, channel } = execution;
   const started: NewEvent = {
     key: eventKeys.attemptStarted(input, attempt),
     body: { type: 'step.started', turn, step: input.step, attempt, model: agent.model },
   };
-  const inbox = taken ? { channel } : taking(step);
   return {
-    ...inbox,
-    events: [...(inbox.events ?? []), ...missing(step), ...entered(step), started],
     attempt: { ...attemptOf(step), outcome: 'running', usage: estimate },
+    events: [...missing(step), ...entered(step), started],
   };
+}
+
+/** The end of an attempt that must not be. */
+export function callingOff(step: StepAttempt, usage: Usage): Append {
+  const { channel } = step.execution;
+  return { channel, attempt: { ...attemptOf(step), outcome: 'superseded', usage } };
 }
 
 /** The turn has waited in line, and has a slot now. */
@@ -137,6 +164,7 @@ export function answering(
   message: AssistantMessage,
   { usage, total }: StepBill,
   tools: readonly PreparedResult[],
+  next?: Beginning,
 ): Append & { readonly row: NewMessage } {
   const { execution, input, seq } = step;
   const { turn } = input;
@@ -144,15 +172,7 @@ export function answering(
   const interrupted = message.finish === 'interrupted';
   const final = !interrupted && message.toolCalls === undefined;
   const { text, finish } = message;
-  const row: NewMessage = {
-    seq,
-    key: answerKey(input),
-    turn,
-    step: input.step,
-    attempt,
-    body: message,
-    usage,
-  };
+  const row = answerRow(step, message, usage);
   const completed: NewEvent = {
     key: eventKeys.stepCompleted(input),
     seq,
@@ -191,10 +211,23 @@ export function answering(
       // Not where another attempt's answer is in the place: its calls are not these.
       ...waits.map((event) => ({ ...event, with: seq })),
       ...tools.flatMap(({ events }) => events.map((event) => ({ ...event, with: seq }))),
+      ...(next?.events ?? []).map((event) => ({ ...event, with: seq })),
     ],
     updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
     ...(final && step.slot ? { leave: { turn } } : {}),
+    ...(next ? { next: next.attempt } : {}),
   };
+}
+
+/** The answer in its place. */
+export function answerRow(
+  { execution, input, seq }: StepAttempt,
+  message: AssistantMessage,
+  usage: Usage,
+): NewMessage {
+  const { turn, step } = input;
+  const { attempt } = execution;
+  return { seq, key: answerKey(input), turn, step, attempt, body: message, usage };
 }
 
 /** The calls of an answer. A sub-agent's session has the key of its call in its name. */

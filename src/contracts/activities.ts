@@ -288,6 +288,8 @@ export interface RecordStateInput extends OfRun {
    * catalogue. Absent: `state` becomes one.
    */
   readonly said?: readonly AgentState[];
+  /** Stage of a model call under way that is to make no further step: the session was paused. */
+  readonly series?: number;
   /** Messages that were accepted and get no turn any more, because the session ends. */
   readonly inbox?: readonly InboxItem[];
 }

@@ -104,6 +104,8 @@ export interface Append {
   /** Asks whether this place is taken by this key already. */
   readonly probe?: { readonly seq: number; readonly key: string };
   readonly attempt?: AttemptRecord;
+  /** The first attempt at the step that follows, whose call is under way. */
+  readonly next?: AttemptRecord;
   readonly toolRun?: { readonly key: string; readonly outcome: string };
   readonly events?: readonly NewEvent[];
   readonly updates?: {

@@ -204,13 +204,14 @@ export class TranscriptStore implements Transcripts {
 
 /** What `perdura.append` is given. `wakes`: it wakes the readers in its own commit. */
 function parameterOf(writer: Writer, append: Append, wakes: boolean): string {
-  const { events, channel, messages, attempt, ...rest } = append;
+  const { events, channel, messages, attempt, next, ...rest } = append;
   return toJson({
     ...writer,
     ...rest,
     ...(wakes ? { channel } : {}),
     ...(messages && { messages: messages.map(withWholeUsage) }),
     ...(attempt && { attempt: withWholeUsage(attempt) }),
+    ...(next && { next: withWholeUsage(next) }),
     ...(events && {
       events: events.map(({ body, ...event }) => {
         const { type, ...fields } = lean(body);

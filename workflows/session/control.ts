@@ -112,7 +112,7 @@ export class Control {
     if (!machine.can(move)) return;
     machine.apply(move);
     this.#run.show();
-    await this.#run.journal.stateChanged();
+    await this.#run.journal.stateChanged(this.#current?.turn.position.series);
   }
 
   async terminate(reason: unknown): Promise<void> {

@@ -27,6 +27,8 @@ export class Journal {
   /** A state was written beside the turn, which may come after what the turn itself writes. */
   #besideTurn = false;
   #writing = false;
+  /** Stage of the model call that a pause is to reach. */
+  #series: number | undefined;
 
   constructor(
     calls: Pick<ShortCalls, 'recordState' | 'recordRefusals'>,
@@ -38,9 +40,14 @@ export class Journal {
     this.#warn = warn;
   }
 
-  /** Somebody has paused or resumed the session. Resolves when that is written. */
-  async stateChanged(): Promise<void> {
-    this.#said.push(this.#current().state);
+  /**
+   * Somebody has paused or resumed the session. Resolves when that is written. `series` is the stage of
+   * a model call under way that may make several steps: a pause tells it to make no further one.
+   */
+  async stateChanged(series?: number): Promise<void> {
+    const { state } = this.#current();
+    this.#said.push(state);
+    this.#series = state === 'paused' ? series : undefined;
     this.#changed = true;
     await this.#write();
   }
@@ -99,7 +106,10 @@ export class Journal {
     this.#said = [];
     this.#changed = false;
     const { state, turn } = this.#current();
-    await this.#calls.recordState({ key: uuid4(), state, turn, said });
+    const series = this.#series;
+    this.#series = undefined;
+    const told = series === undefined ? {} : { series };
+    await this.#calls.recordState({ key: uuid4(), state, turn, said, ...told });
     // A turn has begun or ended meanwhile, or ends later: its own write may come before this one.
     const { state: now } = this.#current();
     this.#besideTurn = now === 'running' || now === 'paused';

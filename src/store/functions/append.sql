@@ -11,6 +11,7 @@
  *      attempt?: {turn, step, kind, attempt, agent?, model, outcome, failure?, usage},
  *      toolRun?: {key, outcome},
  *      events?: [{key, type, body, seq?, messageId?, with?}],
+ *      next?: as attempt       the first attempt at the step that follows: it begins
  *      updates?: {state?, turn?, head?, failure?, force?, agent?, version?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
  *      leave?: {turn}          the turn is over: its slot in a pool goes to the next in line
@@ -121,6 +122,17 @@ begin
           and failure->>'text' is not null
         order by attempt desc limit 1;
     end;
+  end if;
+
+  -- Its call is under way while this is written, whatever comes of it.
+  if p->'next' is not null then
+    insert into perdura.attempts (tenant, session, run, turn, step, stage, kind, attempt, agent,
+        model, outcome, input_tokens, cost_micros)
+      select v_tenant, v_session, v_run, turn, step, v_stage, kind, attempt, agent, model, 'running',
+          (usage->>'input')::int, (usage->>'costMicros')::bigint
+        from jsonb_to_record(p->'next') as next(turn int, step int, kind text, attempt int,
+          agent text, model text, usage jsonb)
+      on conflict do nothing;
   end if;
 
   -- FENCE. A run that has not been seen takes the transcript over (continue-as-new, or a reset); a
