@@ -25,6 +25,9 @@ export const WORKFLOWS_PATH = sourceOf('../workflows/index');
  */
 export const SHARED_MODULES: readonly string[] = [WORKFLOWS_PATH];
 
+/** What keeps sessions replayable around the SDK, in every bundle. */
+export const INTERCEPTOR_MODULES: readonly string[] = [sourceOf('../workflows/early-jobs')];
+
 /** How payloads become values in the sandbox; a bundle has it built in. */
 const PAYLOAD_CONVERTER_PATH = sourceOf('../workflows/payload-converter');
 
@@ -45,6 +48,7 @@ export async function buildBundle(workflowsPath = workflowsEntry()): Promise<{ c
     payloadConverterPath: PAYLOAD_CONVERTER_PATH,
     webpackConfigHook: modernTypescript,
     preloadModules: [...SHARED_MODULES],
+    workflowInterceptorModules: [...INTERCEPTOR_MODULES],
     logger: { log() {}, trace() {}, debug() {}, info() {}, warn() {}, error: console.error },
   });
 }

@@ -23,7 +23,7 @@ import type {
 import { readSettings } from '../src/config/environment.js';
 import { loadConfig } from '../src/config/load-config.js';
 import { PerduraError } from '../src/contracts/failures.js';
-import { SHARED_MODULES, workflowBundle, workflowsEntry } from './bundle.js';
+import { INTERCEPTOR_MODULES, SHARED_MODULES, workflowBundle, workflowsEntry } from './bundle.js';
 import {
   composeActivities,
   refuseTakenNames,
@@ -88,9 +88,17 @@ export class PerduraPlugin implements WorkerPlugin, BundlerPlugin {
 
   /** Our workflows only where there are none to bundle: those of an application export `agentSession`. */
   configureBundler(options: BundleOptions): BundleOptions {
-    const { workflowsPath = workflowsEntry(), preloadModules = [] } =
-      options as Partial<BundleOptions>;
-    return { ...options, workflowsPath, preloadModules: [...preloadModules, ...SHARED_MODULES] };
+    const {
+      workflowsPath = workflowsEntry(),
+      preloadModules = [],
+      workflowInterceptorModules = [],
+    } = options as Partial<BundleOptions>;
+    return {
+      ...options,
+      workflowsPath,
+      preloadModules: [...preloadModules, ...SHARED_MODULES],
+      workflowInterceptorModules: [...INTERCEPTOR_MODULES, ...workflowInterceptorModules],
+    };
   }
 
   async runWorker(worker: Worker, next: (worker: Worker) => Promise<void>): Promise<void> {

@@ -6,6 +6,7 @@ import { AgentRuntime, type ConnectOptions } from '../client/agent-runtime.js';
 import { PerduraError } from '../contracts/failures.js';
 import type { DevStack } from '../stack/dev.js';
 import { readRunningStack } from '../stack/dev-lock.js';
+import { loadConfig } from '../config/load-config.js';
 import { readTemporalProfile } from '../config/temporal-profile.js';
 import type { CommandContext } from './context.js';
 
@@ -66,6 +67,8 @@ export const OFFLINE =
   'OPENAI_API_KEY is not set. A scripted offline model answers, not a real one. Set the key for real answers.';
 
 async function startStack({ settings, terminal }: CommandContext): Promise<DevStack> {
+  // First, because a worker that cannot read it would only die, and say so in its own words.
+  await loadConfig(settings);
   const { startDevStack } = await import('../stack/dev.js');
   const stack = await startDevStack({
     settings,
@@ -98,5 +101,6 @@ function nothingRuns(dataDir: string): PerduraError {
   return new PerduraError(
     'Stack.Unavailable',
     `No \`perdura dev\` runs in this folder (${dataDir}), and DATABASE_URL is not set. Start \`perdura dev\` in another terminal, or set TEMPORAL_ADDRESS and DATABASE_URL.`,
+    { saysRemedy: true },
   );
 }

@@ -35,6 +35,7 @@ import { AgentManager } from './agent-manager.js';
 import { AgentPool, type PoolParts } from './agent-pool.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
+import { onlyKnownFields } from './known-fields.js';
 import { Memory } from './memory.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
 import { reconcile } from './reconcile.js';
@@ -67,6 +68,17 @@ export interface StartOptions {
   /** A first message; it is accepted when `start` resolves. */
   readonly message?: OutgoingMessage;
 }
+
+const START_FIELDS = [
+  'agent',
+  'version',
+  'session',
+  'title',
+  'context',
+  'parent',
+  'onParentEnd',
+  'message',
+] as const satisfies readonly (keyof StartOptions)[];
 
 /** Which sessions of the tenant. */
 export interface SessionFilter {
@@ -153,6 +165,7 @@ export class AgentRuntime implements AsyncDisposable {
    * down, since no worker could open the session.
    */
   async start(options: StartOptions = {}): Promise<Session> {
+    onlyKnownFields('start', options, START_FIELDS);
     const { agent, version, title } = options;
     const key = this.#key(options.session ?? newSessionName());
     const context = contextOf(options.context);

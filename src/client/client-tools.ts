@@ -5,6 +5,7 @@
  */
 import type { StreamItem } from '../contracts/events.js';
 import { PerduraError, type FailureType } from '../contracts/failures.js';
+import { nearNames } from '../contracts/near-names.js';
 import type { CallAnswer } from '../contracts/session.js';
 import { isTurnEnd } from '../contracts/turn-end.js';
 import type { EventsOptions } from './event-stream.js';
@@ -149,10 +150,22 @@ export class ServedTools implements AsyncDisposable {
       }
     }
     if (item.type === 'tool.completed') this.#close(placeOf(item));
-    if (item.type !== 'tool.waiting' || !Object.hasOwn(this.#tools, item.name)) return undefined;
+    if (item.type !== 'tool.waiting') return undefined;
+    if (!Object.hasOwn(this.#tools, item.name)) {
+      this.#missed(item.name);
+      return undefined;
+    }
     const call: OpenCall = { item };
     this.#open.set(placeOf(item), call);
     return call;
+  }
+
+  /** A call of a tool that is not served here. Somebody else may; a name that is near is a mistake. */
+  #missed(name: string): void {
+    const [near] = nearNames(name, Object.keys(this.#tools), 1);
+    if (near === undefined) return;
+    const message = `A call of "${name}" waits, and "${near}" is served. Serve it under the name of the tool.`;
+    this.#onError(new PerduraError('Tool.Unknown', message, { saysRemedy: true }));
   }
 
   #close(place: string): void {

@@ -46,6 +46,7 @@ export async function discover(options: DiscoverOptions = {}): Promise<Endpoints
     throw new PerduraError(
       'Config.Invalid',
       'DATABASE_URL is not set, and no `perdura dev` runs in this folder. Start one, or set DATABASE_URL to postgres://user:password@host:port/database.',
+      { saysRemedy: true },
     );
   }
   const profile =

@@ -105,7 +105,10 @@ export const FAILURES = {
     retry: false,
     remedy: 'Send it a message. That starts its workflow again, where its transcript ends.',
   },
-  'Session.NotFound': { retry: false, remedy: 'Check the session name and the tenant.' },
+  'Session.NotFound': {
+    retry: false,
+    remedy: 'Check the session name and the tenant. `perdura sessions` lists the sessions.',
+  },
   'Session.ContinuedAsNew': {
     retry: true,
     remedy: 'Ask again with the same message id. The message is recognised and answered once.',
@@ -133,7 +136,8 @@ export const FAILURES = {
   },
   'Call.NotOpen': {
     retry: false,
-    remedy: 'Look at `status().waiting`, which lists the waiting calls by key.',
+    remedy:
+      '`perdura show <session>` lists the calls that wait, as `status().waiting` does in code.',
   },
   'Message.TooLarge': {
     retry: false,
@@ -353,14 +357,17 @@ export class PerduraError extends Error {
   readonly type: FailureType;
   /** The provider asked to wait this long before another attempt, in milliseconds. */
   readonly retryAfterMs?: number;
+  /** The message says how to mend it, and better than the remedy of its type does. */
+  readonly saysRemedy?: true;
 
   constructor(
     type: FailureType,
     message: string,
-    options?: { cause?: unknown; retryAfterMs?: number | undefined },
+    options?: { cause?: unknown; retryAfterMs?: number | undefined; saysRemedy?: true },
   ) {
     super(message, options?.cause === undefined ? undefined : { cause: options.cause });
     this.type = type;
     if (options?.retryAfterMs !== undefined) this.retryAfterMs = options.retryAfterMs;
+    if (options?.saysRemedy) this.saysRemedy = true;
   }
 }

@@ -93,5 +93,6 @@ function alreadyRunning(dataDir: string, { process: holder, startedAt, stack }: 
     `\`perdura dev\` already runs in ${dataDir} (process ${holder.pid}, since ${startedAt}): ` +
       `${where}. Use it, for example with \`perdura chat\`; or end it with Ctrl+C in its ` +
       `terminal or \`kill ${holder.pid}\`; or set PERDURA_DATA_DIR to start a second one.`,
+    { saysRemedy: true },
   );
 }

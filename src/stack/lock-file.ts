@@ -26,6 +26,7 @@ export async function withLock<T>(
         'Stack.Unavailable',
         `Process ${holder?.pid ?? 'unknown'} has held ${path} for ${timeoutMs / 1000} s. ` +
           `Wait until it ends, or end it, and start again.`,
+        { saysRemedy: true },
       );
     }
     await sleep(50);

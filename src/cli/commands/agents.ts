@@ -192,6 +192,7 @@ async function templateOf(
   throw new PerduraError(
     'Config.Invalid',
     `There is no template "${name.slice(0, 80)}". \`perdura templates list\` shows those that there are.`,
+    { saysRemedy: true },
   );
 }
 

@@ -18,6 +18,7 @@ export async function showContext(
     throw new PerduraError(
       'Stack.Unavailable',
       'The transcript is in the database. Start `perdura dev` in this folder, or set DATABASE_URL.',
+      { saysRemedy: true },
     );
   }
   const config = await loadConfig(settings);

@@ -40,6 +40,7 @@ export async function mcpAccept(
     throw new PerduraError(
       'Stack.Unavailable',
       'Accepted tools are recorded in the database. Start `perdura dev` in this folder, or set DATABASE_URL.',
+      { saysRemedy: true },
     );
   }
   return withServers(settings, [name], async (manager) => {

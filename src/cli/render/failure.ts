@@ -17,7 +17,10 @@ export interface FailureReport {
 
 /** The report of anything that was thrown. An error that is no PerduraError has the type `Internal`. */
 export function reportOf(error: unknown): FailureReport {
-  if (error instanceof PerduraError) return withRemedyOf(error);
+  if (error instanceof PerduraError) {
+    const { remedy, ...report } = withRemedyOf(error);
+    return error.saysRemedy || remedy === undefined ? report : { ...report, remedy };
+  }
   const message = error instanceof Error ? error.message || error.name : String(error);
   return {
     type: 'Internal',

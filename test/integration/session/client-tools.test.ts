@@ -120,6 +120,19 @@ describe('client tools', () => {
     expect(ran).toEqual(['pick']);
   });
 
+  it('P12 serve: a function under a name that is nearly that of the tool → told, and the call waits', async () => {
+    const errors: unknown[] = [];
+    const { session, answer } = await asking('call look: x');
+    serve(session, { lok: () => 'never' }, errors);
+    await eventually(() => errors.length > 0);
+    expect(errors[0]).toMatchObject({
+      type: 'Tool.Unknown',
+      message: 'A call of "look" waits, and "lok" is served. Serve it under the name of the tool.',
+    });
+    await session.answer((await waits(session)).key, 'by hand');
+    expect((await answer).text).toBe('told: by hand');
+  });
+
   it('P12 serve: arguments of more than 512 characters → the function gets all of them', async () => {
     const session = await stack.runtime.start();
     const long = 'ü'.repeat(3_000);

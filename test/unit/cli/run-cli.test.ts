@@ -65,7 +65,8 @@ describe('command line: exit codes and where things are written', () => {
     expect(JSON.parse(err)).toMatchObject({
       error: {
         type: 'Stack.Unavailable',
-        remedy: expect.stringContaining('perdura doctor') as string,
+        // It says itself what to do.
+        message: expect.stringContaining('Start `perdura dev`') as string,
       },
     });
   });
