@@ -48,8 +48,10 @@ export async function below(
 
 /** Resolves when all sessions below one have ended. */
 export function allEnded(h: Pick<Harness, 'runtime'>, session: Session): Promise<unknown> {
-  return eventually(async () =>
-    (await below(h, session)).every(({ state }) => state === 'terminated'),
+  // With a cache of 2 a hundred sessions are replayed two at a time.
+  return eventually(
+    async () => (await below(h, session)).every(({ state }) => state === 'terminated'),
+    60_000,
   );
 }
 
