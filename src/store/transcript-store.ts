@@ -11,6 +11,7 @@ import type { Append, Appended, NewSession, OpenedSession, Writer } from './appe
 import type { Database } from './database.js';
 import { toJson } from './json.js';
 import type { StoreHooks, TranscriptRange, Transcripts } from './stores.js';
+import type { WakeUps } from './wake-ups.js';
 import { wholeUsage } from './whole-usage.js';
 
 export type * from './append-types.js';
@@ -28,13 +29,18 @@ const UNHURRIED: readonly SessionEventBody['type'][] = [
   'tool.completed',
 ];
 
+/** What the transcript needs of a database. */
+export interface TranscriptDatabase extends Pick<Database, 'db' | 'pool'> {
+  readonly wakeUps: Pick<WakeUps, 'beginWrite'>;
+}
+
 /** The transcript of every session, in PostgreSQL. */
 export class TranscriptStore implements Transcripts {
-  readonly #database: Database;
+  readonly #database: TranscriptDatabase;
   readonly #onAppend: StoreHooks['onAppend'];
   readonly #onGranted: StoreHooks['onGranted'];
 
-  constructor(database: Database, { onAppend, onGranted }: StoreHooks = {}) {
+  constructor(database: TranscriptDatabase, { onAppend, onGranted }: StoreHooks = {}) {
     this.#database = database;
     this.#onAppend = onAppend;
     this.#onGranted = onGranted;
