@@ -9,6 +9,7 @@ import {
   type AgentReference,
   type Handoff,
 } from '../../src/contracts/agent.js';
+import { toCached } from '../../src/context/entries.js';
 import { PerduraError } from '../../src/contracts/failures.js';
 import type { HandoffRecord, ToolCall } from '../../src/contracts/message.js';
 import { eventKeys } from '../../src/contracts/places.js';
@@ -153,7 +154,7 @@ async function write(
   const { key: session, transcript, run } = execution;
   const { body: _body, ...place } = row;
   const at = new Date().toISOString();
-  deps.cache.extend(session, transcript, run, [{ ...place, message: body, at }]);
+  deps.cache.extend(session, transcript, run, [toCached({ ...place, message: body, at })]);
   return record;
 }
 

@@ -8,15 +8,14 @@ import {
   addUsage,
   NO_USAGE,
   type AssistantMessage,
-  type StoredMessage,
   type Usage,
 } from '../../src/contracts/message.js';
 import type { QueuedFor } from '../../src/contracts/pool.js';
-import { answerKey, messagePlace } from '../../src/contracts/places.js';
+import { answerKey } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
 import type { Append, Appended, AttemptFailure, NewMessage } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
-import { toCached, tokensOf, type CachedMessage } from '../../src/context/entries.js';
+import { toCached, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { PreparedResult } from './tool-record.js';
 import {
@@ -78,6 +77,8 @@ export class StepRecord {
   halted = false;
   readonly #deps: StepRecordDeps;
   readonly #step: StepAttempt;
+  /** By place. */
+  readonly #entries = new Map<number, CachedMessage>();
 
   constructor(deps: StepRecordDeps, step: StepAttempt) {
     this.#deps = deps;
@@ -94,17 +95,11 @@ export class StepRecord {
 
   /** The transcript up to this step, with the new messages of the turn. */
   async read(): Promise<readonly CachedMessage[]> {
-    const { execution, input, inbox } = this.#step;
+    const { execution, input } = this.#step;
     const { key, transcript, run } = execution;
     const { head, messages } = this.#step.unwritten ?? { head: input.head, messages: [] };
     const past = await this.#deps.cache.load(key, transcript, run, head, input.generation);
-    if (messages.length > 0) return past.concat(messages);
-    const fresh = inbox.filter(({ id }) => !this.repeated.includes(id));
-    const now = fresh.map((message, i): CachedMessage => {
-      const body = { role: 'user', ...message } as const;
-      const seq = messagePlace(input.head, i);
-      return { seq, turn: input.turn, message: body, tokens: tokensOf(body) };
-    });
+    const now = messages.length > 0 ? messages : this.#entriesOf(this.#fresh());
     return now.length > 0 ? past.concat(now) : past;
   }
 
@@ -170,7 +165,7 @@ export class StepRecord {
   unwritten(message: AssistantMessage, usage: Usage, tools: readonly PreparedResult[]): Unwritten {
     const row = answerRow(this.#step, message, usage);
     const rows = [...this.#fresh(), row, ...tools.map((tool) => tool.row)];
-    return { head: this.#step.input.head, messages: stored(rows).map(toCached) };
+    return { head: this.#step.input.head, messages: this.#entriesOf(rows) };
   }
 
   /** The attempt has begun and must not be; `usage` is what it has cost all the same. */
@@ -224,7 +219,19 @@ export class StepRecord {
 
   #keep(rows: readonly NewMessage[]): void {
     const { key, transcript, run } = this.#step.execution;
-    this.#deps.cache.extend(key, transcript, run, stored(rows));
+    this.#deps.cache.extend(key, transcript, run, this.#entriesOf(rows));
+  }
+
+  /** The same object for the same row: what is computed of a transcript knows its beginning by them. */
+  #entriesOf(rows: readonly NewMessage[]): CachedMessage[] {
+    const at = new Date().toISOString();
+    return rows.map(({ body, ...place }) => {
+      const known = this.#entries.get(place.seq);
+      if (known && (known.message === body || body.role === 'user')) return known;
+      const entry = toCached({ ...place, message: body, at });
+      this.#entries.set(place.seq, entry);
+      return entry;
+    });
   }
 
   #append(append: Append, onSent?: () => void): Promise<Appended> {
@@ -239,10 +246,4 @@ function sending<T>(write: (onSent: () => void) => Promise<T>): Sent<T> {
   const written = write(onSent);
   written.catch(onSent);
   return { sent, written };
-}
-
-/** As the store has them when they are written. */
-function stored(rows: readonly NewMessage[]): StoredMessage[] {
-  const at = new Date().toISOString();
-  return rows.map(({ body, ...place }) => ({ ...place, message: body, at }));
 }

@@ -10,6 +10,7 @@ import { standsStill, type AgentState } from '../../src/contracts/state.js';
 import type { Append, Appended, NewEvent, NewMessage } from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
 import type { ToolRunTry } from '../../src/store/tool-runs.js';
+import { toCached } from '../../src/context/entries.js';
 import { clipText } from '../../src/tools/text.js';
 import type { EarlierTries, ToolLedger, ToolResult, ToolTry } from '../../src/tools/tool-ledger.js';
 import type { FailureInfo } from '../../src/contracts/failures.js';
@@ -159,7 +160,7 @@ export class SessionToolRecord implements ToolLedger<CallToolResult> {
     const { key: session, transcript, run } = this.#execution;
     const { body, ...place } = row;
     const at = new Date().toISOString();
-    this.#deps.cache.extend(session, transcript, run, [{ ...place, message: body, at }]);
+    this.#deps.cache.extend(session, transcript, run, [toCached({ ...place, message: body, at })]);
     return result;
   }
 

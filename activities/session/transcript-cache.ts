@@ -4,7 +4,7 @@
  * generation), and is never trusted beyond the head that the workflow knows.
  */
 import { createHash } from 'node:crypto';
-import type { StoredMessage, TranscriptMessage } from '../../src/contracts/message.js';
+import type { TranscriptMessage } from '../../src/contracts/message.js';
 import type { SessionKey } from '../../src/contracts/ids.js';
 import { toCached, type CachedMessage } from '../../src/context/entries.js';
 import type { Transcripts } from '../../src/store/stores.js';
@@ -16,7 +16,7 @@ interface Entry {
   head: number;
   messages: CachedMessage[];
   /** Written behind a gap: the results of parallel tools come in any order. */
-  readonly ahead: Map<number, StoredMessage>;
+  readonly ahead: Map<number, CachedMessage>;
   size: number;
 }
 
@@ -61,7 +61,7 @@ export class TranscriptCache {
       entry = this.#put(
         name,
         entry ?? { run, generation: -1, head: 0, messages: [], ahead: new Map(), size: 0 },
-        rows,
+        rows.map(toCached),
         head,
       );
     } else {
@@ -115,22 +115,22 @@ export class TranscriptCache {
   }
 
   /** Adds what was just written, as far as it joins what the entry has. */
-  extend(key: SessionKey, transcript: string, run: string, rows: readonly StoredMessage[]): void {
+  extend(key: SessionKey, transcript: string, run: string, rows: readonly CachedMessage[]): void {
     const name = nameOf(key, transcript);
     const entry = this.#entries.get(name);
     if (entry?.run !== run) return;
     for (const row of rows) entry.ahead.set(row.seq, row);
-    const joined: StoredMessage[] = [];
+    const joined: CachedMessage[] = [];
     for (let next = entry.ahead.get(entry.head + 1); next; next = entry.ahead.get(next.seq + 1)) {
       joined.push(next);
     }
     if (joined.length > 0) this.#put(name, entry, joined, joined.at(-1)!.seq);
   }
 
-  #put(name: string, entry: Entry, rows: readonly StoredMessage[], head: number): Entry {
+  #put(name: string, entry: Entry, rows: readonly CachedMessage[], head: number): Entry {
     this.#bytes -= this.#entries.has(name) ? entry.size : 0;
     // A new array: a step that is being built may still read the old one.
-    entry.messages = entry.messages.concat(rows.map(toCached));
+    entry.messages = entry.messages.concat(rows);
     entry.head = head;
     for (const seq of entry.ahead.keys()) if (seq <= head) entry.ahead.delete(seq);
     entry.size += rows.reduce((sum, { message }) => sum + sizeOf(message), 0);

@@ -116,7 +116,7 @@ it('cache: continue-as-new, an attempt had written behind the head → nothing o
   const { lastEvent } = await session.say('three');
   expect(lastEvent).toBe(3);
   const [row] = await session.store.read(session.key.tenant, session.id, { after: 2 });
-  cache.extend(session.key, session.id, 'run', [row!]);
+  cache.extend(session.key, session.id, 'run', [toCached(row!)]);
   read.mockClear();
   const { generation } = await takeOver(session);
   cache.takeOver(session.key, session.id, 'next', generation);
