@@ -29,8 +29,8 @@ const name = `p${randomBytes(5).toString('hex')}`;
 const tenants = ['a', 'b', 'c', 'large'].map((each) => `${name}${each}`);
 const large = tenants[3]!;
 const messagesOf = (tenant: string) => (tenant === large ? EACH * 10 : EACH);
-const sessionsOf = (tenant: string) =>
-  tenant === large ? SESSIONS - 3 * Math.floor(SESSIONS / 10) : Math.floor(SESSIONS / 10);
+/** As many for each: with few, a tenant has nobody in line while its sessions are between two turns. */
+const PER_TENANT = Math.floor(SESSIONS / tenants.length);
 
 describe('a pool under kills', () => {
   let model: ScriptedModel;
@@ -91,7 +91,7 @@ describe('a pool under kills', () => {
     const sessions: Session[] = [];
     for (const tenant of tenants) {
       const own = runtime.forTenant(tenant);
-      const count = sessionsOf(tenant);
+      const count = PER_TENANT;
       const mine = await inChunks(range(count), (i) =>
         own.start({ session: `s${i}`, message: `${tenant} 0 ${i}` }),
       );
@@ -101,7 +101,7 @@ describe('a pool under kills', () => {
     }
     const held = await eventually(
       () => pool.status(),
-      ({ waiting }) => waiting === SESSIONS,
+      ({ waiting }) => waiting === sessions.length,
     );
     expect(held.atWork).toBe(0);
     expect((await pool.waiting({ limit: 1 }))[0]!.reason).toBe(
