@@ -313,7 +313,7 @@ export type LiveMessage =
   /** The turn was interrupted: a fast path beside Temporal's cancellation. */
   | { readonly type: 'interrupt'; readonly turn: number }
   /**
-   * A message steers the turn, or a pause came: the model call of this stage ends its series. No turn in here: workers
-   * of earlier versions would take it for an interruption.
+   * A message steers the turn, or a pause came: the model call of this stage ends its series. No turn
+   * in here: workers of earlier versions would take it for an interruption.
    */
   | { readonly type: 'steer'; readonly stage: number };
