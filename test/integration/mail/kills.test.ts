@@ -9,7 +9,13 @@ import { randomBytes } from 'node:crypto';
 import { readFile } from 'node:fs/promises';
 import { afterAll, beforeAll, describe, expect, inject, it } from 'vitest';
 import type { AgentRuntime } from '../../../src/client/agent-runtime.js';
-import { courierIdOf, mailMessageId, shardOf } from '../../../src/contracts/mail.js';
+import {
+  courierIdOf,
+  MAIL_SIGNAL,
+  mailMessageId,
+  shardOf,
+  type MailBatch,
+} from '../../../src/contracts/mail.js';
 import { migrate } from '../../../src/store/migrate.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { ScriptedModel } from '../../../src/testing/scripted-model.js';
@@ -105,6 +111,7 @@ describe('messages to many', () => {
     let lost = 0;
     let doubled = 0;
     let outOfOrder = 0;
+    let reorderedByServer = 0;
     let unread = 0;
     for (const each of agents) {
       const transcript = await runtime.session(each).transcript();
@@ -114,7 +121,10 @@ describe('messages to many', () => {
       const expected = [direct.get(each)!, group.id, broadcast.id].map(mailMessageId);
       lost += expected.filter((id) => !got.includes(id)).length;
       doubled += got.length - new Set(got).size;
-      outOfOrder += got.filter((id, at) => id !== expected[at]).length;
+      if (got.some((id, at) => id !== expected[at])) {
+        if (await cameInThisOrder(each, got)) reorderedByServer += 1;
+        else outOfOrder += 1;
+      }
       unread += (await messages.unread(each)).length;
     }
 
@@ -126,7 +136,7 @@ describe('messages to many', () => {
     const memory = await Promise.all(processes!.workers.map(({ pid }) => residentMB(pid)));
     console.log(
       `agents ${AGENTS} · kills ${kills}, ${duringDelivery} of them in the middle of a delivery · messages ${AGENTS * 3} · ` +
-        `lost ${lost} · doubled ${doubled} · out of order ${outOfOrder} · unread ${unread} · turns ${turns} · ${seconds.toFixed(1)} s · ` +
+        `lost ${lost} · doubled ${doubled} · out of order ${outOfOrder} (and by the test server ${reorderedByServer}) · unread ${unread} · turns ${turns} · ${seconds.toFixed(1)} s · ` +
         `events of the courier's last run ${events} · workflows cached ${CACHED} a worker · memory ${memory.join(' and ')} MB`,
     );
     expect({ kills, lost, doubled, outOfOrder, unread, many }).toEqual({
@@ -139,6 +149,25 @@ describe('messages to many', () => {
     });
     expect(events).toBeLessThan(1_000);
   }, 1_200_000);
+
+  /**
+   * Whether the history has these messages in this order. Temporal's Java test server keeps signals that come
+   * during a workflow task until that task completes, also when it times out with its worker: those that
+   * come between are written first. A production server does not, so there it is no excuse.
+   */
+  async function cameInThisOrder(session: string, got: readonly (string | undefined)[]) {
+    if (process.env.PERDURA_TEST_TEMPORAL_ADDRESS) return false;
+    const { workflowId } = runtime.session(session);
+    const { events } = await runtime.temporal.workflow.getHandle(workflowId).fetchHistory();
+    const signalled = (events ?? []).flatMap((event) => {
+      const { signalName, input } = event.workflowExecutionSignaledEventAttributes ?? {};
+      if (signalName !== MAIL_SIGNAL) return [];
+      const batch = JSON.parse(Buffer.from(input!.payloads![0]!.data!).toString()) as MailBatch;
+      return batch.messages.map(({ id }) => id);
+    });
+    const timedOut = events?.some((event) => event.workflowTaskTimedOutEventAttributes) ?? false;
+    return timedOut && [...new Set(signalled)].join() === got.join();
+  }
 
   /** Kills a worker when some receivers have the message and others do not. */
   async function killDuring(id: string): Promise<void> {
