@@ -42,7 +42,8 @@ export function createActivities(
   const model = { ...tool, series, modelTools, recollections, inlineTools: inlineTools(tool) };
   const quiet = {
     ...tool,
-    tools: withoutHandoffs(deps.tools),
+    tools: ofNoSession(deps.tools),
+    requests: undefined,
     transcripts: withoutEvents(deps.transcripts),
     bus: NO_BUS,
     speakers: new Speakers(NO_BUS),
@@ -80,18 +81,19 @@ export function createActivities(
   });
 }
 
-/** A workflow of an application has no session that could change hands. */
-function withoutHandoffs(tools: ActivityDeps['tools']): ActivityDeps['tools'] {
+/** A workflow of an application has no session that could change hands, or that a person could answer. */
+function ofNoSession(tools: ActivityDeps['tools']): ActivityDeps['tools'] {
   // What is made of a set of tools is kept by its identity.
   const without = new WeakMap<ReadonlyMap<string, Tool>, ReadonlyMap<string, Tool>>();
   return {
     ...tools,
     async toolsOf(agent, tenant) {
       const all = await tools.toolsOf(agent, tenant);
-      if (!agent.handoffs) return all;
       let some = without.get(all);
       if (!some) {
-        some = new Map([...all].filter(([, { source }]) => source.kind !== 'handoff'));
+        some = new Map(
+          [...all].filter(([, { source, run }]) => source.kind !== 'handoff' && run !== 'person'),
+        );
         without.set(all, some);
       }
       return some;

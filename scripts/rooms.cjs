@@ -87,7 +87,7 @@ const ROOMS = [
     room: 'src/tools',
     holds: 'library: the registry of tools, checks of arguments, running a call',
     rooms: ['src/contracts'],
-    packages: ['@cfworker/json-schema', 'zod'],
+    packages: ['@cfworker/json-schema', '@marcbachmann/cel-js', 'zod'],
     node: true,
   },
   {
@@ -162,14 +162,22 @@ const ROOMS = [
   {
     room: 'src/client',
     holds: 'the SDK: start, send, stream, control, read',
-    rooms: ['src/contracts', 'src/store', 'src/live', 'src/config', 'src/mail', 'src/stack'],
+    rooms: [
+      'src/contracts',
+      'src/store',
+      'src/live',
+      'src/config',
+      'src/mail',
+      'src/stack',
+      'src/tools',
+    ],
     packages: ['@temporalio/client', '@temporalio/common'],
     node: true,
   },
   {
     room: 'src/config',
     holds: '`perdura.config.ts`, agents in YAML, and the one file that reads the environment',
-    rooms: ['src/contracts', 'src/index.ts'],
+    rooms: ['src/contracts', 'src/tools', 'src/index.ts'],
     packages: ['@temporalio/client', '@temporalio/envconfig', 'jiti', 'pino', 'yaml', 'zod'],
     node: true,
   },

@@ -91,6 +91,23 @@ export {
   type SessionKey,
 } from './contracts/ids.js';
 
+// What waits for people
+export {
+  Inbox,
+  type ApproveOptions,
+  type Decided,
+  type DecideOptions,
+  type InboxOptions,
+} from './client/inbox.js';
+export type { ApprovalGrant, RequestRecord } from './store/request-store.js';
+export {
+  ASK_USER,
+  type Decider,
+  type RememberScope,
+  type RequestKind,
+  type RequestState,
+} from './contracts/requests.js';
+
 // Messages between them, and groups
 export {
   GroupService,

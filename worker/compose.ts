@@ -7,6 +7,7 @@ import { courierWaker } from '../activities/mail/wake.js';
 import { createActivities, type ActivitySettings } from '../activities/index.js';
 import type { ToolSource } from '../activities/deps.js';
 import { agentTools, DELEGATING_TOOLS } from '../src/tools/agent-tools.js';
+import { askUserTool } from '../src/tools/ask-user.js';
 import { createArtifactTool, READ_ARTIFACT } from '../src/tools/artifact-tool.js';
 import { createMemoryTools } from '../src/tools/memory-tools.js';
 import { Skills } from '../src/tools/skill-tools.js';
@@ -20,6 +21,7 @@ import type { ResolvedConfig } from '../src/contracts/config.js';
 import { PerduraError } from '../src/contracts/failures.js';
 import { MESSAGE_TOOLS } from '../src/contracts/mail.js';
 import { MEMORY_TOOLS } from '../src/contracts/memory.js';
+import { ASK_USER } from '../src/contracts/requests.js';
 import { SKILL_TOOLS } from '../src/contracts/skill.js';
 import type { Tool, ToolLogger } from '../src/contracts/tool.js';
 import type { LiveBus } from '../src/live/bus.js';
@@ -31,6 +33,7 @@ import { agentDirectory, providers } from './agent-directory.js';
 import { hasSearchAttributes } from './search-attributes.js';
 import { sessionSignals } from './session-signals.js';
 import { PoolKeeper } from './pool-keeper.js';
+import { RequestKeeper } from './request-keeper.js';
 import { askedTools, createToolSource } from './tool-source.js';
 import { subAgentClient } from './sub-agent-client.js';
 import { vectorsOf } from './vectors.js';
@@ -132,8 +135,11 @@ export async function composeActivities(
     log,
   });
   vectors?.backfill.start();
+  const decisions = new RequestKeeper({ requests: stores.requests, signals, log });
+  decisions.begin();
   const close = async () => {
     await vectors?.backfill.stop();
+    await decisions.close();
     await keeper.close();
     await mcp.close();
     if (!options.bus) await bus.close();
@@ -177,7 +183,10 @@ export function toolsOfRuntime(parts: {
     mcp,
     always: [readArtifact],
     given,
-    named: config.workspace === undefined ? [] : workspaceTools(config.workspace),
+    named: [
+      askUserTool(),
+      ...(config.workspace === undefined ? [] : workspaceTools(config.workspace)),
+    ],
     skills,
     describe,
     log,
@@ -191,6 +200,7 @@ const OURS: readonly string[] = [
   ...MEMORY_TOOLS,
   ...SKILL_TOOLS,
   ...MESSAGE_TOOLS,
+  ASK_USER,
 ];
 
 /** Whether a worker of this configuration has a tool, of those that agents list one by one. */

@@ -9,13 +9,18 @@ import type { CallToolInput, CallToolResult } from '../../src/contracts/activiti
 import type { Agent } from '../../src/contracts/agent.js';
 import { PerduraError, type FailureInfo } from '../../src/contracts/failures.js';
 import type { AssistantMessage, ToolCall } from '../../src/contracts/message.js';
+import { callKey } from '../../src/contracts/places.js';
 import { PLANNER_MODEL } from '../../src/contracts/plan.js';
 import type { Tool } from '../../src/contracts/tool.js';
+import { isAnswered } from '../../src/contracts/tool-kinds.js';
 import { wellFormed } from '../../src/contracts/message.js';
 import { clipText, thrownMessage } from '../../src/tools/text.js';
-import { givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
+import { declaredTool, toolOfCall } from '../../src/tools/approval-guard.js';
+import { digestOfCall } from '../../src/tools/approval-rules.js';
+import { failed, givenUp, type Outcome } from '../../src/tools/tool-outcomes.js';
 import { normaliseOutput } from '../../src/tools/tool-output.js';
-import type { Transcripts } from '../../src/store/stores.js';
+import type { RequestRecord } from '../../src/store/request-store.js';
+import type { Stores, Transcripts } from '../../src/store/stores.js';
 import type { ToolRunner, ToolRunRequest } from '../../src/tools/tool-runner.js';
 import type { ActivityDeps, ActivitySettings } from '../deps.js';
 import { currentExecution, keepAlive, type Execution } from '../execution.js';
@@ -41,6 +46,8 @@ export interface CallToolDeps
   readonly speakers: Speakers;
   readonly runtimes: RuntimeContexts;
   readonly transcripts: Pick<Transcripts, 'append' | 'read'>;
+  /** What people have decided. */
+  readonly requests?: Pick<Stores['requests'], 'get' | 'expire' | 'grantsFor'> | undefined;
 }
 
 export async function callTool(deps: CallToolDeps, input: CallToolInput): Promise<CallToolResult> {
@@ -99,12 +106,45 @@ export class ToolCallRun {
 
   /** As an activity of its own. */
   async run(): Promise<CallToolResult> {
-    const { failure, given } = this.#input;
+    const { failure, given, request } = this.#input;
     const agent = await this.#agent();
     const { call, message } = await findCall(this.#deps, this.#execution, this.#input);
+    if (request !== undefined && !failure) return this.#decided(request, agent, call, message);
     if (failure) return this.#giveUp(call, message, failure);
     if (given !== undefined) return this.#conclude(call, message, normaliseOutput(given));
     const prepared = await this.prepare(call, message, await this.#toolsFor(agent, message));
+    return 'row' in prepared ? this.write(prepared) : prepared;
+  }
+
+  /** Does what a person has decided, as the row of the request has it. */
+  async #decided(
+    id: string,
+    agent: Agent,
+    call: ToolCall,
+    message: AssistantMessage,
+  ): Promise<CallToolResult> {
+    const { requests, runner } = this.#deps;
+    const { tenant, session } = this.#execution.key;
+    const { message: place, index, seq, late } = this.#input;
+    const { signal } = this.#execution;
+    if (late) await runner.wait(signal, () => requests!.expire(tenant, id));
+    const found = await runner.wait(signal, () => requests!.get(tenant, id));
+    // A row of another call is none: what a workflow says is no approval.
+    const ours = found?.session === session && found.callKey === callKey(place, index);
+    if (!found || !ours) {
+      const why = `The request of this call of "${call.name}" is not in the store: nobody has approved it.`;
+      return this.#conclude(call, message, failed('Tool.ApprovalRequired', why));
+    }
+    if (found.state === 'waiting') return { seq, preview: '', bytes: 0, undecided: true };
+    this.#recordOf(call, plannedOf(agent, message), found);
+    const verdict = verdictOf(found);
+    if (!('run' in verdict)) return this.#conclude(call, message, verdict);
+    const tools = await this.#toolsFor(agent, message);
+    const approved = { ...call, arguments: verdict.run };
+    const offered = tools.get(call.name);
+    const tool = offered && declaredTool(offered);
+    if (tool && isAnswered(tool.run)) return this.#record!.open(approved, tool);
+    const prepared = await this.prepare(approved, message, tools, true);
     return 'row' in prepared ? this.write(prepared) : prepared;
   }
 
@@ -116,20 +156,25 @@ export class ToolCallRun {
     return plannerTools(this.#deps, this.#execution, place, agent, message);
   }
 
-  /** Runs the call, unless an earlier attempt has left its result. Writes only that it begins. */
+  /**
+   * Runs the call, unless an earlier attempt has left its result. Writes only that it begins.
+   * `approved`: a person has approved these very arguments.
+   */
   async prepare(
     call: ToolCall,
     message: AssistantMessage,
     tools: ReadonlyMap<string, Tool>,
+    approved = false,
   ): Promise<PreparedResult | CallToolResult> {
     const agent = await this.#agent();
     const key = this.#keyOf(message.id);
     const { tenant } = this.#execution.key;
     const planned = plannedOf(agent, message);
-    const tool =
-      tools.get(call.name) ??
+    const offered =
+      toolOfCall(tools, call) ??
       // A planner's model calls nothing but what it is offered.
       (planned === false ? undefined : await this.#deps.tools.withheld(agent, call.name, tenant));
+    const tool = approved && offered ? declaredTool(offered) : offered;
     const record = this.#recordOf(call, planned);
     const runtime = await this.#deps.runtimes.of(this.#execution, agent, tools.keys());
     const request = this.#request(call, key);
@@ -236,14 +281,48 @@ export class ToolCallRun {
     return idempotencyKeyOf(this.#execution.key, messageId, this.#input.index);
   }
 
-  #recordOf(call: ToolCall, planned: boolean | undefined): SessionToolRecord {
-    return (this.#record ??= new SessionToolRecord(
-      this.#deps,
-      this.#input,
-      this.#execution,
-      call,
+  #recordOf(
+    call: ToolCall,
+    planned: boolean | undefined,
+    request?: RequestRecord,
+  ): SessionToolRecord {
+    return (this.#record ??= new SessionToolRecord(this.#deps, this.#input, this.#execution, call, {
       planned,
-    ));
+      request,
+    }));
+  }
+}
+
+/** What becomes of a call by its request: the arguments that run, or the result. */
+function verdictOf(request: RequestRecord): { readonly run: string } | Outcome {
+  const { state, reason, tool, edited, editedDigest } = request;
+  switch (state) {
+    case 'approved': {
+      const run = edited ?? request.arguments;
+      // Computed again of the very bytes that would run.
+      const digest = digestOfCall(tool, JSON.parse(run.trim() || '{}'));
+      if (digest === (editedDigest ?? request.digest)) return { run };
+      const why = `The arguments of this call of "${tool}" are not those that were approved. It was not run.`;
+      return failed('Tool.ApprovalRequired', why);
+    }
+    case 'answered':
+      return normaliseOutput(request.answer ?? '');
+    case 'declined': {
+      const said = reason === undefined ? '.' : `: ${reason}`;
+      return failed(
+        'Tool.Declined',
+        `A person has declined this call of "${tool}"${said} It was not run.`,
+      );
+    }
+    case 'expired': {
+      const why =
+        request.kind === 'question'
+          ? 'Nobody has answered in time.'
+          : `Nobody has approved this call of "${tool}" in time. It was not run.`;
+      return failed('Tool.ApprovalExpired', why);
+    }
+    default:
+      return failed('Tool.Interrupted', `This call of "${tool}" was withdrawn. It was not run.`);
   }
 }
 

@@ -105,7 +105,7 @@ async function write(
     ? failure.message
     : `The conversation was handed over from "${from.agent}" to "${handedTo(decision)}"${reason === undefined ? '' : `, for this reason: ${reason}`}. "${handedTo(decision)}" goes on with it.`;
   const key = idempotencyKeyOf(execution.key, messageId, index);
-  const ledger = new SessionToolRecord(deps, input, execution, call, planned);
+  const ledger = new SessionToolRecord(deps, input, execution, call, { planned });
   const { row, events } = ledger.prepared(key, {
     content: [{ type: 'text', text }],
     bytes: Buffer.byteLength(text),

@@ -18,6 +18,7 @@ import type { StopSignals } from './stop-signals.js';
 import type { PreparedResult } from './tool-record.js';
 import type { Execution } from '../execution.js';
 import type { PolicyDeclaration } from '../../src/contracts/policy.js';
+import { toolOfCall } from '../../src/tools/approval-guard.js';
 import { checkArguments } from '../../src/tools/argument-check.js';
 
 /**
@@ -47,7 +48,8 @@ export class InlineTools {
   ): InlineTools | undefined {
     const calls = answer.message.toolCalls ?? [];
     const inline = calls.every((call) => {
-      const tool = tools.get(call.name);
+      const tool = toolOfCall(tools, call);
+      if (call.held && call.held.granted === undefined) return false;
       // What can only be answered with its own error needs nothing of anyone.
       if (!tool || !checkArguments(tool, call.arguments).ok) return true;
       return tool.run === 'local';
@@ -98,7 +100,7 @@ export class InlineTools {
   > {
     if (this.#careful) return { later: Promise.resolve([]) };
     const reads = (this.#message.toolCalls ?? []).every(
-      ({ name }) => (this.#tools.get(name)?.effect ?? 'read') === 'read',
+      (call) => (toolOfCall(this.#tools, call)?.effect ?? 'read') === 'read',
     );
     if (!reads) return { later: Promise.resolve([]) };
     const all = this.#prepareAll();

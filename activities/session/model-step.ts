@@ -20,6 +20,7 @@ import type { ActivitySettings } from '../deps.js';
 import type { Execution } from '../execution.js';
 import { abortReason, toFailure } from '../failures.js';
 import { admitAttempt } from './attempt-limits.js';
+import { holdCalls, type HoldDeps } from './holds.js';
 import type { InlineTools } from './inline-tools.js';
 import type { Speaker, Speakers } from './speaker.js';
 import { StepPrompt, type StepPromptDeps } from './step-prompt.js';
@@ -32,7 +33,7 @@ import type { PreparedResult } from './tool-record.js';
 /** Attempts at an answer that matches `responseFormat`. */
 const MAX_OUTPUT_ATTEMPTS = 3;
 
-export interface ModelStepDeps extends StepRecordDeps, StepPromptDeps {
+export interface ModelStepDeps extends StepRecordDeps, StepPromptDeps, HoldDeps {
   readonly settings: Pick<ActivitySettings, 'modelTimeoutMs' | 'maxModelAttempts'>;
   readonly speakers: Speakers;
   /** The local tools that an answer calls; `undefined` when a call needs an activity of its own. */
@@ -293,10 +294,14 @@ export class ModelStep {
     interrupted: AbortSignal,
   ): Promise<CallModelResult> {
     const bill = { ...usage, sent: context.estimate };
-    const message = answerOf(response);
+    const { message, requests } = await holdCalls(this.#deps, this.#step, answerOf(response), () =>
+      this.#record.read(),
+    );
     const stop = alsoStoppedBy(interrupted, this.#step.stop);
     const inline = this.#inlineTools(message, stop);
-    if (!inline) return this.#answered(await this.#record.answer(message, bill).written);
+    if (!inline) {
+      return this.#answered(await this.#record.answer(message, bill, { requests }).written);
+    }
     // After a lost attempt the answer is written first: a tool may be what killed the worker.
     const early =
       this.#step.execution.attempt === 1 ? await inline.beforeTheAnswer() : { later: [] };
@@ -304,6 +309,7 @@ export class ModelStep {
     const ready = await this.#ready(message, bill, together);
     const { sent, written } = this.#record.answer(message, bill, {
       tools: together,
+      requests,
       ...(ready ? { next: ready.beginning } : {}),
     });
     if (ready) {

@@ -92,7 +92,7 @@ export async function openSession(
             },
           ]
         : [],
-    ...(past ? { updates: { state: 'idle', force: true } } : {}),
+    ...(past ? { updates: { state: 'idle', force: true }, withdraw: { turn: past.turn } } : {}),
   });
   deps.cache.takeOver(key, transcript, run, generation);
   // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
@@ -216,6 +216,7 @@ export async function endTurn(deps: EndTurnDeps, input: EndTurnInput): Promise<E
     channel,
     ...(rollback ? { rollback } : {}),
     ...(input.slot ? { leave: { turn } } : {}),
+    ...(open ? { withdraw: { turn } } : {}),
     messages: [
       ...messages,
       ...closing.map(({ index, id, name }) => ({

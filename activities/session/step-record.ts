@@ -13,7 +13,13 @@ import {
 import type { QueuedFor } from '../../src/contracts/pool.js';
 import { answerKey } from '../../src/contracts/places.js';
 import { standsStill } from '../../src/contracts/state.js';
-import type { Append, Appended, AttemptFailure, NewMessage } from '../../src/store/append-types.js';
+import type {
+  Append,
+  Appended,
+  AttemptFailure,
+  NewMessage,
+  NewRequest,
+} from '../../src/store/append-types.js';
 import type { Stores } from '../../src/store/stores.js';
 import { toCached, type CachedMessage } from '../../src/context/entries.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
@@ -64,6 +70,8 @@ export interface Answered {
 export interface WithAnswer {
   /** Results of tools that are done already. */
   readonly tools?: readonly PreparedResult[];
+  /** What its calls ask of people. */
+  readonly requests?: readonly NewRequest[];
   /** Begins the step that follows. */
   readonly next?: Beginning;
 }
@@ -145,11 +153,18 @@ export class StepRecord {
   async #answer(
     message: AssistantMessage,
     usage: Usage,
-    { tools = [], next }: WithAnswer,
+    { tools = [], requests = [], next }: WithAnswer,
     onSent: () => void,
   ): Promise<Answered> {
     const total = addUsage(this.earlier, usage);
-    const { row, ...append } = answering(this.#step, message, { usage, total }, tools, next);
+    const { row, ...append } = answering(
+      this.#step,
+      message,
+      { usage, total },
+      tools,
+      requests,
+      next,
+    );
     const appended = await waitForStore(() => this.#append(append, onSent), this.#step.execution);
     const { existing, state } = appended;
     this.halted ||= standsStill(state);

@@ -26,6 +26,7 @@ import type {
   AttemptRecord,
   NewEvent,
   NewMessage,
+  NewRequest,
 } from '../../src/store/transcript-store.js';
 import { planCalls } from '../../src/tools/plan-calls.js';
 import type { CachedMessage } from '../../src/context/entries.js';
@@ -164,6 +165,7 @@ export function answering(
   message: AssistantMessage,
   { usage, total }: StepBill,
   tools: readonly PreparedResult[],
+  requests: readonly NewRequest[] = [],
   next?: Beginning,
 ): Append & { readonly row: NewMessage } {
   const { execution, input, seq } = step;
@@ -215,6 +217,7 @@ export function answering(
     ],
     updates: { ...(final ? { state: 'idle' as const } : {}), head: seq },
     ...(final && step.slot ? { leave: { turn } } : {}),
+    ...(requests.length > 0 ? { requests } : {}),
     ...(next ? { next: next.attempt } : {}),
   };
 }
@@ -242,7 +245,7 @@ export function planned(
 function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] {
   const { input, seq } = step;
   return planned(step, message).flatMap((call, index): NewEvent[] => {
-    const { run, id, name, args, timeoutMs, task } = call;
+    const { run, id, name, args, timeoutMs, task, request } = call;
     const place = { turn: input.turn, step: input.step, callId: id, name };
     if (task) {
       const { agent, session, detached } = task;
@@ -259,20 +262,22 @@ function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] 
         },
       ];
     }
+    const until =
+      call.until ?? (isAnswered(run) && timeoutMs > 0 ? Date.now() + timeoutMs : undefined);
+    const waits = {
+      ...place,
+      key: callKey(seq, index),
+      ...(args === undefined ? {} : { args }),
+      ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
+    };
+    const key = eventKeys.callWaits(seq, index);
+    if (request !== undefined) {
+      // Not the event of other calls that wait: who serves tools must not run this one.
+      const kind = run === 'person' ? 'question' : 'approval';
+      return [{ key, body: { type: 'request.made', ...waits, request, kind } }];
+    }
     if (!isAnswered(run)) return [];
-    return [
-      {
-        key: eventKeys.callWaits(seq, index),
-        body: {
-          type: 'tool.waiting',
-          ...place,
-          key: callKey(seq, index),
-          ...answeredBy(run),
-          ...(args === undefined ? {} : { args }),
-          ...(timeoutMs > 0 ? { until: new Date(Date.now() + timeoutMs).toISOString() } : {}),
-        },
-      },
-    ];
+    return [{ key, body: { type: 'tool.waiting', ...waits, ...answeredBy(run) } }];
   });
 }
 

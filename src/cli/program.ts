@@ -11,6 +11,7 @@ import type { SendArguments } from './commands/control.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
 import { addGroups, addMessages } from './mail-program.js';
+import { addApprovals, addInbox } from './people-program.js';
 import { addPool } from './pool-program.js';
 import type { TalkOptions } from './talk.js';
 
@@ -49,6 +50,8 @@ export function createProgram(version: string, runner: Runner): Command {
   addGroups(program, runner);
   addMessages(program, runner);
   addPool(program, runner);
+  addInbox(program, runner);
+  addApprovals(program, runner);
   program.addHelpText(
     'after',
     '\nExamples:\n  perdura dev\n  perdura run "What can you do?"\n  perdura chat notes\n  perdura show notes\n',

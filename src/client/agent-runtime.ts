@@ -35,6 +35,7 @@ import { AgentManager } from './agent-manager.js';
 import { AgentPool, type PoolParts } from './agent-pool.js';
 import { closedRuntime, Connections, type GivenConnections } from './connections.js';
 import { discover, type EndpointOptions } from './endpoints.js';
+import { Inbox } from './inbox.js';
 import { onlyKnownFields } from './known-fields.js';
 import { Memory } from './memory.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
@@ -42,6 +43,7 @@ import { reconcile } from './reconcile.js';
 import { Session } from './session.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
+import { tellDecided } from './tell-decided.js';
 import { isRunning, wakeCourier } from './wake-courier.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
@@ -242,6 +244,16 @@ export class AgentRuntime implements AsyncDisposable {
   /** `await using runtime = await AgentRuntime.connect()`: as `close`. */
   async [Symbol.asyncDispose](): Promise<void> {
     await this.close();
+  }
+
+  /** What waits for a person: calls to approve, and questions of agents, of this tenant. */
+  get inbox(): Inbox {
+    const { client, stores } = this.#connections;
+    return new Inbox({
+      tenant: this.tenant,
+      requests: stores.requests,
+      tell: (request) => tellDecided(client, request),
+    });
   }
 
   #mailParts(): MailParts {

@@ -1,6 +1,7 @@
 /** The events and attempts of a session, put into the shape in which people read them. Pure. */
 import type { AgentReference } from '../contracts/agent.js';
 import type { PlannedStep, SessionEvent, UnavailableServer } from '../contracts/events.js';
+import type { RequestState } from '../contracts/requests.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { ToolCall, Usage } from '../contracts/message.js';
 import type { AgentState } from '../contracts/state.js';
@@ -13,8 +14,13 @@ export interface TimelineTool {
   readonly arguments: string;
   /** Known attempts; 0 while the call has not started. */
   attempts: number;
-  /** While it waits for an answer: the key to answer it by, and its deadline if it has one. */
-  waiting?: { readonly key: string; readonly until?: string };
+  /**
+   * While it waits for an answer: the key to answer it by, its deadline if it has one, and the request in
+   * the inbox where a person decides.
+   */
+  waiting?: { readonly key: string; readonly until?: string; readonly request?: string };
+  /** What a person has decided about it. */
+  decision?: { readonly state: RequestState; readonly by?: string; readonly edited?: true };
   result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
 }
 
@@ -230,15 +236,28 @@ function place(
       return;
     }
     case 'tool.waiting':
+    case 'request.made':
+    case 'request.decided':
     case 'tool.started':
     case 'tool.completed': {
       const tool = to
         .stepOf(event.turn, event.step)
         .tools.find(({ callId }) => callId === event.callId);
       if (!tool) return;
-      if (event.type === 'tool.waiting') {
+      if (event.type === 'tool.waiting' || event.type === 'request.made') {
         const { key, until } = event;
-        tool.waiting = { key, ...(until === undefined ? {} : { until }) };
+        const request = event.type === 'request.made' ? { request: event.request } : {};
+        tool.waiting = { key, ...(until === undefined ? {} : { until }), ...request };
+        return;
+      }
+      if (event.type === 'request.decided') {
+        const { decision: state, by, edited } = event;
+        delete tool.waiting;
+        tool.decision = {
+          state,
+          ...(by === undefined ? {} : { by }),
+          ...(edited === undefined ? {} : { edited: true }),
+        };
         return;
       }
       tool.attempts = Math.max(tool.attempts, event.attempt);

@@ -138,6 +138,18 @@ const madeTool = z.custom<Tool>(
   { error: 'is not a tool. Create it with tool({ name, description, execute, … }).' },
 );
 
+/** People by role. */
+const roles = z.record(
+  z.string(),
+  list(
+    z
+      .string({ error: ({ input }) => `must be the name of a person, not ${shown(input)}.` })
+      .min(1, { error: 'is empty. Write the name of a person.' }),
+    'names of people',
+  ),
+  { error: ({ input }) => `must be an object of lists of people by role, not ${kindOf(input)}.` },
+);
+
 /** All of `perdura.config.ts`. */
 export const configSchema = closed({
   agents: list(agentSchema, 'agents').optional(),
@@ -156,5 +168,6 @@ export const configSchema = closed({
   mcp: serverNames.optional(),
   providers: byName('providers', provider).optional(),
   pools: pools.optional(),
+  roles: roles.optional(),
   policy: policySchema.optional(),
 }) satisfies z.ZodType<PerduraConfig>;

@@ -165,6 +165,11 @@ export interface PerduraConfig {
    * can be changed while agents run, which counts until they are changed here.
    */
   readonly pools?: Readonly<Record<string, PoolLimitsDeclaration>> | undefined;
+  /**
+   * Who may decide what in the inbox: the names of people, by role. `perdura inbox` looks here; an
+   * application that knows its users states their roles itself.
+   */
+  readonly roles?: Readonly<Record<string, readonly string[]>> | undefined;
   /** Of all agents; what an agent's own `policy` states counts for that agent. */
   readonly policy?: PolicyDeclaration | undefined;
 }

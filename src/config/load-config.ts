@@ -78,6 +78,7 @@ async function complete(
     tools,
     ...(skills.length > 0 ? { skills } : {}),
     ...poolsOf(config.pools),
+    ...(config.roles === undefined ? {} : { roles: config.roles }),
     mcp,
     workspace: resolve(folder, config.workspace ?? 'workspace'),
     providers: resolved.providers,

@@ -1,6 +1,7 @@
 /** The checks of a policy, as an agent declares it and as the configuration has it for all agents. */
 import { z } from 'zod';
 import type { PolicyDeclaration } from '../contracts/policy.js';
+import { conditionProblem } from '../tools/approval-rules.js';
 import { closed, kindOf, list, shown, whole } from './schema-words.js';
 
 /** `true` or `false`. */
@@ -33,6 +34,38 @@ const delegation = z.unknown().superRefine((value, context) => {
   }
 }) as z.ZodType<boolean | readonly string[]>;
 
+const role = z
+  .string({ error: ({ input }) => `must be the name of a role, not ${shown(input)}.` })
+  .regex(/^[\p{L}\p{N} ._-]{0,64}$/u, {
+    error: ({ input }) =>
+      `${shown(input)} is not a valid role. Use up to 64 letters, digits, spaces, ".", "_" and "-".`,
+  });
+
+/** A year: what waits longer is better asked again. */
+const LONGEST_WAIT_MS = 366 * 24 * 3_600_000;
+
+const condition = z
+  .string({ error: ({ input }) => `must be a condition in CEL, not ${shown(input)}.` })
+  .superRefine((text, context) => {
+    const message = conditionProblem(text);
+    if (message !== undefined) context.addIssue({ code: 'custom', message });
+  });
+
+const approvalRule = closed({
+  name: z
+    .string({ error: ({ input }) => `must be text, not ${shown(input)}.` })
+    .min(1, { error: 'must not be empty.' })
+    .max(100, { error: 'must have at most 100 characters.' })
+    .optional(),
+  tools: names('a tool').optional(),
+  server: z
+    .string({ error: ({ input }) => `must be the name of an MCP server, not ${shown(input)}.` })
+    .optional(),
+  when: condition.optional(),
+  role: role.optional(),
+  expiresMs: whole(0, LONGEST_WAIT_MS, 'ms').optional(),
+});
+
 /** See `RuntimePolicy`. */
 export const policySchema = closed({
   maxIterations: whole(1, 1_000, 'iterations').optional(),
@@ -48,4 +81,7 @@ export const policySchema = closed({
   maxHandoffs: whole(0, 100, 'handoffs').optional(),
   mayWriteTo: names('an agent').optional(),
   maxHops: whole(1, 1_000, 'messages').optional(),
+  approvals: list(approvalRule, 'rules').optional(),
+  approverRole: role.optional(),
+  approvalExpiresMs: whole(0, LONGEST_WAIT_MS, 'ms').optional(),
 }) satisfies z.ZodType<PolicyDeclaration>;

@@ -14,7 +14,7 @@ import type { RunReference } from './run-reference.js';
 import type { GivenContext } from './runtime-context.js';
 import type { AgentState } from './state.js';
 import type { Answer, OnParentEnd } from './session.js';
-import type { ToolEffect, ToolRun } from './tool-kinds.js';
+import type { AnsweredBy, ToolEffect, ToolRun } from './tool-kinds.js';
 import type { WhileWorking } from './while-working.js';
 
 /** Whose work an activity does. */
@@ -164,6 +164,10 @@ export interface PlannedCall {
   readonly task?: PlannedTask;
   /** Of a call that waits for detached sub-agents (`run: 'agent'`). */
   readonly wait?: PlannedWait;
+  /** Id of the request by which a person approves the call, or answers it. Absent: nobody is asked. */
+  readonly request?: string;
+  /** When that expires, ms since the epoch. */
+  readonly until?: number;
 }
 
 export interface CallModelResult {
@@ -207,6 +211,9 @@ export interface CallToolInput extends WritePlace, OfRun, AgentReference {
   readonly failure?: FailureInfo;
   /** Somebody has given the result of a call that waited: write this, run nothing. */
   readonly given?: string;
+  /** A person has decided this request, or its time is over (`late`): do what its row says. */
+  readonly request?: string;
+  readonly late?: true;
   /** How long a call has waited that has a result now, ms. */
   readonly waitedMs?: number;
 }
@@ -217,6 +224,10 @@ export interface CallToolResult {
   readonly preview: string;
   readonly bytes: number;
   readonly failure?: string;
+  /** Nothing was done: nobody has decided the request. */
+  readonly undecided?: true;
+  /** Approved, and not done: from now on the call waits for whoever answers it. */
+  readonly opens?: { readonly by?: AnsweredBy; readonly until?: number };
 }
 
 /** Hands the conversation over: writes the result of the call that asks for it. */

@@ -21,8 +21,9 @@ export interface Capability {
   /** Of the output. Absent: text of which nothing is known. */
   readonly yields?: JsonSchema;
   readonly effect: ToolEffect;
-  /** `high`: a person must approve each call, unless the policy has approved it in advance. */
   readonly risk: 'low' | 'high';
+  /** A person approves each call before it runs. */
+  readonly approval?: true;
   /** What its author says that a call takes. Absent: unknown. */
   readonly cost?: { readonly usd?: number; readonly ms?: number };
   readonly health: { readonly state: 'ok' } | { readonly state: 'away'; readonly reason: string };

@@ -13,6 +13,8 @@ export interface ResolvedConfig {
   readonly skills?: readonly Skill[];
   /** Absent for none. */
   readonly pools?: readonly Pool[];
+  /** Names of people by role. Absent for none. */
+  readonly roles?: Readonly<Record<string, readonly string[]>>;
   readonly mcp: Readonly<Record<string, McpServer>>;
   /** Folder that agents work in which list the tools for it. Absent: there are no such tools. */
   readonly workspace?: string;

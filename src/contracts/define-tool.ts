@@ -26,11 +26,12 @@ export const DEFAULT_TOOL_TIMEOUT_MS: Readonly<Record<ToolRun, number>> = {
   workflow: 0,
   agent: 0,
   client: 0,
+  person: 0,
 };
 const DEFAULT_RETRY: Required<ToolRetry> = { maximumAttempts: 3, initialIntervalMs: 500 };
 const TOOL_NAME = /^[A-Za-z0-9_-]{1,64}$/;
 const EFFECTS: readonly ToolEffect[] = ['read', 'idempotent', 'keyed', 'once'];
-const RUNS: readonly ToolRun[] = ['local', 'activity', 'workflow', 'client'];
+const RUNS: readonly ToolRun[] = ['local', 'activity', 'workflow', 'client', 'person'];
 
 /** Whether `name` may be the name of a tool: 1–64 of `A-Z a-z 0-9 _ -`. */
 export function isToolName(name: string): boolean {

@@ -14,6 +14,8 @@
  *     │  │  └─ step.failed           that attempt; the next one supersedes its deltas
  *     │  ├─ step.completed           the final text of the step, its tool calls, its usage
  *     │  │  ├─ tool.waiting          until somebody answers the call (`session.answer`)
+ *     │  │  ├─ request.made          until a person approves the call, or answers it, in the inbox
+ *     │  │  ├─ request.decided       the call runs, or is refused
  *     │  │  ├─ tool.delegated        to a sub-agent, whose own session has what it does
  *     │  │  ├─ tool.started          only for tools with an effect
  *     │  │  ├─ tool.progress         live
@@ -32,6 +34,7 @@ import type { FailureInfo } from './failures.js';
 import type { AgentState } from './state.js';
 import type { FinishReason, ToolCall, Usage } from './message.js';
 import type { QueuedFor } from './pool.js';
+import type { RequestKind, RequestState } from './requests.js';
 import type { AnsweredBy } from './tool-kinds.js';
 
 /** What every durable event has. */
@@ -199,6 +202,7 @@ export type SessionEventBody =
       readonly key: string;
       /** Who answers it. Absent: anybody. */
       readonly by?: AnsweredBy;
+
       /** The arguments while they are at most 512 characters; `session.readCall` has longer ones. */
       readonly args?: string;
       /**
@@ -206,6 +210,31 @@ export type SessionEventBody =
        * deadline is a moment later. Absent: never.
        */
       readonly until?: string;
+    } & StepPlace)
+  | ({
+      /** The wait ends with `request.decided` of the same call, or with the turn. */
+      readonly type: 'request.made';
+      readonly callId: string;
+      readonly name: string;
+      readonly key: string;
+      /** Id of the request in the inbox. */
+      readonly request: string;
+      readonly kind: RequestKind;
+      /** As of `tool.waiting`. */
+      readonly args?: string;
+      readonly until?: string;
+    } & StepPlace)
+  | ({
+      readonly type: 'request.decided';
+      readonly callId: string;
+      readonly name: string;
+      readonly request: string;
+      readonly decision: RequestState;
+      /** Who has decided. Absent where nobody has. */
+      readonly by?: string;
+      readonly reason?: string;
+      /** Digest of what ran, where the arguments were changed. */
+      readonly edited?: string;
     } & StepPlace)
   | ({
       /** The call gives a task to a sub-agent. Its result is in `tool.completed` of the same call. */

@@ -242,7 +242,33 @@ export const FAILURES = {
   'Tool.ApprovalRequired': {
     retry: false,
     remedy:
-      'A person must approve this tool, which is not possible yet. To let the agent run it all the same, list it in `policy.preapprovedTools`.',
+      'A person must approve this call, and it cannot be asked for here. To let it run all the same, list the tool in `policy.preapprovedTools`.',
+  },
+  'Tool.Declined': {
+    retry: false,
+    remedy: 'The model sees this error and the reason. A person has declined the call.',
+  },
+  'Tool.ApprovalExpired': {
+    retry: false,
+    remedy:
+      'The model sees this error. Raise `approvalExpiresMs` of the policy, or `expiresMs` of its rule.',
+  },
+  'Request.NotFound': {
+    retry: false,
+    remedy: '`perdura inbox` lists what waits; `perdura inbox --all` what was decided, too.',
+  },
+  'Request.Decided': {
+    retry: false,
+    remedy: 'A request is decided once. `perdura inbox show <id>` says by whom.',
+  },
+  'Request.Changed': {
+    retry: false,
+    remedy: 'Read the request again, and decide what it says now.',
+  },
+  'Request.Forbidden': {
+    retry: false,
+    remedy:
+      'Somebody else must decide: not who asked for it, and with the role that its rule names (`roles` of the configuration).',
   },
   'Plan.Invalid': {
     retry: false,

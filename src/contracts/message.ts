@@ -3,6 +3,7 @@
  * functions only; the workflow sandbox imports this file.
  */
 import type { AgentReference, HandoffFilter } from './agent.js';
+import type { HeldCall } from './requests.js';
 import { wellFormed } from './text.js';
 import { isWhileWorking, WHILE_WORKING, type WhileWorking } from './while-working.js';
 
@@ -59,6 +60,8 @@ export interface ToolCall {
   readonly name: string;
   /** The arguments as the model wrote them: JSON text, possibly malformed. */
   readonly arguments: string;
+  /** Set by us: a person must approve the call, or has in advance. */
+  readonly held?: HeldCall;
 }
 
 /** A piece of a tool's result. */

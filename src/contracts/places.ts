@@ -102,6 +102,9 @@ export const eventKeys = {
   agentRun: (message: number, index: number, key: string) =>
     `${callKey(message, index)}.agent.${key}`,
   callWaits: (message: number, index: number) => `${callKey(message, index)}.waits`,
+  /** A call that was approved, and waits for its answer. */
+  callOpens: (message: number, index: number) => `${callKey(message, index)}.opens`,
+  requestDecided: (message: number, index: number) => `${callKey(message, index)}.decided`,
   handedOff: (message: number, index: number) => `${callKey(message, index)}.handoff`,
   contextCompacted: ({ stage }: { stage: number }) => `k${stage}`,
 } as const;

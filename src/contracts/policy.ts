@@ -43,6 +43,32 @@ export interface RuntimePolicy {
   readonly mayWriteTo: readonly string[];
   /** Messages from agent to agent in a row, without one of a person between them. Default 8. */
   readonly maxHops: number;
+  /** Calls that need a person's approval besides those of `highRiskTools`. The first that fits counts. Default none. */
+  readonly approvals: readonly ApprovalRule[];
+  /** Role of those who may approve high-risk tools; `''`: anybody but who asked. Default `''`. */
+  readonly approverRole: string;
+  /** How long a request waits before it is refused, ms; 0: without end. Default 0. */
+  readonly approvalExpiresMs: number;
+}
+
+/** A rule that asks a person before a call runs. */
+export interface ApprovalRule {
+  /** For people. Default: the tools. */
+  readonly name?: string | undefined;
+  /** Names of tools, as in `highRiskTools`. Default: every tool. */
+  readonly tools?: readonly string[] | undefined;
+  /** Only tools of this MCP server. */
+  readonly server?: string | undefined;
+  /**
+   * A condition in CEL (https://cel.dev), over `args`, `tool`, `server`, `agent`, `user`,
+   * `organisation`, `tenant`, `session` and `cost` (US dollars, as the tool declares it). One that
+   * cannot be evaluated counts as met. Default: always.
+   */
+  readonly when?: string | undefined;
+  /** Role of those who may decide. Default: the policy's `approverRole`. */
+  readonly role?: string | undefined;
+  /** As the policy's `approvalExpiresMs`, which is the default. */
+  readonly expiresMs?: number | undefined;
 }
 
 /** A policy as it is declared, and as an agent carries it: what is absent has its default. */
@@ -64,6 +90,9 @@ export const DEFAULT_POLICY: RuntimePolicy = {
   maxHandoffs: 4,
   mayWriteTo: ['*'],
   maxHops: 8,
+  approvals: [],
+  approverRole: '',
+  approvalExpiresMs: 0,
 };
 
 /** Whoever has a policy: an agent, complete or not. */
@@ -109,6 +138,12 @@ export interface RiskyTool {
   /** It says itself that it wants a person's approval. */
   readonly highRisk: boolean;
   readonly source: { readonly kind: string; readonly server?: string };
+}
+
+/** Whether a rule may mean calls of this tool; its condition is for each call. */
+export function ruleMeans({ tools, server }: ApprovalRule, tool: RiskyTool): boolean {
+  if (server !== undefined && tool.source.server !== server) return false;
+  return tools === undefined || tools.some((name) => means(name, tool));
 }
 
 /** Whether a person must approve each call of this tool. */

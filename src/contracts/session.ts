@@ -11,6 +11,7 @@ import { MAIL_SIGNAL, STOP_GROUP_SIGNAL } from './mail.js';
 import { SLOT_SIGNAL } from './pool.js';
 import type { InboxItem, Usage } from './message.js';
 import type { WaitsForSlot } from './pool.js';
+import { DECIDED_SIGNAL } from './requests.js';
 import type { ContextInput } from './runtime-context.js';
 import type { AnsweredBy } from './tool-kinds.js';
 
@@ -164,7 +165,11 @@ export interface WaitingCall {
   readonly args?: string;
   /** When the wait ends with `Tool.Timeout`, ms since the epoch. Absent: never. */
   readonly until?: number;
-  /** What answers it: who holds the session, or sub-agents. Absent: anybody, by `session.answer`. */
+  /** Id of the request that a person decides in the inbox. Absent: it is none. */
+  readonly request?: string;
+  /** Of a call that runs when it is approved: what its activity depends on. */
+  readonly runs?: { readonly timeoutMs: number; readonly retryMs: number };
+  /** What answers it: who holds the session, a person in the inbox, or sub-agents. Absent: anybody, by `session.answer`. */
   readonly by?: AnsweredBy | AnsweringAgents;
 }
 
@@ -328,6 +333,8 @@ export const HANDLERS = {
   stopGroup: STOP_GROUP_SIGNAL,
   /** Of whoever gives slots: see `contracts/pool.ts`. */
   slot: SLOT_SIGNAL,
+  /** Of whoever decides a request: see `contracts/requests.ts`. */
+  decided: DECIDED_SIGNAL,
   status: 'status',
   transcriptHead: 'transcriptHead',
 } as const;

@@ -18,15 +18,16 @@ export type ToolEffect = 'read' | 'idempotent' | 'keyed' | 'once';
  * months if need be, until somebody answers it (`session.answer`). `agent`: the call waits in the
  * same way, for a sub-agent; such a tool is made of an agent's declaration only. `client`: it waits
  * for the holder of the session, such as a browser or an editor, who runs the tool (`session.serve`).
+ * `person`: it waits for somebody who answers it in the inbox (`runtime.inbox`).
  */
-export type ToolRun = 'local' | 'activity' | 'workflow' | 'client' | 'agent';
+export type ToolRun = 'local' | 'activity' | 'workflow' | 'client' | 'agent' | 'person';
 
 /** Who answers a call that waits. Absent: anybody. */
-export type AnsweredBy = 'client';
+export type AnsweredBy = 'client' | 'person';
 
 /** Whether nothing runs the call: it waits until somebody outside answers it. */
 export function isAnswered(run: ToolRun): boolean {
-  return run === 'workflow' || run === 'client';
+  return run === 'workflow' || run === 'client' || run === 'person';
 }
 
 /** Whether nothing runs the call: it waits for an answer from outside, or of sub-agents. */
@@ -36,7 +37,7 @@ export function waitsForAnswer(run: ToolRun): boolean {
 
 /** Who answers the calls of a tool that runs so. */
 export function answeredBy(run: ToolRun): { readonly by?: AnsweredBy } {
-  return run === 'client' ? { by: run } : {};
+  return run === 'client' || run === 'person' ? { by: run } : {};
 }
 
 /** A JSON Schema document. */

@@ -136,6 +136,8 @@ export interface Tool {
     args: unknown,
     sessionOf: (agent: string) => string,
   ) => { readonly task: PlannedTask } | { readonly wait: PlannedWait; readonly ms: number };
+  /** Of `run: 'person'`: the schema of the answer to a call with these arguments. Default `yields`. */
+  readonly answers?: (args: unknown) => JsonSchema | undefined;
   /** Returns the output, or throws; the model sees either. */
   execute(args: never, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
@@ -152,9 +154,12 @@ export interface JsonToolDeclaration extends ToolOptions {
   execute(args: Record<string, unknown>, context: ToolContext): Promise<ToolOutput> | ToolOutput;
 }
 
-/** A tool that nothing runs: a call of it waits until it is answered (`session.answer`, `session.serve`). */
+/**
+ * A tool that nothing runs: a call of it waits until it is answered (`session.answer`, `session.serve`, or
+ * by a person in the inbox, whose answer must fit `yields`).
+ */
 export interface WaitingToolDeclaration extends ToolOptions {
-  run: 'workflow' | 'client';
+  run: 'workflow' | 'client' | 'person';
   /** JSON Schema, or a zod object. */
   parameters?: JsonSchema | z.ZodObject;
 }

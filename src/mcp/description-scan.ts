@@ -3,7 +3,7 @@
  * hidden from people, or that gives it orders. It finds the crude forms; the pins hold what
  * somebody has reviewed.
  */
-import { canonicalJson } from './tool-pins.js';
+import { canonicalJson } from '../contracts/canonical-json.js';
 import type { McpToolInfo } from './mcp-connection.js';
 
 /** Not the joiners U+200C and U+200D: emoji and several scripts need them. */

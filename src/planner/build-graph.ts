@@ -3,7 +3,7 @@ import { CapabilityGraph, type Capability, type CapabilityGap } from '../contrac
 import { NO_ARGUMENTS } from '../contracts/json-schema.js';
 import { mayDelegate, needsApproval, policyOf, type WithPolicy } from '../contracts/policy.js';
 import type { Tool } from '../contracts/tool.js';
-import { approvalRequired, declaredTool } from '../tools/approval-guard.js';
+import { declaredTool } from '../tools/approval-guard.js';
 
 /** A skill, as far as it is a capability. */
 export interface CapabilitySkill {
@@ -42,9 +42,9 @@ export function buildCapabilityGraph(sources: GraphSources): CapabilityGraph {
       ...(tool.yields === undefined ? {} : { yields: tool.yields }),
       effect: declaredTool(tool).effect,
       risk: tool.highRisk || waits ? 'high' : 'low',
+      ...(waits ? { approval: true } : {}),
       ...(tool.cost === undefined ? {} : { cost: tool.cost }),
       health: { state: 'ok' },
-      ...(waits ? { forbidden: approvalRequired(tool.name) } : {}),
     });
   }
   for (const { name, description } of skills) {

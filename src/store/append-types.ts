@@ -3,8 +3,10 @@ import type { SessionEventBody } from '../contracts/events.js';
 import type { FailureInfo } from '../contracts/failures.js';
 import type { TranscriptMessage, Usage } from '../contracts/message.js';
 import type { SlotGrant } from '../contracts/pool.js';
+import type { RequestKind } from '../contracts/requests.js';
 import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
+import type { JsonSchema } from '../contracts/tool-kinds.js';
 
 /** A session that is entered. */
 export interface NewSession {
@@ -96,6 +98,34 @@ export interface AttemptFailure extends FailureInfo {
   readonly text?: string;
 }
 
+/** What a person is asked: see `RequestRecord`. */
+export interface NewRequest {
+  readonly id: string;
+  readonly kind: RequestKind;
+  readonly callKey: string;
+  readonly turn: number;
+  readonly step: number;
+  readonly agent: string;
+  /** Of the tool. */
+  readonly name: string;
+  readonly server?: string;
+  /** As the model wrote them. */
+  readonly arguments: string;
+  readonly digest: string;
+  /** JSON Schema: of the arguments, or of the answer to a question. */
+  readonly schema?: JsonSchema;
+  readonly rule?: string;
+  readonly role?: string;
+  /** People whose wish it is: they may not decide it. */
+  readonly requesters: readonly string[];
+  /** When it expires, ms since the epoch. */
+  readonly until?: number;
+  /** Id of the remembered decision that approves it. */
+  readonly granted?: string;
+  /** As for messages. */
+  readonly with?: number;
+}
+
 /** One commit. */
 export interface Append {
   readonly messages?: readonly NewMessage[];
@@ -121,6 +151,12 @@ export interface Append {
   };
   /** No event and no update when every message turns out to be a duplicate. */
   readonly onlyIfNew?: true;
+  /** What people are asked; each request is entered once. */
+  readonly requests?: readonly NewRequest[];
+  /** Id of the request whose call has its result with this write. */
+  readonly settles?: string;
+  /** What this turn and earlier ones still ask of people is withdrawn. */
+  readonly withdraw?: { readonly turn: number };
   /** The turn is over, or stands still: its slot in a pool goes to the next in line. */
   readonly leave?: { readonly turn: number };
   /** Channel that readers listen on: they are notified after the commit. */

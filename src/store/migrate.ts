@@ -15,6 +15,7 @@ import * as mail from './migrations/0009-mail.js';
 import * as memory from './migrations/0010-memory.js';
 import * as embeddings from './migrations/0013-embeddings.js';
 import * as pools from './migrations/0014-pools.js';
+import * as requests from './migrations/0015-requests.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -29,6 +30,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0010-memory': memory,
   '0013-embeddings': embeddings,
   '0014-pools': pools,
+  '0015-requests': requests,
 };
 
 /**

@@ -77,6 +77,15 @@ import {
   type SlotRequest,
   type SlotTaken,
 } from './pool-store.js';
+import {
+  RequestStore,
+  type ApprovalGrant,
+  type Decision,
+  type GrantQuery,
+  type RequestFilter,
+  type RequestRecord,
+  type UntoldDecision,
+} from './request-store.js';
 import { TranscriptStore } from './transcript-store.js';
 
 /** Which messages of a transcript. */
@@ -344,6 +353,30 @@ export interface Pools {
   prioritise(pool: string, key: SessionKey, priority: number): Promise<boolean>;
 }
 
+/** What waits for a person. `Transcripts.append` enters requests, and settles them with their calls. */
+export interface Requests {
+  /** The oldest first. */
+  list(tenant: string, filter: RequestFilter): Promise<RequestRecord[]>;
+  get(tenant: string, id: string): Promise<RequestRecord | undefined>;
+  /** Those whose id begins so. */
+  find(tenant: string, prefix: string, limit: number): Promise<RequestRecord[]>;
+  /** `false`: it does not wait any more, has expired, or has another digest. */
+  decide(tenant: string, id: string, decision: Decision): Promise<boolean>;
+  /** Its time is over, by the clock of its workflow. One that is decided stays so. */
+  expire(tenant: string, id: string): Promise<void>;
+  /** Ids of remembered approvals, by the digest of the call that they allow. */
+  grantsFor(
+    key: SessionKey,
+    user: string | undefined,
+    calls: readonly GrantQuery[],
+  ): Promise<ReadonlyMap<string, string>>;
+  /** The newest first. `all`: also those that no longer count. */
+  grants(tenant: string, options: { all?: boolean; limit: number }): Promise<ApprovalGrant[]>;
+  revoke(tenant: string, id: string, by: string): Promise<boolean>;
+  /** Decisions, of all tenants, whose workflows have to be told again. */
+  untold(limit: number): Promise<UntoldDecision[]>;
+}
+
 /** Limits to change. */
 export interface PoolChange {
   readonly maxAtWork?: PoolLimits['maxAtWork'] | undefined;
@@ -375,6 +408,7 @@ export interface Stores {
   readonly definitions: AgentDefinitions;
   readonly templates: AgentTemplates;
   readonly pools: Pools;
+  readonly requests: Requests;
 }
 
 /** All of them over one pool of connections. */
@@ -395,5 +429,6 @@ export function openStores(database: Database, hooks: StoreHooks = {}): Stores {
     definitions: new AgentDefinitionStore(database),
     templates: new AgentTemplateStore(database),
     pools: new PoolStore(database, hooks),
+    requests: new RequestStore(database),
   };
 }

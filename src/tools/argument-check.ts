@@ -3,7 +3,7 @@
  * throws for what a model wrote: it is told what did not fit, in words it can act on.
  */
 import { Validator, type OutputUnit, type Schema } from '@cfworker/json-schema';
-import type { Tool } from '../contracts/tool.js';
+import type { JsonSchema, Tool } from '../contracts/tool.js';
 import { wellFormed } from '../contracts/message.js';
 import { clipText, thrownMessage } from './text.js';
 
@@ -55,6 +55,32 @@ export function checkArguments(tool: Tool, text: string): ArgumentCheck {
     return { ok: true, args: tool.parse(value) };
   } catch (error) {
     return wrong(tool, `do not fit its schema:\n${listed(zodProblems(error))}`);
+  }
+}
+
+/** What is wrong with arguments that a person has written for a tool of this schema. */
+export function argumentsProblem(
+  name: string,
+  parameters: JsonSchema,
+  text: string,
+): string | undefined {
+  // As of a server: whoever wrote the schema is not here, so its patterns do not run.
+  const source = { kind: 'mcp', server: '' } as const;
+  const checked = checkArguments({ name, parameters, source } as Tool, text);
+  return checked.ok ? undefined : checked.failure.message;
+}
+
+/** What of `value` does not fit `schema`, a line for each; `undefined` when all does. */
+export function valueProblem(schema: JsonSchema, value: unknown): string | undefined {
+  const deep = typeof value === 'object' && value !== null ? shapeProblem(value) : undefined;
+  if (deep !== undefined) return `- (top): values ${deep}`;
+  try {
+    const copy = structuredClone(schema) as Schema;
+    dropPatterns(copy);
+    const { valid, errors } = new Validator(copy, '2020-12', false).validate(value);
+    return valid ? undefined : listed(errors.flatMap(problemOf));
+  } catch (error) {
+    return `- (top): cannot be checked: ${thrownMessage(error)}`;
   }
 }
 

@@ -3,6 +3,7 @@ import type { PlannedCall } from '../contracts/activities.js';
 import { childSession, MOST_TASKS_UNITS, type PlannedTask } from '../contracts/delegation.js';
 import type { ToolCall } from '../contracts/message.js';
 import type { Tool } from '../contracts/tool.js';
+import { declaredTool } from './approval-guard.js';
 import { checkArguments } from './argument-check.js';
 import { clipText } from './text.js';
 
@@ -31,7 +32,10 @@ export function planCalls(
     return rest;
   };
   return calls.map((call, index) => {
-    const tool = tools.get(call.name);
+    const offered = tools.get(call.name);
+    // Held or approved in advance: what is planned is the tool behind the guard.
+    const tool = offered && call.held ? declaredTool(offered) : offered;
+    const waits = call.held !== undefined && call.held.granted === undefined;
     const checked = tool && checkArguments(tool, call.arguments);
     const means = checked?.ok
       ? tool?.delegate?.(checked.args, (agent) => childSession(agent, keyOf(index)))
@@ -52,6 +56,8 @@ export function planCalls(
       ...(call.arguments.length <= SHOWN_ARGUMENTS ? { args: call.arguments } : {}),
       ...(means && 'task' in means ? { task: bounded(means.task) } : {}),
       ...(means && 'wait' in means ? { wait: means.wait, timeoutMs: means.ms } : {}),
+      ...(waits || (checked?.ok && tool?.run === 'person') ? { request: keyOf(index) } : {}),
+      ...(waits && call.held?.until !== undefined ? { until: call.held.until } : {}),
     };
   });
 }

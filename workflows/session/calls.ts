@@ -109,7 +109,11 @@ export interface TurnCalls {
   ): Promise<CallModelResult>;
   compact(input: CompactInput, settings: CallSettings, summary: string): Promise<CompactResult>;
   /** Runs one tool call. */
-  runTool(call: PlannedCall, input: CallToolInput, settings: CallSettings): Promise<CallToolResult>;
+  runTool(
+    call: ToolCallShape,
+    input: CallToolInput,
+    settings: CallSettings,
+  ): Promise<CallToolResult>;
 }
 
 /** Timeouts of the calls of a turn. */

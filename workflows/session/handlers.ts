@@ -47,6 +47,8 @@ export const stopGroupSignal = defineSignal<[unknown]>(HANDLERS.stopGroup);
 export const kinSignal = defineSignal<[unknown]>(KIN_SIGNAL);
 /** There is a slot of a pool for a turn that waits; see `SlotSignal`. */
 export const slotSignal = defineSignal<[unknown]>(HANDLERS.slot);
+/** Somebody has decided the request of this call, by its key. */
+export const decidedSignal = defineSignal<[unknown]>(HANDLERS.decided);
 /** As the query `status`, and safe at any moment; see {@link STATUS_ANSWER}. */
 export const statusUpdate = defineUpdate<SessionStatus>(HANDLERS.status);
 export const statusQuery = defineQuery<SessionStatus>(HANDLERS.status);

@@ -65,6 +65,7 @@ export function listen(
       'Takes messages of a courier.',
     ),
     signalDoor(handlers.stopGroupSignal, (group) => control.stopGroup(group)),
+    signalDoor(handlers.decidedSignal, (call) => calls.decided(call)),
     signalDoor(replySignal, (reply) => children.replied(reply)),
     signalDoor(handlers.kinSignal, (message) => {
       run.handles('signal');

@@ -11,6 +11,9 @@ import { refusal } from '../door.js';
 import type { SessionRun } from './session-run.js';
 import { until } from './waiting.js';
 
+/** Decisions that are kept until their calls are looked at: more than an answer has calls. */
+const MOST_DECIDED = 1_000;
+
 /** The result that somebody gave. */
 export type GivenResult =
   | { readonly output: string }
@@ -23,6 +26,8 @@ export class OpenCallDesk {
   opening = false;
   readonly #run: SessionRun;
   readonly #answers = new Map<string, GivenResult>();
+  /** Calls whose requests somebody has decided, as far as we were told. */
+  readonly #decided = new Set<string>();
 
   constructor(run: SessionRun) {
     this.#run = run;
@@ -58,6 +63,14 @@ export class OpenCallDesk {
     return { call };
   }
 
+  /** A person has decided the request of a call: its row says what. Anybody may say so. */
+  decided(call: unknown): void {
+    this.#run.handles('signal');
+    if (typeof call !== 'string' || this.#decided.size >= MOST_DECIDED) return;
+    const waits = this.#waiting.some(({ key, request }) => key === call && request !== undefined);
+    if (waits || this.#mayOpen(call)) this.#decided.add(call);
+  }
+
   /** The result of a call that a sub-agent answers. */
   give(key: string, result: GivenResult): void {
     this.#answers.set(key, result);
@@ -65,24 +78,27 @@ export class OpenCallDesk {
 
   /** Whether an answer was taken that is not written yet. It must not be lost with the run. */
   get answered(): boolean {
-    return this.#answers.size > 0;
+    const { size } = this.#answers;
+    return size > 0 || this.#waiting.some(({ key }) => this.#decided.has(key));
   }
 
   /** Whether this call has its answer. */
   has(key: string): boolean {
-    return this.#answers.has(key);
+    return this.#answers.has(key) || this.#decided.has(key);
   }
 
   /** The answer of this call, once. */
   take(key: string): GivenResult | undefined {
     const answer = this.#answers.get(key);
     this.#answers.delete(key);
+    this.#decided.delete(key);
     return answer;
   }
 
   /** No call waits any more: the turn is over. */
   clear(): void {
     this.#answers.clear();
+    this.#decided.clear();
   }
 
   /** Throws unless the call waits and has no answer. */
@@ -98,7 +114,13 @@ export class OpenCallDesk {
         `${why}${open.length > 0 ? `; these wait: ${open.join(', ')}` : ''}.`,
       );
     }
-    const by = this.#waiting.find(({ key }) => key === call)?.by;
+    const { by, request } = this.#waiting.find(({ key }) => key === call) ?? {};
+    if (request !== undefined) {
+      throw refusal(
+        'Call.NotOpen',
+        `The call "${call}" waits for a person: decide the request ${request} in the inbox.`,
+      );
+    }
     if (typeof by === 'object') {
       const who = 'session' in by ? `the sub-agent ${by.session} answers` : 'sub-agents answer';
       throw refusal('Call.NotOpen', `The call "${call}" is one that ${who}.`);

@@ -5,13 +5,15 @@
 import { CancellationScope } from '@temporalio/workflow';
 import type {
   CallModelResult,
+  CallToolInput,
+  CallToolResult,
   HandOffResult,
   PlannedCall,
   WritePlace,
 } from '../../src/contracts/activities.js';
 import type { AgentReference } from '../../src/contracts/agent.js';
 import { callKey, headAfterCalls, resultPlace } from '../../src/contracts/places.js';
-import type { OpenCalls, WaitingCall } from '../../src/contracts/session.js';
+import type { CallFate, OpenCalls, WaitingCall } from '../../src/contracts/session.js';
 import { answeredBy, waitsForAnswer } from '../../src/contracts/tool-kinds.js';
 import type { Remaining } from '../../src/contracts/turn-decision.js';
 import { failureOf } from './failure-of.js';
@@ -96,7 +98,7 @@ export class ToolCalls {
     const inputOf = (index: number) => this.#toolInput(place, message, index);
     this.#position.listening = true;
     const runs = calls.map((call, index) => async () => {
-      if (call.done !== undefined || waitsForAnswer(call.run) || handsOver(call)) return;
+      if (call.done !== undefined || waits(call) || handsOver(call)) return;
       // Legacy: a local tool that could not run within its step.
       if (legacy && call.run === 'local') await runToolLocally(call, inputOf(index));
       else await activities.runTool(call, inputOf(index), settings);
@@ -162,8 +164,9 @@ export class ToolCalls {
   #waitingCalls(message: number, calls: readonly PlannedCall[]): WaitingCall[] {
     const now = Date.now();
     return calls.flatMap((call, index) => {
-      const { run, done, id, name, args, timeoutMs } = call;
-      return waitsForAnswer(run) && done === undefined
+      const { run, done, id, name, args, timeoutMs, retryMs, request } = call;
+      const until = request !== undefined && !waitsForAnswer(run) ? call.until : undefined;
+      return waits(call) && done === undefined
         ? {
             key: callKey(message, index),
             index,
@@ -171,7 +174,13 @@ export class ToolCalls {
             name,
             ...answeringCall(call),
             ...(args === undefined ? {} : { args }),
-            ...(timeoutMs > 0 ? { until: now + timeoutMs } : {}),
+            ...(request === undefined ? {} : { request }),
+            // Of a call that runs when it is approved the time is its own.
+            ...(waitsForAnswer(run)
+              ? timeoutMs > 0
+                ? { until: now + timeoutMs }
+                : {}
+              : { runs: { timeoutMs, retryMs }, ...(until === undefined ? {} : { until }) }),
           }
         : [];
     });
@@ -180,19 +189,49 @@ export class ToolCalls {
   /** Takes answers as they come and writes them, until every call has its own. */
   async #collect(open: OpenCalls): Promise<'carry' | 'settled'> {
     const { state, desk, calls: short } = this.#around;
-    for (let { waiting } = open; waiting.length > 0;) {
-      const call = await this.#nextAnswered(waiting);
-      if (call === undefined) return 'carry';
-      const answer = desk.take(call.key) ?? this.#around.onLate(call);
-      // Before it is written: a second answer is refused.
-      waiting = waiting.filter(({ key }) => key !== call.key);
-      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
+    const approved = new ApprovedCalls();
+    let place: Omit<WritePlace, 'head'> | undefined;
+    let { waiting } = open;
+    const wait = (calls: readonly WaitingCall[]) => {
+      waiting = calls;
       state.open = { ...state.open!, calls: { ...open, waiting } };
       this.#around.onWaiting();
-      const { head: _head, ...place } = this.#position.place();
-      await short.callTool({
+    };
+    while (waiting.length > 0 || approved.running > 0) {
+      const call = await this.#nextAnswered(waiting, approved);
+      if (call === 'full') return 'carry';
+      if (call === 'ended') {
+        await approved.settle();
+        continue;
+      }
+      // A stage of its own would fence the calls that run.
+      if (!place || approved.running === 0) {
+        const { head: _head, ...next } = this.#position.place();
+        place = next;
+      }
+      const input = {
         ...this.#toolInput(place, open.message, call.index),
         ...(open.since === undefined ? {} : { waitedMs: Date.now() - open.since }),
+      };
+      if (call.request !== undefined) {
+        const late = !desk.has(call.key);
+        desk.take(call.key);
+        wait(waiting.filter(({ key }) => key !== call.key));
+        approved.start(async () => {
+          const { undecided, opens, failure } = await this.#decided(call, input, late);
+          // Somebody has said so and it is not so: the call waits on.
+          if (undecided) wait([...waiting, call]);
+          else if (opens) wait([...waiting, opened(call, opens)]);
+          else state.callClosed(call.key, fateOf(failure));
+        });
+        continue;
+      }
+      const answer = desk.take(call.key) ?? this.#around.onLate(call);
+      // Before it is written: a second answer is refused.
+      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
+      wait(waiting.filter(({ key }) => key !== call.key));
+      await short.callTool({
+        ...input,
         ...(answer && 'output' in answer
           ? { given: answer.output }
           : {
@@ -207,17 +246,52 @@ export class ToolCalls {
     return 'settled';
   }
 
-  /** A call that has its answer, or whose deadline is over; `undefined` when the run is full. */
-  async #nextAnswered(waiting: readonly WaitingCall[]): Promise<WaitingCall | undefined> {
-    const { desk } = this.#around;
-    const answered = () => waiting.find(({ key }) => desk.has(key));
+  /** Does what a person has decided about a call: an activity reads it, and runs the call if it may. */
+  async #decided(call: WaitingCall, input: CallToolInput, late: boolean): Promise<CallToolResult> {
+    const { settings, calls: short, activities } = this.#around;
+    const { name, args, request, runs = { timeoutMs: 0, retryMs: 250 } } = call;
+    const shape = { name, ...runs, ...(args === undefined ? {} : { args }) };
+    const asked = { ...input, request: request!, ...(late ? { late: true as const } : {}) };
+    this.#position.listening = true;
+    try {
+      return await activities.runTool(shape, asked, settings);
+    } catch (error) {
+      const failure = failureOf(error);
+      if (failure === undefined) throw error;
+      return await short.callTool({ ...asked, failure });
+    } finally {
+      this.#position.listening = false;
+    }
+  }
+
+  /**
+   * A call that has its answer, or whose deadline is over; `full` when the run is, `ended` when a call
+   * that was approved has run.
+   */
+  async #nextAnswered(
+    waiting: readonly WaitingCall[],
+    approved: ApprovedCalls,
+  ): Promise<WaitingCall | 'full' | 'ended'> {
+    const { desk, paused, settings } = this.#around;
+    const answered = () =>
+      waiting.find(
+        ({ key, request }) =>
+          desk.has(key) &&
+          // What would run waits while the session stands still, and for its turn.
+          (request === undefined || !(paused() || (settings.sequential && approved.running > 0))),
+      );
     if (!actsLast()) this.#around.look();
-    const deadlines = waiting.flatMap((call) => (call.until === undefined ? [] : [call.until]));
+    const open = waiting.filter(({ key }) => !desk.has(key));
+    const deadlines = open.flatMap((call) => (call.until === undefined ? [] : [call.until]));
     const due = deadlines.length > 0 ? Math.min(...deadlines) : undefined;
-    await this.#position.waiting(() => answered() !== undefined || this.#position.full, due);
-    return (
-      answered() ?? waiting.find((call) => call.until !== undefined && call.until <= Date.now())
-    );
+    const full = () => this.#position.full && approved.running === 0;
+    const ready = () => answered() !== undefined || approved.ended || full();
+    if (approved.running > 0) await this.#position.working(ready, due);
+    else await this.#position.waiting(ready, due);
+    if (approved.ended) return 'ended';
+    const next =
+      answered() ?? open.find((call) => call.until !== undefined && call.until <= Date.now());
+    return next ?? 'full';
   }
 
   #toolInput(
@@ -239,14 +313,62 @@ export class ToolCalls {
   }
 }
 
+/** Whether nothing runs the call for now: it waits for an answer, or for a person's approval. */
+function waits({ run, request }: PlannedCall): boolean {
+  return waitsForAnswer(run) || request !== undefined;
+}
+
 /** Wrong arguments are answered like those of any other tool. */
 function handsOver({ handoff, done, invalid }: PlannedCall): boolean {
   return handoff !== undefined && done === undefined && !invalid;
 }
 
 /** What answers a call; nothing where anybody may. */
-function answeringCall({ run, task, wait }: PlannedCall): Pick<WaitingCall, 'by'> {
+function answeringCall({ run, task, wait, request }: PlannedCall): Pick<WaitingCall, 'by'> {
+  if (request !== undefined) return { by: 'person' };
   if (task) return { by: { session: task.session, agent: task.agent } };
   if (wait) return { by: { sessions: wait.sessions ?? [], ...(wait.any ? { any: true } : {}) } };
   return answeredBy(run);
+}
+
+/** A call that was approved, and waits for its answer. */
+function opened(
+  { key, index, id, name, args }: WaitingCall,
+  opens: NonNullable<CallToolResult['opens']>,
+): WaitingCall {
+  return { key, index, id, name, ...(args === undefined ? {} : { args }), ...opens };
+}
+
+/** How a call ended that a person has decided. */
+function fateOf(failure: string | undefined): CallFate {
+  if (failure === 'Tool.ApprovalExpired') return 'timeout';
+  return failure === 'Tool.Declined' ? 'refused' : 'answered';
+}
+
+/** Calls that were approved, and run while others wait. */
+class ApprovedCalls {
+  running = 0;
+  readonly #ended: ({ readonly error: unknown } | undefined)[] = [];
+
+  /** Whether one has ended that was not settled. */
+  get ended(): boolean {
+    return this.#ended.length > 0;
+  }
+
+  start(run: () => Promise<void>): void {
+    this.running += 1;
+    run().then(
+      () => this.#ended.push(undefined),
+      (error: unknown) => this.#ended.push({ error }),
+    );
+  }
+
+  /** Takes those that have ended. Throws what one has thrown: an interruption of the turn. */
+  async settle(): Promise<void> {
+    const ended = this.#ended.splice(0);
+    this.running -= ended.length;
+    const failed = ended.find((each) => each !== undefined);
+    if (failed) throw failed.error;
+    return Promise.resolve();
+  }
 }

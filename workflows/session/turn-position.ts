@@ -99,6 +99,12 @@ export class TurnPosition {
     return this.inbox === undefined && this.around.historyFull();
   }
 
+  /** As {@link waiting}, while something runs: that is work. */
+  async working(ready: () => boolean, due?: number): Promise<void> {
+    if (due === undefined) await until(ready);
+    else if (!ready()) await condition(ready, Math.max(1, due - Date.now()));
+  }
+
   /** Waits for a person. That is no work, and counts toward no limit of time. */
   async waiting(ready: () => boolean, due?: number): Promise<void> {
     const from = Date.now();

@@ -35,12 +35,13 @@ export function pathText(
 }
 
 function row(each: Capability, graph: CapabilityGraph, style: Style): string[] {
-  const { name, kind, source, effect, risk, cost, description } = each;
+  const { name, kind, source, effect, risk, approval, cost, description } = each;
   const obstacle = graph.obstacle(name);
   const facts = [
     kind === 'mcp' ? `mcp ${oneLine(source, 32)}` : kind,
     effect,
     ...(risk === 'high' ? [style.yellow('high risk')] : []),
+    ...(approval ? ['a person approves each call'] : []),
     ...(cost?.usd === undefined ? [] : [`~${cost.usd} USD`]),
     ...(cost?.ms === undefined ? [] : [`~${cost.ms} ms`]),
   ].join(' · ');

@@ -6,7 +6,14 @@ import { oneLine } from './clean.js';
 import { failureText, withRemedyOf } from './failure.js';
 import { planNote } from './plan.js';
 import type { Style } from './style.js';
-import { answerHint, toolCallText, toolResultText, waitingText } from './tool-lines.js';
+import {
+  answerHint,
+  decisionText,
+  requestText,
+  toolCallText,
+  toolResultText,
+  waitingText,
+} from './tool-lines.js';
 
 /** The lines of an event, most often none. */
 export function eventNotes(event: SessionEvent, style: Style): string[] {
@@ -40,6 +47,13 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
         style.yellow(`(${oneLine(event.name, 64)} ${waitingText(event)})`),
         style.dim(`  ${answerHint(event)}`),
       ];
+    case 'request.made':
+      return [
+        style.yellow(`(${oneLine(event.name, 64)} ${requestText(event)})`),
+        style.dim(`  perdura inbox show ${event.request.slice(0, 12)}`),
+      ];
+    case 'request.decided':
+      return [style.yellow(`(${oneLine(event.name, 64)}: ${decisionText(event)})`)];
     case 'tool.delegated':
       return [style.dim(`(${event.agent} works on it in the session ${event.child})`)];
     case 'tool.completed':

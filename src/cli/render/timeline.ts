@@ -8,7 +8,7 @@ import { unavailableText } from './event-notes.js';
 import { planLines } from './plan.js';
 import { stateText } from './sessions.js';
 import { createStyle, type Style } from './style.js';
-import { waitingText } from './tool-lines.js';
+import { decisionText, waitingText } from './tool-lines.js';
 import { bytes, dollars, duration, plural, tokens } from './units.js';
 
 /** Within a line that is dimmed as a whole. */
@@ -137,9 +137,18 @@ function took({ startedAt, endedAt }: AttemptRow): string {
 function toolLines(tool: TimelineTool, { style, full }: TimelineOptions): string[] {
   const args = full ? clean(tool.arguments) : oneLine(tool.arguments, 100);
   const lines = [`    → ${oneLine(tool.name, 64)} ${style.dim(args)}`];
-  const { result, attempts, waiting } = tool;
+  const { result, attempts, waiting, decision } = tool;
+  if (decision) {
+    const { state, by, edited } = decision;
+    lines.push(`      ${style.dim(decisionText({ decision: state, by, edited }))}`);
+  }
   if (waiting) {
-    lines.push(`      ${style.yellow(waitingText(waiting))}`);
+    const { request } = waiting;
+    const text =
+      request === undefined
+        ? waitingText(waiting)
+        : `waits for a person: perdura inbox show ${request.slice(0, 12)}`;
+    lines.push(`      ${style.yellow(text)}`);
     return lines;
   }
   if (!result) {

@@ -1,6 +1,7 @@
 /** Tool calls as lines of a conversation. Pure. */
 import type { LiveToolProgress, SessionEvent } from '../../contracts/events.js';
 import type { ToolCall } from '../../contracts/message.js';
+import type { RequestKind, RequestState } from '../../contracts/requests.js';
 import { oneLine } from './clean.js';
 import type { Style } from './style.js';
 import { bytes, duration } from './units.js';
@@ -14,6 +15,27 @@ export function toolCallText({ name, arguments: args }: ToolCall, style: Style):
 export function waitingText({ key, until }: { key: string; until?: string | undefined }): string {
   const deadline = until === undefined ? '' : `, at most until ${oneLine(until, 40)}`;
   return `waits for an answer to call ${oneLine(key, 40)}${deadline}`;
+}
+
+/** A call that a person approves, or answers. */
+export function requestText(event: {
+  readonly kind?: RequestKind;
+  readonly until?: string | undefined;
+}): string {
+  const deadline = event.until === undefined ? '' : `, at most until ${oneLine(event.until, 40)}`;
+  return `${event.kind === 'question' ? 'asks a person' : "waits for a person's approval"}${deadline}`;
+}
+
+/** What became of it. */
+export function decisionText(event: {
+  readonly decision: RequestState;
+  readonly by?: string | undefined;
+  readonly reason?: string | undefined;
+  readonly edited?: unknown;
+}): string {
+  const by = event.by === undefined ? '' : ` by ${oneLine(event.by, 64)}`;
+  const edited = event.edited === undefined ? '' : ' with other arguments';
+  return `${event.decision}${edited}${by}${event.reason ? `: ${oneLine(event.reason, 200)}` : ''}`;
 }
 
 /** How it is answered from another terminal. */

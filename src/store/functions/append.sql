@@ -1,7 +1,8 @@
 /*
  * perdura.append(p): everything that changes a transcript, in one round trip, one commit, one lock,
  * so that its rules cannot be half followed. Its blocks in order: attempt, fence, supersede, probe,
- * messages, rollback, tool run, events, session, slot, wake.
+ * messages, rollback, tool run, requests, events,
+ * session, slot, wake.
  *
  *   p: tenant, session, transcript, run, stage, head,
  *      messages?: [{seq, key, turn, step, attempt, messageId?, body, usage?, with?}],
@@ -14,6 +15,10 @@
  *      next?: as attempt       the first attempt at the step that follows: it begins
  *      updates?: {state?, turn?, head?, failure?, force?, agent?, version?},
  *      onlyIfNew?: true        no event and no update when every message is a duplicate,
+ *      requests?: [{id, kind, callKey, turn, step, agent, name, server?, arguments, digest, schema?,
+ *                   rule?, role?, requesters, until?, granted?, with?}],   each is entered once
+ *      settles?: id            the call of this request has its result
+ *      withdraw?: {turn}       the turn is over: what it still asks of people is withdrawn
  *      leave?: {turn}          the turn is over: its slot in a pool goes to the next in line
  *      channel?                of the readers: notified in this commit
  *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
@@ -289,6 +294,41 @@ begin
   if p->'toolRun' is not null then
     update perdura.tool_runs set outcome = p->'toolRun'->>'outcome', ended_at = clock_timestamp()
       where tenant = v_tenant and session = v_session and key = p->'toolRun'->>'key';
+  end if;
+
+  -- REQUESTS. What a person is asked, in the commit of the answer that asks for it. Where the request of
+  -- the call was entered before, it stands as it is: also decided.
+  if p->'requests' is not null then
+    insert into perdura.requests (tenant, id, kind, state, session, workflow_id, root, path, call_key,
+        turn, step, agent, name, server, arguments, digest, schema, rule, role, requesters,
+        expires_at, decided_at, taken_at, decided_by, granted)
+      select v_tenant, r.id, r.kind, case when r.granted is null then 'waiting' else 'approved' end,
+          v_session, s.workflow_id, coalesce(s.root, 'session/' || v_session),
+          coalesce(s.path, array[v_session]), r."callKey", r.turn, r.step, r.agent, r.name, r.server,
+          r.arguments, r.digest, r.schema, r.rule, r.role,
+          array(select jsonb_array_elements_text(r.requesters)),
+          to_timestamp(r.until / 1000.0), g.now, g.now, g.granted_by, r.granted
+        from jsonb_to_recordset(p->'requests') r(id text, kind text, "callKey" text, turn int,
+            step int, agent text, name text, server text, arguments text, digest text, schema jsonb,
+            rule text, role text, requesters jsonb, until bigint, granted text, "with" int)
+          join perdura.sessions s on s.tenant = v_tenant and s.session = v_session
+          -- Approved in advance: nobody waits for it.
+          left join lateral (select granted_by, clock_timestamp() as now from perdura.approval_grants
+            where tenant = v_tenant and id = r.granted) g on true
+        where r."with" is null or not v_existing @> jsonb_build_array(
+          jsonb_build_object('seq', r."with"))
+      on conflict do nothing;
+  end if;
+  if p->>'settles' is not null then
+    update perdura.requests set taken_at = clock_timestamp(),
+        state = case when state = 'waiting' then 'withdrawn' else state end
+      where tenant = v_tenant and id = p->>'settles' and session = v_session and taken_at is null;
+  end if;
+  if p->'withdraw' is not null then
+    update perdura.requests set taken_at = clock_timestamp(),
+        state = case when state = 'waiting' then 'withdrawn' else state end
+      where tenant = v_tenant and session = v_session and taken_at is null
+        and turn <= (p->'withdraw'->>'turn')::int;
   end if;
 
   -- EVENTS. Numbered without gaps, since the session's row is locked; each key once in an epoch.

@@ -47,7 +47,7 @@ begin
         when f.key in ('usage', 'covers', 'servers') then f.value
         when jsonb_typeof(f.value) in ('number', 'boolean', 'null') then f.value
         when f.key in ('type', 'id', 'callId', 'key', 'name', 'finish', 'model', 'state', 'agent',
-          'until', 'outcome') then f.value
+          'until', 'outcome', 'request', 'kind', 'decision') then f.value
         else to_jsonb(v_erased) end)
       from jsonb_each(e.body::jsonb) f
       where jsonb_typeof(f.value) not in ('object', 'array')
@@ -74,6 +74,12 @@ begin
     where m.tenant = v_tenant and (m.sender = v_session or m.group_id is null and m.receivers = 1
       and exists (select from perdura.deliveries d where d.tenant = v_tenant and d.mailing = m.id
         and d.receiver = v_session));
+  update perdura.requests set arguments = '{}', schema = null, reason = null, requesters = '{}',
+      edited = case when edited is null then null else '{}' end,
+      answer = case when answer is null then null else v_erased end
+    where tenant = v_tenant and session = v_session;
+  update perdura.approval_grants set reason = null
+    where tenant = v_tenant and session = v_session and reason is not null;
   -- The ids stay: by them the session belongs to its user, and is found when more is erased.
   update perdura.session_contexts set context = json_strip_nulls(json_build_object(
       'user', case when user_id is null then null else json_build_object('id', user_id) end,

@@ -6,11 +6,13 @@ import { randomUUID } from 'node:crypto';
 import pg from 'pg';
 import { afterAll, beforeAll, expect, inject, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
+import { eventually } from '../../support/eventually.js';
 import { schemaTables, schemaTablesHolding } from '../../support/canary.js';
 import { Harness } from '../../support/harness.js';
 
 /** Tables that hold what a user has said, or what was made of it. */
 const ERASED = [
+  'approval_grants',
   'artifacts',
   'attempts',
   'events',
@@ -18,6 +20,7 @@ const ERASED = [
   'memories',
   'memory_embeddings',
   'messages',
+  'requests',
   'session_contexts',
   'sessions',
   'spills',
@@ -70,6 +73,19 @@ beforeAll(async () => {
         },
         parameters: { type: 'object', properties: { what: { type: 'string' } } },
       }),
+      tool({
+        name: 'pay',
+        description: 'Pays.',
+        highRisk: true,
+        parameters: { type: 'object', properties: { what: { type: 'string' } } },
+        execute: () => 'paid',
+      }),
+      tool({
+        name: 'ask',
+        description: 'Asks a person.',
+        run: 'person',
+        parameters: { type: 'object', properties: { what: { type: 'string' } } },
+      }),
     ],
   });
   database = new pg.Client({ connectionString: inject('databaseUrl') });
@@ -101,15 +117,39 @@ it('erasure: a user → its words are in no table; other users keep theirs, and 
     { toolCalls: [{ name: 'recall', arguments: { query: canary } }] },
     { toolCalls: [{ name: 'look_up', arguments: { what: canary } }] },
     { toolCalls: [{ name: 'fails', arguments: { what: canary } }] },
+    {
+      toolCalls: [
+        { name: 'pay', arguments: { what: canary } },
+        { name: 'ask', arguments: { what: canary } },
+      ],
+    },
     `I know ${canary}.`,
   );
-  await session.ask(`My secret is ${canary}.`);
+  const asked = session.ask(`My secret is ${canary}.`);
+  const waiting = await eventually(
+    () => h.runtime.inbox.list({ session: session.id }),
+    ({ length }) => length === 2,
+  );
+  const of = (name: string) => waiting.find((each) => each.tool === name)!.id;
+  const reason = `because of ${canary}`;
+  const edit = { what: `not ${canary}` };
+  await h.runtime.inbox.approve(of('pay'), { by: 'bob', reason, edit, remember: 'session' });
+  await h.runtime.inbox.answer(of('ask'), `It is ${canary}.`, { by: 'bob' });
+  await asked;
   const foreign = await h.runtime.start({ context: { user: other } });
   h.model.enqueue(`I know ${kept}.`);
   await foreign.ask(`Mine is ${kept}.`);
 
   expect(await holding(canary)).toEqual(
-    expect.arrayContaining(['artifacts', 'memories', 'messages', 'session_contexts', 'sessions']),
+    expect.arrayContaining([
+      'approval_grants',
+      'artifacts',
+      'memories',
+      'messages',
+      'requests',
+      'session_contexts',
+      'sessions',
+    ]),
   );
   const before = (await session.record())!;
   const events = (await session.timeline()).turns.length;

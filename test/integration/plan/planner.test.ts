@@ -5,6 +5,7 @@ import type { Session } from '../../../src/client/session.js';
 import type { SessionEvent } from '../../../src/contracts/events.js';
 import { replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
+import { eventually } from '../../support/eventually.js';
 import { historiesOf } from '../../support/observe.js';
 
 /** What ran, in order: `+` when it began, `-` when it ended. */
@@ -166,11 +167,10 @@ describe('planner', () => {
     expect(ran).toEqual(['+a', '+bb']);
   });
 
-  it('C5 planner: a plan against the graph and the policy → refused before anything runs, mended', async () => {
+  it('C5 planner: a plan against the graph → refused before anything runs, mended', async () => {
     h.model.enqueue(
       plan(
         { id: 'x', use: 'fetch_pages', args: { url: 'a' } },
-        { id: 'y', use: 'shell_exec', args: {} },
         { id: 'z', use: 'add', args: { a: 'one', b: 2 } },
         { id: 't', use: 'add', args: { a: from('p', '/title'), b: 2 } },
         { id: 'p', use: 'fetch_page', args: { url: 'a' } },
@@ -186,9 +186,29 @@ describe('planner', () => {
     );
     expect(refused!.failure?.type).toBe('Plan.Invalid');
     expect(refused!.failure?.message).toMatch(
-      /Step "u" comes after "nothing".*Step "x": There is no "fetch_pages"\. Did you mean fetch_page\?.*Step "y": "shell_exec" is a high-risk tool.*Step "z": The arguments of "add" do not fit.*Step "t": \/a takes number, and step "p" yields string there\./s,
+      /Step "u" comes after "nothing".*Step "x": There is no "fetch_pages"\. Did you mean fetch_page\?.*Step "z": The arguments of "add" do not fit.*Step "t": \/a takes number, and step "p" yields string there\./s,
     );
     expect(ran).toEqual(['+a']);
+  });
+
+  it('P6 planner: a step that a person must approve → the plan waits there, and goes on', async () => {
+    h.model.enqueue(
+      plan(
+        { id: 'run', use: 'shell_exec', args: {} },
+        { id: 'keep', use: 'note', args: { text: 'done' }, after: ['run'] },
+      ),
+      'Done.',
+    );
+    const session = await h.runtime.start();
+    const answer = session.ask('go');
+    const [request] = await eventually(
+      () => h.runtime.inbox.list({ session: session.id }),
+      ({ length }) => length === 1,
+    );
+    expect(ran).toEqual([]);
+    await h.runtime.inbox.approve(request!.id, { by: 'bob' });
+    expect((await answer).text).toBe('Done.');
+    expect(ran).toEqual(['SHELL', 'note done']);
   });
 
   it('S11 planner: the model calls a tool past its plan → not run', async () => {

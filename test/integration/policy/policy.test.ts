@@ -3,6 +3,8 @@ import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
 import type { StoredMessage } from '../../../src/contracts/message.js';
 import type { ToolRun } from '../../../src/contracts/tool-kinds.js';
+import type { Session } from '../../../src/client/session.js';
+import { eventually } from '../../support/eventually.js';
 import { Harness } from '../../support/harness.js';
 
 /** What ran, in order: `+name` when it began, `-name` when it ended. */
@@ -80,31 +82,42 @@ describe('policy', () => {
     toolCalls: names.map((name) => ({ name, arguments: { what: 'x' } })),
   });
 
-  it('C2 policy: high-risk tools of every kind → refused with the reason, nothing runs, the turn goes on', async () => {
+  /** What the session asks for now: so many calls. */
+  const declineAll = async (session: Session, count: number) => {
+    const requests = await eventually(
+      () => h.runtime.inbox.list({ session: session.id }),
+      ({ length }) => length === count,
+    );
+    for (const { id } of requests) await h.runtime.inbox.decline(id, { by: 'bob', reason: 'no' });
+  };
+
+  it('C2 policy: high-risk tools of every kind → a person is asked; refused, nothing runs, the turn goes on', async () => {
     ran.length = 0;
     h.model.enqueue(calls('shell_exec', 'code_run', 'file_write', 'pay'), 'I was not allowed to.');
     const session = await h.runtime.start();
-    expect((await session.ask('go')).text).toBe('I was not allowed to.');
-    expect(failures(await session.transcript())).toEqual(Array(4).fill('Tool.ApprovalRequired'));
+    const answer = session.ask('go');
+    await declineAll(session, 4);
+    expect((await answer).text).toBe('I was not allowed to.');
+    expect(failures(await session.transcript())).toEqual(Array(4).fill('Tool.Declined'));
     expect(ran).toEqual([]);
     const told = h.model.requests.at(-1)!.messages.filter(({ role }) => role === 'tool');
     expect(told.map(({ text }) => text)).toEqual(
       ['shell_exec', 'code_run', 'file_write', 'pay'].map((name): unknown =>
-        expect.stringMatching(new RegExp(`"${name}" is a high-risk tool: a person must approve`)),
+        expect.stringMatching(new RegExp(`declined this call of "${name}": no`)),
       ),
     );
   });
 
-  it('S11 policy: a result orders a privileged call, and the model obeys → the policy refuses it', async () => {
+  it('S11 policy: a result orders a privileged call, and the model obeys → a person is asked, each time', async () => {
     ran.length = 0;
     h.model.enqueue(calls('read_mail'), calls('shell_exec'), calls('shell_exec'), 'No.');
     const session = await h.runtime.start();
-    await session.ask('read my mail');
-    expect(failures(await session.transcript())).toEqual([
-      'fine',
-      'Tool.ApprovalRequired',
-      'Tool.ApprovalRequired',
-    ]);
+    const answer = session.ask('read my mail');
+    await declineAll(session, 1);
+    await declineAll(session, 1);
+    await answer;
+    const results = failures(await session.transcript());
+    expect(results).toEqual(['fine', 'Tool.Declined', 'Tool.Declined']);
     expect(ran).toEqual([]);
   });
 

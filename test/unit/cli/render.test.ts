@@ -375,9 +375,9 @@ describe('capabilities', () => {
 
   it('C5 capabilities: what can be used, what not and why, what is missing', () => {
     const text = capabilitiesText(graph, style);
-    expect(text).toMatch(/^clerk · can use 1 of 2\n/);
+    expect(text).toMatch(/^clerk · can use 2 of 2\n/);
     expect(text).toMatch(
-      /✗ {2}shell_exec {2}tool · once · high risk {2}"shell_exec" is a high-risk/,
+      /✓ {2}shell_exec {2}tool · once · high risk · a person approves each call {2}Runs a command\./,
     );
     expect(text).toMatch(/✓ {2}look +tool · read +Looks\./);
     expect(text).toContain('files is unavailable: It does not start.\n');

@@ -29,6 +29,7 @@ const FROZEN: Record<string, string> = {
   '0010-memory': 'c10e5fb7b83f6286cd59c6073da725042d5b326285e6f8684330f6e3137ac1a1',
   '0013-embeddings': '59face92e071b2b935379d3998ffd3d48f3f1d5f3371aaba9ca38fbda08b38fb',
   '0014-pools': '1b5dc350cbeca7d7c4996a10c70f6520ca0559cc9fe5c66302b334e3fd5ebe76',
+  '0015-requests': '755b9f5f46a916a6efad6972ce3821c265d561115288439d6901981fd2dd8d3e',
 };
 
 async function digestOf(name: string): Promise<string> {

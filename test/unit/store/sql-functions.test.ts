@@ -8,8 +8,8 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 /** SHA-256 of each text. A change of a file: raise its revision, and put both here. */
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
-    revision: 6,
-    checksum: '35e8aa04e9969fb559bcffea45baec4f0b68d0bd25f829253a0471e61745eeee',
+    revision: 7,
+    checksum: '1506874f1e6aa7234983178fb623d1d9e314882d325989952de448dd95e39897',
   },
   open_session: {
     revision: 2,
@@ -20,8 +20,8 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
     checksum: 'a5c2417a5b315b21704184e1d486774baf6998015e2d38b5df2cf15b031cbc10',
   },
   erase_session: {
-    revision: 2,
-    checksum: '872c398bb96410f65515c3af5ee0e6b5dd897f54d7fa6517f9ab6e08340598fd',
+    revision: 3,
+    checksum: '95e8dbc700f689c590ccb67471d8f1642dc9f40f865543e57b143567a6d22580',
   },
   pool_fill: {
     revision: 1,

@@ -10,7 +10,8 @@ import {
   mcpToolName,
   serverOf,
 } from '../../../src/mcp/mcp-tools.js';
-import { canonicalJson, toolDigest } from '../../../src/mcp/tool-pins.js';
+import { canonicalJson } from '../../../src/contracts/canonical-json.js';
+import { toolDigest } from '../../../src/mcp/tool-pins.js';
 
 const info = (more: Partial<McpToolInfo> = {}): McpToolInfo => ({
   name: 'act',
