@@ -250,13 +250,20 @@ function isOpenCalls(value: unknown): boolean {
         isText(call['id']) &&
         isText(call['name']) &&
         (call['until'] === undefined || isNumber(call['until'])) &&
-        (call['by'] === undefined || isAnswering(call['by'])),
+        (call['by'] === undefined || isAnswering(call['by'])) &&
+        (call['request'] === undefined || isText(call['request'])) &&
+        (call['runs'] === undefined || isRunShape(call['runs'])),
     )
   );
 }
 
+/** What the activity of a call depends on that runs when it is approved. */
+function isRunShape(value: unknown): boolean {
+  return isRecord(value) && isCount(value['timeoutMs']) && isCount(value['retryMs']);
+}
+
 function isAnswering(value: unknown): boolean {
-  if (!isRecord(value)) return value === 'client';
+  if (!isRecord(value)) return value === 'client' || value === 'person';
   const { session, agent, sessions } = value;
   if (sessions !== undefined) return Array.isArray(sessions) && sessions.every(isText);
   return isText(session) && isText(agent);

@@ -18,6 +18,7 @@ export type WorkflowTools = Readonly<Record<string, WorkflowTool>>;
 
 export class WorkflowToolDesk implements AnswerDesk {
   opening = false;
+  readonly deciding = new Set<string>();
   readonly #tools: WorkflowTools;
   readonly #answers = new Map<string, GivenResult>();
   readonly #started = new Set<string>();

@@ -24,6 +24,8 @@ export type GivenResult =
 export class OpenCallDesk {
   /** A model call is under way, and may open calls. */
   opening = false;
+  /** Calls whose decisions are being carried out: one may wait for an answer then. */
+  readonly deciding = new Set<string>();
   readonly #run: SessionRun;
   readonly #answers = new Map<string, GivenResult>();
   /** Calls whose requests somebody has decided, as far as we were told. */
@@ -99,6 +101,7 @@ export class OpenCallDesk {
   clear(): void {
     this.#answers.clear();
     this.#decided.clear();
+    this.deciding.clear();
   }
 
   /** Throws unless the call waits and has no answer. */
@@ -132,6 +135,7 @@ export class OpenCallDesk {
 
   /** Whether the step under way may have made this call: its place is behind all that we know. */
   #mayOpen(call: string): boolean {
+    if (this.deciding.has(call)) return true;
     return this.opening && (callPlace(call) ?? 0) > this.#run.state.head;
   }
 

@@ -217,12 +217,14 @@ export class ToolCalls {
         const late = !desk.has(call.key);
         desk.take(call.key);
         wait(waiting.filter(({ key }) => key !== call.key));
+        desk.deciding.add(call.key);
         approved.start(async () => {
           const { undecided, opens, failure } = await this.#decided(call, input, late);
           // Somebody has said so and it is not so: the call waits on.
           if (undecided) wait([...waiting, call]);
           else if (opens) wait([...waiting, opened(call, opens)]);
           else state.callClosed(call.key, fateOf(failure));
+          desk.deciding.delete(call.key);
         });
         continue;
       }

@@ -56,6 +56,8 @@ export interface TurnSurroundings {
 export interface AnswerDesk {
   /** Set while a model call is under way, which may open calls. */
   opening: boolean;
+  /** Calls whose decisions are being carried out. */
+  readonly deciding: Set<string>;
   has(key: string): boolean;
   /** The answer of this call, once. */
   take(key: string): GivenResult | undefined;
