@@ -14,6 +14,9 @@ export interface Requirement {
 }
 
 const at = {
+  approvals: 'test/integration/people/approvals.test.ts',
+  approvalsDeep: 'test/integration/people/deep.test.ts',
+  questions: 'test/integration/people/questions.test.ts',
   pool: 'test/integration/pool/pool.test.ts',
   poolCrashes: 'test/integration/pool/crashes.test.ts',
   poolFairness: 'test/integration/pool/fairness.test.ts',
@@ -206,8 +209,16 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
     what: 'RuntimePolicy: iterations, replans, parallel execution, delegation, approval for high-risk tools',
     shownBy: {
       [at.policy]: ['C2 policy:'],
+      [at.questions]: ['C2 question:'],
       [at.planner]: ['C2 planner: maxReplanAttempts'],
       [at.capabilities]: ['C5 graph: forbidden by the policy'],
+    },
+  },
+  P6: {
+    what: 'approvals that cross the tree, bound to the exact arguments, in one inbox, with expiry',
+    shownBy: {
+      [at.approvals]: ['P6 approval:'],
+      [at.approvalsDeep]: ['P6 F4 approval:'],
     },
   },
   C5: {

@@ -8,6 +8,7 @@ const ROOT = fileURLToPath(new URL('../../../', import.meta.url));
 const PAGES = [
   'README.md',
   'docs/sdk.md',
+  'docs/control.md',
   'docs/agent-loops.md',
   'docs/testing.md',
   'docs/agents.md',
