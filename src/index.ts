@@ -91,6 +91,16 @@ export {
   type SessionKey,
 } from './contracts/ids.js';
 
+// Checkpoints and forks
+export {
+  SessionManager,
+  type CheckpointOptions,
+  type CleanUpOptions,
+  type ForkOptions,
+} from './client/session-manager.js';
+export type { Checkpoint } from './store/fork-store.js';
+export type { ForkPoint } from './contracts/events.js';
+
 // What waits for people
 export {
   Inbox,

@@ -14,6 +14,8 @@ export interface Requirement {
 }
 
 const at = {
+  forks: 'test/integration/people/forks.test.ts',
+  forkCli: 'test/integration/cli/fork.test.ts',
   approvals: 'test/integration/people/approvals.test.ts',
   approvalsDeep: 'test/integration/people/deep.test.ts',
   questions: 'test/integration/people/questions.test.ts',
@@ -213,6 +215,15 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
       [at.planner]: ['C2 planner: maxReplanAttempts'],
       [at.capabilities]: ['C5 graph: forbidden by the policy'],
     },
+  },
+  A3: {
+    what: 'SessionManager: create, get, save a checkpoint, resume, clean up what expired',
+    shownBy: { [at.forks]: ['A3 checkpoint:', 'A3 clean up:'] },
+  },
+  P7: {
+    what: 'fork and time travel from any turn; a recorded run replayed with another prompt or model',
+    open: true,
+    shownBy: { [at.forks]: ['P7 fork:', 'P7 edit:'], [at.forkCli]: ['fork:'] },
   },
   P6: {
     what: 'approvals that cross the tree, bound to the exact arguments, in one inbox, with expiry',

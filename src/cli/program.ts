@@ -10,6 +10,7 @@ import type { CapabilityOptions } from './commands/capabilities.js';
 import type { SendArguments } from './commands/control.js';
 import type { ListOptions } from './commands/look.js';
 import type { OwnerOptions } from './commands/memory.js';
+import { addForks } from './fork-program.js';
 import { addGroups, addMessages } from './mail-program.js';
 import { addApprovals, addInbox } from './people-program.js';
 import { addPool } from './pool-program.js';
@@ -41,6 +42,7 @@ export function createProgram(version: string, runner: Runner): Command {
   addStack(command, runner);
   addTalk(command, runner);
   addSessions(command, runner);
+  addForks(command, runner);
   addOperations(command, runner);
   addAgents(program, runner);
   addTemplates(program, runner);

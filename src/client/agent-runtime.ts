@@ -41,6 +41,7 @@ import { Memory } from './memory.js';
 import { withId, type OutgoingMessage } from './outgoing-message.js';
 import { reconcile } from './reconcile.js';
 import { Session } from './session.js';
+import { SessionManager } from './session-manager.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
 import { tellDecided } from './tell-decided.js';
@@ -295,6 +296,12 @@ export class AgentRuntime implements AsyncDisposable {
   /** The life cycle of the tenant's agents, which are its sessions. */
   manager(): AgentManager {
     return new AgentManager({ runtime: this, sessions: this.#connections.stores.sessions });
+  }
+
+  /** Sessions over their whole life: checkpoints, forks, what nobody uses any more. */
+  sessionManager(): SessionManager {
+    const { sessions, forks } = this.#connections.stores;
+    return new SessionManager({ runtime: this, sessions, forks });
   }
 
   /** Versions of an agent that the store has, or of all agents; the newest first. */

@@ -2,7 +2,7 @@
  * What happens in a session, as a reader sees it: durable events (numbered, kept) and live
  * deltas (not kept; nothing depends on them). One union, grouped by life cycle:
  *
- *     session.started
+ *     session.started | session.forked
  *     ├─ message.accepted            a message is in the transcript
  *     ├─ message.refused             a message is not, and will not be
  *     ├─ turn.started
@@ -100,6 +100,15 @@ export type PlanEvent =
       readonly failure?: FailureInfo;
     } & StepPlace);
 
+/** Where a session was forked. */
+export interface ForkPoint {
+  readonly session: string;
+  /** The last turn that it shares. */
+  readonly turn: number;
+  /** Name of the checkpoint, where it was forked from one. */
+  readonly checkpoint?: string;
+}
+
 export type SessionEventBody =
   | PlanEvent
   | {
@@ -108,6 +117,10 @@ export type SessionEventBody =
       /** Version of its definition. Absent in sessions of earlier versions. */
       readonly version?: string;
     }
+  | ({
+      /** The session goes on from a turn of another one, whose events are its past. */
+      readonly type: 'session.forked';
+    } & ForkPoint)
   | {
       readonly type: 'agent.moved';
       readonly from: AgentReference;

@@ -253,6 +253,15 @@ export const FAILURES = {
     remedy:
       'The model sees this error. Raise `approvalExpiresMs` of the policy, or `expiresMs` of its rule.',
   },
+  'Fork.Invalid': {
+    retry: false,
+    remedy:
+      '`perdura show <session>` lists the turns; fork at one that has ended, under a free name.',
+  },
+  'Checkpoint.NotFound': {
+    retry: false,
+    remedy: '`perdura checkpoint <session>` lists those that there are.',
+  },
   'Request.NotFound': {
     retry: false,
     remedy: '`perdura inbox` lists what waits; `perdura inbox --all` what was decided, too.',

@@ -1,5 +1,6 @@
 /** Artifacts (tool output too large for a message) and spilled queues. */
 import { createHash } from 'node:crypto';
+import { sql } from 'kysely';
 import { PerduraError } from '../contracts/failures.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { InboxMessage } from '../contracts/message.js';
@@ -11,6 +12,12 @@ import type { Artifacts, Spills } from './stores.js';
 export interface Artifact {
   readonly id: string;
   readonly mediaType: string;
+  readonly bytes: number;
+  readonly content: Buffer;
+}
+
+interface ArtifactRow {
+  readonly media_type: string;
   readonly bytes: number;
   readonly content: Buffer;
 }
@@ -44,17 +51,39 @@ export class ArtifactStore implements Artifacts {
 
   /** Rejects with `Artifact.NotFound` when this session has no such artifact. */
   async get(owner: SessionKey, id: string): Promise<Artifact> {
-    const row = await this.#database.db
-      .selectFrom('perdura.artifacts')
-      .select(['artifact', 'media_type', 'bytes', 'content'])
-      .where('tenant', '=', owner.tenant)
-      .where('session', '=', owner.session)
-      .where('artifact', '=', id)
-      .executeTakeFirst();
+    const row = (await this.#own(owner, id)) ?? (await this.#shared(owner, id));
     if (!row) {
       throw new PerduraError('Artifact.NotFound', `There is no artifact "${id}" in this session.`);
     }
     return { id, mediaType: row.media_type, bytes: row.bytes, content: row.content };
+  }
+
+  #own({ tenant, session }: SessionKey, id: string): Promise<ArtifactRow | undefined> {
+    return this.#database.db
+      .selectFrom('perdura.artifacts')
+      .select(['media_type', 'bytes', 'content'])
+      .where('tenant', '=', tenant)
+      .where('session', '=', session)
+      .where('artifact', '=', id)
+      .executeTakeFirst();
+  }
+
+  /** Of the past that a fork shares. */
+  async #shared({ tenant, session }: SessionKey, id: string): Promise<ArtifactRow | undefined> {
+    const { rows } = await sql<ArtifactRow>`
+      with recursive above(transcript, at) as (
+        select t.parent, t.created_at from perdura.transcripts t
+          where t.tenant = ${tenant} and t.transcript = ${session} and t.parent is not null
+        union all
+        select t.parent, t.created_at from above
+          join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = above.transcript
+          where t.parent is not null)
+      select a.media_type, a.bytes, a.content from above
+        join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = above.transcript
+        join perdura.artifacts a on a.tenant = ${tenant} and a.session = t.session
+          and a.artifact = ${id} and a.created_at <= above.at
+        limit 1`.execute(this.#database.db);
+    return rows[0];
   }
 }
 

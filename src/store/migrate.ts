@@ -16,6 +16,7 @@ import * as memory from './migrations/0010-memory.js';
 import * as embeddings from './migrations/0013-embeddings.js';
 import * as pools from './migrations/0014-pools.js';
 import * as requests from './migrations/0015-requests.js';
+import * as forks from './migrations/0016-forks.js';
 
 /** All migrations, in order. A migration that was released is never edited. */
 const MIGRATIONS: Record<string, Migration> = {
@@ -31,6 +32,7 @@ const MIGRATIONS: Record<string, Migration> = {
   '0013-embeddings': embeddings,
   '0014-pools': pools,
   '0015-requests': requests,
+  '0016-forks': forks,
 };
 
 /**

@@ -1,6 +1,7 @@
 /** The list of sessions and what they cost, for people and for the SDK. Reads only. */
 import { sql, type Selectable } from 'kysely';
 import { PerduraError, type FailureInfo } from '../contracts/failures.js';
+import type { ForkPoint } from '../contracts/events.js';
 import type { SessionKey } from '../contracts/ids.js';
 import type { OnParentEnd } from '../contracts/session.js';
 import type { AgentState } from '../contracts/state.js';
@@ -27,6 +28,8 @@ export interface SessionRecord {
   /** What becomes of it when its parent ends. Absent: `end`. */
   readonly onParentEnd?: OnParentEnd;
   readonly title?: string;
+  /** Where it was forked. Absent: it was not. */
+  readonly fork?: ForkPoint;
   readonly state: AgentState;
   /** Turns begun. */
   readonly turns: number;
@@ -269,6 +272,7 @@ function toRecord(r: Selectable<Tables['perdura.sessions']>): SessionRecord {
     ...(r.path ? { path: r.path } : {}),
     ...(r.on_parent_end ? { onParentEnd: r.on_parent_end as OnParentEnd } : {}),
     ...(r.title ? { title: r.title } : {}),
+    ...(r.fork ? { fork: r.fork as ForkPoint } : {}),
     state: r.state as AgentState,
     turns: r.turn,
     head: r.head,

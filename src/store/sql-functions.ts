@@ -14,9 +14,10 @@ import type { Tables } from './tables.js';
 /** Raised with each change of the file; `test/unit/store/sql-functions.test.ts` holds the pairs. */
 const REVISIONS: Readonly<Record<string, number>> = {
   append: 7,
-  open_session: 2,
+  open_session: 3,
   remember: 1,
   erase_session: 3,
+  fork: 1,
   pool_fill: 1,
   pool_leave: 1,
   pool_set: 1,

@@ -77,6 +77,7 @@ import {
   type SlotRequest,
   type SlotTaken,
 } from './pool-store.js';
+import { ForkStore, type Checkpoint, type Forked, type NewFork } from './fork-store.js';
 import {
   RequestStore,
   type ApprovalGrant,
@@ -377,6 +378,31 @@ export interface Requests {
   untold(limit: number): Promise<UntoldDecision[]>;
 }
 
+/** Forks and checkpoints. */
+export interface Forks {
+  /** See `functions/fork.sql`. */
+  fork(fork: NewFork): Promise<Forked>;
+  save(
+    key: SessionKey,
+    checkpoint: {
+      readonly name: string;
+      readonly turn: number;
+      readonly note?: string;
+      readonly expiresAt?: Date;
+    },
+  ): Promise<Checkpoint>;
+  /** Also: it has not expired. */
+  checkpoint(key: SessionKey, name: string): Promise<Checkpoint | undefined>;
+  checkpoints(
+    tenant: string,
+    filter: { readonly session?: string | null; readonly limit: number },
+  ): Promise<Checkpoint[]>;
+  removeCheckpoint(key: SessionKey, name: string): Promise<boolean>;
+  removeExpired(tenant: string): Promise<number>;
+  /** Sessions, no sub-agents, that nothing has happened in for so long; the oldest first. */
+  idleSince(tenant: string, filter: { ms: number; limit: number }): Promise<string[]>;
+}
+
 /** Limits to change. */
 export interface PoolChange {
   readonly maxAtWork?: PoolLimits['maxAtWork'] | undefined;
@@ -409,6 +435,7 @@ export interface Stores {
   readonly templates: AgentTemplates;
   readonly pools: Pools;
   readonly requests: Requests;
+  readonly forks: Forks;
 }
 
 /** All of them over one pool of connections. */
@@ -430,5 +457,6 @@ export function openStores(database: Database, hooks: StoreHooks = {}): Stores {
     templates: new AgentTemplateStore(database),
     pools: new PoolStore(database, hooks),
     requests: new RequestStore(database),
+    forks: new ForkStore(database),
   };
 }

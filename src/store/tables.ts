@@ -16,6 +16,8 @@ interface SessionsTable {
   /** Names from the root down to the session. */
   path: string[] | null;
   on_parent_end: string | null;
+  /** Where it was forked: `{session, turn, checkpoint?}`. */
+  fork: unknown;
   title: string | null;
   transcript: string;
   state: string;

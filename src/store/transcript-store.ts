@@ -117,9 +117,9 @@ export class TranscriptStore implements Transcripts {
       select m.seq, m.turn, m.step, m.attempt, m.body, m.usage, m.at, m.pinned, m.rolled_back
         from perdura.messages m
         join chain on m.transcript = chain.transcript and m.seq <= chain.upto
-        where m.tenant = ${tenant}
+        where m.tenant = ${tenant} and ${asOfFork}
           and ${withPinned ? sql`(m.seq > ${after} or m.pinned)` : sql`m.seq > ${after}`}
-          and ${rolledBack ? sql`(m.superseded_at is null or m.rolled_back)` : sql`m.superseded_at is null`}
+          and ${rolledBack ? sql`(m.superseded_at is null or m.rolled_back or m.superseded_at > chain.at)` : sql`(m.superseded_at is null or m.superseded_at > chain.at)`}
         order by m.seq`.execute(this.#database.db);
     return rows.map(toStored);
   }
@@ -161,7 +161,8 @@ export class TranscriptStore implements Transcripts {
         cross join lateral (
           select s.seq, s.body from perdura.messages s
             where s.tenant = ${tenant} and s.transcript = chain.transcript and s.seq <= chain.upto
-              and s.superseded_at is null and s.body->>'role' = 'summary'
+              and (s.superseded_at is null or s.superseded_at > chain.at)
+              and (chain.at is null or s.at <= chain.at) and s.body->>'role' = 'summary'
             order by s.seq desc limit 1) m
         order by m.seq desc limit 1`.execute(this.#database.db);
     const after = rows[0]?.after ?? 0;
@@ -250,12 +251,18 @@ function toStored({ body, usage, at, pinned, rolled_back, ...row }: MessageRow):
   };
 }
 
-/** A transcript and those that it was forked from, each up to the place where the fork is. */
+/** Of what a fork shares with its parent: what was there when it was made. */
+const asOfFork = sql`(chain.at is null or m.at <= chain.at)`;
+
+/**
+ * A transcript and those that it was forked from, each up to the place where the fork is and as it was
+ * then: a parent may be reset behind that place.
+ */
 function chain(tenant: string, transcript: string, to: number) {
-  return sql`chain(transcript, upto) as (
-    select ${transcript}::text, ${to}::int
+  return sql`chain(transcript, upto, at) as (
+    select ${transcript}::text, ${to}::int, null::timestamptz
     union all
-    select t.parent, least(chain.upto, t.parent_seq) from chain
+    select t.parent, least(chain.upto, t.parent_seq), t.created_at from chain
       join perdura.transcripts t on t.tenant = ${tenant} and t.transcript = chain.transcript
       where t.parent is not null)`;
 }

@@ -76,6 +76,8 @@ export function eventNotes(event: SessionEvent, style: Style): string[] {
       return [style.yellow(withReason(`handed over to ${oneLine(event.to.agent, 64)}`, event))];
     case 'agent.moved':
       return [style.yellow(`(moved to ${oneLine(agentText(event.to), 90)})`)];
+    case 'session.forked':
+      return [style.yellow(`(goes on from turn ${event.turn} of ${oneLine(event.session, 80)})`)];
     case 'session.state':
       return [style.yellow(withReason(event.state === 'paused' ? 'paused' : 'resumed', event))];
     case 'session.ended':

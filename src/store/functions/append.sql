@@ -177,7 +177,8 @@ begin
   -- SUPERSEDE. The first write of a stage supersedes whatever lies behind the head that its workflow
   -- knows: that was written by an attempt nobody accepted.
   if v_stage > t.stage then
-    update perdura.messages set superseded_at = now()
+    -- Not the time at which the transaction began: a fork sees what was there when it had the lock.
+    update perdura.messages set superseded_at = clock_timestamp()
       where tenant = v_tenant and transcript = v_transcript and seq > (p->>'head')::int
         and superseded_at is null
         -- A sender's message that is about to be written at the same place again is the same.
@@ -279,7 +280,7 @@ begin
   -- ROLLBACK. The turn is forgotten: what it wrote is superseded, and its places are not used again,
   -- because calls and events are named by them.
   if p->'rollback' is not null then
-    update perdura.messages set superseded_at = now(), rolled_back = true
+    update perdura.messages set superseded_at = clock_timestamp(), rolled_back = true
       where tenant = v_tenant and transcript = v_transcript and superseded_at is null
         and seq > (p->'rollback'->>'after')::int;
     get diagnostics v_count = row_count;

@@ -16,8 +16,14 @@ declare
   v_count bigint;
 begin
   -- The lock that every writer of the session takes first; what workers have cached is no longer good.
+  with recursive shared as (
+    select transcript from perdura.transcripts where tenant = v_tenant and session = v_session
+    union
+    -- Forks show what they share with it.
+    select t.transcript from shared join perdura.transcripts t
+      on t.tenant = v_tenant and t.parent = shared.transcript)
   update perdura.transcripts set generation = generation + 1
-    where tenant = v_tenant and session = v_session;
+    where tenant = v_tenant and transcript in (select transcript from shared);
 
   update perdura.messages m set body = jsonb_strip_nulls(case m.body->>'role'
       when 'user' then jsonb_build_object('role', 'user', 'id', m.body->>'id', 'text', v_erased)
@@ -78,6 +84,8 @@ begin
       edited = case when edited is null then null else '{}' end,
       answer = case when answer is null then null else v_erased end
     where tenant = v_tenant and session = v_session;
+  update perdura.checkpoints set note = null
+    where tenant = v_tenant and session = v_session and note is not null;
   update perdura.approval_grants set reason = null
     where tenant = v_tenant and session = v_session and reason is not null;
   -- The ids stay: by them the session belongs to its user, and is found when more is erased.

@@ -16,6 +16,8 @@ declare
   v_root text;
   v_path text[];
   v_count int;
+  v_head int;
+  v_turn int;
 begin
   if v_parent is not null then
     select s.root, s.path into v_root, v_path from perdura.sessions s
@@ -55,8 +57,12 @@ begin
     insert into perdura.transcript_runs (tenant, transcript, run, epoch)
       values (p->>'tenant', p->>'transcript', p->>'run', 1);
   end if;
-  return (select json_build_object('new', v_new, 'head', coalesce(max(m.seq), 0),
-      'turn', coalesce(max(m.turn), 0),
+  -- A fork goes on behind what it shares with its parent.
+  select t.parent_seq, (s.fork->>'turn')::int into v_head, v_turn from perdura.transcripts t
+    join perdura.sessions s on s.tenant = t.tenant and s.session = t.session
+    where t.tenant = p->>'tenant' and t.transcript = p->>'transcript' and t.parent is not null;
+  return (select json_build_object('new', v_new, 'head', coalesce(max(m.seq), v_head, 0),
+      'turn', coalesce(max(m.turn), v_turn, 0),
       'agent', (select s.agent from perdura.sessions s
         where s.tenant = p->>'tenant' and s.session = p->>'session'),
       'version', (select s.version from perdura.sessions s

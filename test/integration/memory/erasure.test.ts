@@ -15,6 +15,7 @@ const ERASED = [
   'approval_grants',
   'artifacts',
   'attempts',
+  'checkpoints',
   'events',
   'mailings',
   'memories',
@@ -136,6 +137,10 @@ it('erasure: a user → its words are in no table; other users keep theirs, and 
   await h.runtime.inbox.approve(of('pay'), { by: 'bob', reason, edit, remember: 'session' });
   await h.runtime.inbox.answer(of('ask'), `It is ${canary}.`, { by: 'bob' });
   await asked;
+  await h.runtime.sessionManager().saveCheckpoint(session.id, 'one', { note: canary });
+  const fork = await h.runtime.sessionManager().fork(session.id);
+  h.model.reply(/Who am I/, 'You.');
+  await fork.ask('Who am I?');
   const foreign = await h.runtime.start({ context: { user: other } });
   h.model.enqueue(`I know ${kept}.`);
   await foreign.ask(`Mine is ${kept}.`);
@@ -155,11 +160,11 @@ it('erasure: a user → its words are in no table; other users keep theirs, and 
   const events = (await session.timeline()).turns.length;
 
   const erased = await h.runtime.memory.erase({ user });
-  expect(erased).toMatchObject({ entries: 2, sessions: 1 });
+  expect(erased).toMatchObject({ entries: 2, sessions: 2 });
   expect(await holding(canary)).toEqual([]);
   expect(await holding(kept)).toEqual(expect.arrayContaining(['memories', 'messages']));
   // Again: nothing is left to erase, and that is no error.
-  expect(await h.runtime.memory.erase({ user })).toMatchObject({ entries: 0, sessions: 1 });
+  expect(await h.runtime.memory.erase({ user })).toMatchObject({ entries: 0, sessions: 2 });
 
   // The session goes on, with nothing of what was said, also where a worker had it in its cache.
   // (A call that such a worker has begun is called off by its first write.)
@@ -168,6 +173,9 @@ it('erasure: a user → its words are in no table; other users keep theirs, and 
   const request = h.model.requests.at(-1)!;
   expect(JSON.stringify(request.body)).not.toContain(canary);
   expect(request.messages.map(({ text }) => text)).toContain('[erased]');
+  // What the fork shares with it is erased there, too.
+  await fork.ask('Do you remember me?');
+  expect(JSON.stringify(h.model.requests.at(-1)!.body)).not.toContain(canary);
   const after = (await session.record())!;
   expect(after.turns).toBe(before.turns + 1);
   expect(after.costMicros).toBeGreaterThanOrEqual(before.costMicros);

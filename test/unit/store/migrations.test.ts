@@ -30,6 +30,7 @@ const FROZEN: Record<string, string> = {
   '0013-embeddings': '59face92e071b2b935379d3998ffd3d48f3f1d5f3371aaba9ca38fbda08b38fb',
   '0014-pools': '1b5dc350cbeca7d7c4996a10c70f6520ca0559cc9fe5c66302b334e3fd5ebe76',
   '0015-requests': '755b9f5f46a916a6efad6972ce3821c265d561115288439d6901981fd2dd8d3e',
+  '0016-forks': '23e6f2eefa5fdb661720cbed72eafd1126f48fd6bc8d4a996bd2213cb74b75c2',
 };
 
 async function digestOf(name: string): Promise<string> {

@@ -9,11 +9,11 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 7,
-    checksum: '1506874f1e6aa7234983178fb623d1d9e314882d325989952de448dd95e39897',
+    checksum: '249b804283202c6c6277bf47a38fabe1dc8d3645837854ff3fcd2e95165a6ced',
   },
   open_session: {
-    revision: 2,
-    checksum: '09e308d93de3ff212ed2f0e146017dcb38f2f02956987923765e7437f17e8fa2',
+    revision: 3,
+    checksum: '76aedec06dd9777edbc69a259ef16345d6187989f1d29a7a8c98131c0b8dcb16',
   },
   remember: {
     revision: 1,
@@ -21,7 +21,7 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   },
   erase_session: {
     revision: 3,
-    checksum: '95e8dbc700f689c590ccb67471d8f1642dc9f40f865543e57b143567a6d22580',
+    checksum: 'fe1a1f85cd3ae5d0cbde52ea7f4cdbce93957d8e62e4cfebf1358563bd0bbcfa',
   },
   pool_fill: {
     revision: 1,
@@ -42,6 +42,10 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   pool_take: {
     revision: 1,
     checksum: 'cd49d35ec38fc195d348356e5df13b7e928b143030900deb324a11a39f6f0934',
+  },
+  fork: {
+    revision: 1,
+    checksum: 'd0bf29467d0ff3ea1c36a463be4fe07988e7ff373c1ee2654ab62da61e28070b',
   },
 };
 
