@@ -308,7 +308,8 @@ function verdictOf(request: RequestRecord): { readonly run: string } | Outcome {
     case 'answered':
       return normaliseOutput(request.answer ?? '');
     case 'declined': {
-      const said = reason === undefined ? '.' : `: ${reason}`;
+      const said =
+        reason === undefined ? '.' : `: ${/[.!?]$/.test(reason) ? reason : `${reason}.`}`;
       return failed(
         'Tool.Declined',
         `A person has declined this call of "${tool}"${said} It was not run.`,

@@ -64,7 +64,7 @@ export async function holdCalls(
           () => requests.grantsFor(execution.key, runtime.user?.id, needs),
           execution,
         )
-      : new Map<string, string>();
+      : new Map<string, { readonly id: string; readonly by: string }>();
   const requesters = peopleOf(await transcript(), input.turn, runtime.user?.id);
   const now = Date.now();
   const held = new Map<number, HeldCall>();
@@ -80,7 +80,7 @@ export async function holdCalls(
         digest,
         rule: need.rule,
         ...(until === undefined ? {} : { until }),
-        ...(granted === undefined ? {} : { granted }),
+        ...(granted === undefined ? {} : { granted: granted.id, grantedBy: granted.by }),
       });
     }
     const schema = need ? tool.parameters : (tool.answers?.(args) ?? tool.yields);
@@ -100,7 +100,7 @@ export async function holdCalls(
       ...(need?.role === undefined ? {} : { role: need.role }),
       requesters,
       ...(until === undefined ? {} : { until }),
-      ...(granted === undefined ? {} : { granted }),
+      ...(granted === undefined ? {} : { granted: granted.id }),
       with: seq,
     };
   });

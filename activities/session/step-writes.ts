@@ -245,6 +245,7 @@ export function planned(
 function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] {
   const { input, seq } = step;
   return planned(step, message).flatMap((call, index): NewEvent[] => {
+    const held = message.toolCalls?.[index]?.held;
     const { run, id, name, args, timeoutMs, task, request } = call;
     const place = { turn: input.turn, step: input.step, callId: id, name };
     if (task) {
@@ -271,6 +272,17 @@ function waitingCalls(step: StepAttempt, message: AssistantMessage): NewEvent[] 
       ...(until === undefined ? {} : { until: new Date(until).toISOString() }),
     };
     const key = eventKeys.callWaits(seq, index);
+    if (held?.granted !== undefined) {
+      const body = {
+        type: 'request.decided',
+        ...place,
+        request: held.request,
+        decision: 'approved',
+        ...(held.grantedBy === undefined ? {} : { by: held.grantedBy }),
+        granted: held.granted,
+      } as const;
+      return [{ key: eventKeys.requestDecided(seq, index), body }];
+    }
     if (request !== undefined) {
       // Not the event of other calls that wait: who serves tools must not run this one.
       const kind = run === 'person' ? 'question' : 'approval';

@@ -115,10 +115,14 @@ async function work(stack: DevStack, ledger: Ledger, report: string): Promise<st
   printReport(facts, counts);
   console.log(`
 Look further:
-  npx perdura dev                        start the stack and keep it
-  npx perdura show ${team.lead.id} --tree   the lead with its plan and its sub-agents
-  npx perdura groups history ${team.group}  what was said
-  docs/agents.md                         how agents work together`);
+${[
+  ['npx perdura dev', 'start the stack and keep it'],
+  [`npx perdura show ${team.lead.id} --tree`, 'the lead with its plan and its sub-agents'],
+  [`npx perdura groups history ${team.group}`, 'what was said'],
+  ['docs/agents.md', 'how agents work together'],
+]
+  .map(([command, what]) => `  ${command!.padEnd(42)} ${what}`)
+  .join('\n')}`);
   await team.part();
   // A real model may plan otherwise than it was told; the scripted one may not.
   const missing = offline

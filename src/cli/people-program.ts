@@ -57,7 +57,7 @@ export function addApprovals(program: Command, runner: Runner): void {
 }
 
 const REQUEST = 'its id, or the beginning of it';
-const AS = 'who decides (default: the user of this machine)';
+const AS = 'who decides; not checked (default: the user of this machine)';
 
 type Add = (verb: string, description: string, options?: { isDefault?: boolean }) => Command;
 
@@ -69,7 +69,10 @@ function addDecisions(command: Add, runner: Runner): void {
     );
   deciding(command('approve', 'approve a call: it runs').argument('<request>', REQUEST))
     .option('--edit <json>', 'other arguments: these run')
-    .option('--remember <scope>', `approve later calls, too: ${REMEMBER_SCOPES.join(', ')}`)
+    .option(
+      '--remember <scope>',
+      `approve later calls, too: ${REMEMBER_SCOPES.join(', ')} (call: with the same arguments; session and user: with any)`,
+    )
     .option('--until <time>', 'remember it until then, such as 2027-01-31 or 2027-01-31T12:00Z')
     .action((id: string, options: Json & ApproveOptions) =>
       runner(options.json ?? false, async (context) =>

@@ -44,7 +44,7 @@ import { Session } from './session.js';
 import { SessionManager } from './session-manager.js';
 import { SessionWorkflow } from './session-workflow.js';
 import { startSession } from './start-session.js';
-import { tellDecided } from './tell-decided.js';
+import { stillRuns, tellDecided } from './tell-decided.js';
 import { isRunning, wakeCourier } from './wake-courier.js';
 
 /** What {@link AgentRuntime.connect} takes over the environment. */
@@ -254,6 +254,7 @@ export class AgentRuntime implements AsyncDisposable {
       tenant: this.tenant,
       requests: stores.requests,
       tell: (request) => tellDecided(client, request),
+      runs: (request) => stillRuns(client, request),
     });
   }
 

@@ -33,6 +33,8 @@ export interface InboxParts {
   readonly requests: Requests;
   /** Tells the workflow that waits. Resolves with whether it was taken. */
   readonly tell: (request: RequestRecord) => Promise<boolean>;
+  /** Whether the workflow that waits runs; `undefined` while Temporal does not answer. */
+  readonly runs: (request: RequestRecord) => Promise<boolean | undefined>;
 }
 
 /** Which requests. */
@@ -76,6 +78,8 @@ const DECIDE_FIELDS = ['by', 'roles', 'digest', 'reason'] as const;
 const APPROVE_FIELDS = [...DECIDE_FIELDS, 'edit', 'remember'] as const;
 const LIST_FIELDS = ['state', 'kind', 'session', 'below', 'limit', 'after'] as const;
 const ID = /^[0-9a-f]{6,32}$/;
+/** Remembered approvals that a beginning of an id is looked for in. */
+const MOST_GRANTS = 1_000;
 
 export class Inbox {
   readonly #parts: InboxParts;
@@ -116,13 +120,14 @@ export class Inbox {
 
   /**
    * Approves a call, which then runs with exactly these arguments. Rejects with `Request.Decided`,
-   * `Request.Changed`, `Request.Forbidden`, `Request.NotFound` and `Request.Invalid`.
+   * `Request.Changed`, `Request.Forbidden`, `Request.NotFound`, `Request.Invalid`, and with
+   * `Session.NoWorkflow` where nobody waits for it any more.
    */
   async approve(id: string, options: ApproveOptions): Promise<Decided> {
     onlyKnownFields('inbox.approve', options, APPROVE_FIELDS);
     const request = await this.#mayDecide(id, options);
     if (request.kind !== 'approval') {
-      throw invalid(`${shown(request.tool)} is a question: answer it.`);
+      throw invalid(`The request is a question of ${shown(request.tool)}. Answer it instead.`);
     }
     const { edit, remember } = options;
     const edited = edit === undefined ? undefined : editOf(request, edit);
@@ -146,7 +151,9 @@ export class Inbox {
     onlyKnownFields('inbox.answer', options, DECIDE_FIELDS);
     const request = await this.#mayDecide(id, options);
     if (request.kind !== 'question') {
-      throw invalid(`${shown(request.tool)} is a call to approve or decline, not a question.`);
+      throw invalid(
+        `The request is a call of ${shown(request.tool)}. Approve or decline it instead.`,
+      );
     }
     if (value === undefined) throw invalid('There is no answer.');
     const problem = request.schema && valueProblem(request.schema, value);
@@ -167,9 +174,14 @@ export class Inbox {
     return this.#parts.requests.grants(this.#parts.tenant, { all, limit: page(limit) });
   }
 
-  /** From now on it approves nothing. Answers with whether it did. */
+  /** By its id, or the beginning of it: from now on it approves nothing. Answers with whether it did. */
   async revoke(id: string, { by }: Pick<Decider, 'by'>): Promise<boolean> {
-    return this.#parts.requests.revoke(this.#parts.tenant, storable('id', id), personOf(by));
+    const { tenant, requests } = this.#parts;
+    const person = personOf(by);
+    const open = await requests.grants(tenant, { limit: MOST_GRANTS });
+    const meant = open.filter((grant) => grant.id.startsWith(storable('id', id)));
+    if (meant.length > 1) throw invalid(`More than one approval begins with ${shown(id)}.`);
+    return requests.revoke(tenant, meant[0]?.id ?? id, person);
   }
 
   /** The request, if this person may decide it. */
@@ -184,6 +196,13 @@ export class Inbox {
     if (request.state !== 'waiting') throw decided(request);
     const { digest } = options;
     if (digest !== undefined && digest !== request.digest) throw changed(request);
+    // A decision that nobody would act on must not look like one.
+    if ((await this.#parts.runs(request)) === false) {
+      throw new PerduraError(
+        'Session.NoWorkflow',
+        `Session ${request.session} does not run: nothing would come of a decision. Its next message starts it again, and withdraws the request.`,
+      );
+    }
     return request;
   }
 
@@ -275,7 +294,7 @@ function page(limit: number): number {
 }
 
 function invalid(message: string): PerduraError {
-  return new PerduraError('Request.Invalid', message);
+  return new PerduraError('Request.Invalid', message, { saysRemedy: true });
 }
 
 function shown(text: unknown): string {

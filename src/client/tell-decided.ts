@@ -1,4 +1,4 @@
-/** Tells a session that somebody has decided its request. */
+/** Whether a session still waits for a request, and telling it that somebody has decided. */
 import type { Client } from '@temporalio/client';
 import { DECIDED_SIGNAL } from '../contracts/requests.js';
 import type { RequestRecord } from '../store/request-store.js';
@@ -17,6 +17,21 @@ export async function tellDecided(
     if (isWorkflowNotFound(error)) return false;
     const known = toClientError(error, session);
     if (known instanceof PerduraError && known.type === 'Temporal.Unavailable') return false;
+    throw known;
+  }
+}
+
+/** Whether the workflow that waits runs; `undefined` while Temporal does not answer. */
+export async function stillRuns(
+  client: Client,
+  { workflowId, session }: RequestRecord,
+): Promise<boolean | undefined> {
+  try {
+    return (await client.workflow.getHandle(workflowId).describe()).status.name === 'RUNNING';
+  } catch (error) {
+    if (isWorkflowNotFound(error)) return false;
+    const known = toClientError(error, session);
+    if (known instanceof PerduraError && known.type === 'Temporal.Unavailable') return undefined;
     throw known;
   }
 }

@@ -20,7 +20,12 @@ export interface TimelineTool {
    */
   waiting?: { readonly key: string; readonly until?: string; readonly request?: string };
   /** What a person has decided about it. */
-  decision?: { readonly state: RequestState; readonly by?: string; readonly edited?: true };
+  decision?: {
+    readonly state: RequestState;
+    readonly by?: string;
+    readonly edited?: true;
+    readonly granted?: true;
+  };
   result?: { preview: string; bytes: number; ms: number; artifact?: string; failure?: FailureInfo };
 }
 
@@ -171,7 +176,10 @@ function place(
   if (isTurnEnd(event)) {
     const end = turnEndOf(event);
     const turn = to.turnOf(end.turn);
-    for (const tool of turn.steps.flatMap(({ tools }) => tools)) delete tool.waiting;
+    for (const tool of turn.steps.flatMap(({ tools }) => tools)) {
+      if (tool.waiting?.request !== undefined) tool.decision = { state: 'withdrawn' };
+      delete tool.waiting;
+    }
     Object.assign(turn, {
       outcome: end.outcome,
       endedAt: event.at,
@@ -251,12 +259,13 @@ function place(
         return;
       }
       if (event.type === 'request.decided') {
-        const { decision: state, by, edited } = event;
+        const { decision: state, by, edited, granted } = event;
         delete tool.waiting;
         tool.decision = {
           state,
           ...(by === undefined ? {} : { by }),
           ...(edited === undefined ? {} : { edited: true }),
+          ...(granted === undefined ? {} : { granted: true }),
         };
         return;
       }

@@ -5,6 +5,8 @@
 import { resolve } from 'node:path';
 import type { ResolvedConfig } from '../contracts/config.js';
 import type { McpServer } from '../contracts/mcp.js';
+import { didYouMean } from '../contracts/near-names.js';
+import type { PolicyDeclaration } from '../contracts/policy.js';
 import type { Pool } from '../contracts/pool.js';
 import { completeAgent } from './agent-schema.js';
 import { readAgentFiles } from './agent-files.js';
@@ -13,7 +15,7 @@ import { readConfigFile } from './config-file.js';
 import { DEFAULT_MODEL, defaultAgent } from './default-agent.js';
 import type { PerduraConfig } from './define-config.js';
 import { readSettings, type Settings } from './environment.js';
-import { pathText, throwProblems, type Path } from './problems.js';
+import { pathText, throwProblems, type Path, type Problem } from './problems.js';
 import { resolveProviders } from './providers.js';
 import { agentProblems, toolProblems } from './references.js';
 import { readSkills } from './skill-files.js';
@@ -68,6 +70,7 @@ async function complete(
     skills,
     pools: Object.keys(config.pools ?? {}),
   };
+  throwProblems('Config.Invalid', roleProblems(config, declared, file));
   throwProblems('Agent.Invalid', agentProblems(declared, known));
   throwProblems('Config.Invalid', resolved.problems);
 
@@ -84,6 +87,32 @@ async function complete(
     providers: resolved.providers,
     ...(file === undefined ? {} : { file }),
   };
+}
+
+/** Where roles are declared, a role that nobody can have: what it decides would wait for ever. */
+function roleProblems(
+  { roles, policy }: PerduraConfig,
+  declared: readonly DeclaredAgent[],
+  file: string | undefined,
+): Problem[] {
+  if (roles === undefined) return [];
+  const known = Object.keys(roles);
+  const of = (given: PolicyDeclaration | undefined, where: string): Problem[] => {
+    const { approverRole, approvals = [] } = given ?? {};
+    const named = [approverRole, ...approvals.map(({ role }) => role)];
+    return named.flatMap((role) =>
+      role === undefined || role === '' || known.includes(role)
+        ? []
+        : {
+            where,
+            text: `the role ${JSON.stringify(role)} is not among "roles".${didYouMean(role, known) || ` Known roles: ${known.join(', ') || 'none'}.`}`,
+          },
+    );
+  };
+  return [
+    ...of(policy, `${file ?? 'the configuration'}: policy`),
+    ...declared.flatMap(({ declaration, where }) => of(declaration.policy, where(['policy']))),
+  ];
 }
 
 /** Pools of the configuration. Also used by tests, whose configuration is read by nobody else. */

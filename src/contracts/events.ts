@@ -248,6 +248,8 @@ export type SessionEventBody =
       readonly reason?: string;
       /** Digest of what ran, where the arguments were changed. */
       readonly edited?: string;
+      /** Id of the remembered approval that has decided it, and nobody now. */
+      readonly granted?: string;
     } & StepPlace)
   | ({
       /** The call gives a task to a sub-agent. Its result is in `tool.completed` of the same call. */

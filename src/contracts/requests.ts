@@ -38,6 +38,8 @@ export interface HeldCall {
   readonly until?: number;
   /** Id of the remembered decision that has approved it in advance. Absent: a person is asked. */
   readonly granted?: string;
+  /** Who has. */
+  readonly grantedBy?: string;
 }
 
 /** For how long an approval counts, besides the call itself. */
@@ -73,10 +75,10 @@ export function refusedDecider(
   { by, roles = [] }: Decider,
 ): string | undefined {
   if (requesters.includes(by)) {
-    return `${shown(by)} has asked the agent for this. Somebody else must decide.`;
+    return `${shown(by)} has asked the agent for this.`;
   }
   if (by === session || by === agent || path.includes(by)) {
-    return `${shown(by)} is an agent. A person must decide.`;
+    return `${shown(by)} is an agent, and a person must decide.`;
   }
   if (role !== undefined && !roles.includes(role)) {
     const has = roles.length > 0 ? `has ${roles.map(shown).join(', ')}` : 'has no role';

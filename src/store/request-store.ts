@@ -189,9 +189,9 @@ export class RequestStore implements Requests {
     { tenant, session }: SessionKey,
     user: string | undefined,
     calls: readonly GrantQuery[],
-  ): Promise<ReadonlyMap<string, string>> {
-    const { rows } = await sql<{ digest: string; id: string }>`
-      select distinct on (c.digest) c.digest, g.id
+  ): Promise<ReadonlyMap<string, { readonly id: string; readonly by: string }>> {
+    const { rows } = await sql<{ digest: string; id: string; by: string }>`
+      select distinct on (c.digest) c.digest, g.id, g.granted_by as by
         from jsonb_to_recordset(${toJson(calls)}::jsonb) c(tool text, digest text, role text)
         join perdura.approval_grants g on g.tenant = ${tenant} and g.tool = c.tool
           and g.revoked_at is null and (g.until is null or g.until > clock_timestamp())
@@ -200,7 +200,7 @@ export class RequestStore implements Requests {
             when 'session' then g.session = ${session}
             else g.session = ${session} and g.digest = c.digest end
         order by c.digest, g.created_at`.execute(this.#database.db);
-    return new Map(rows.map(({ digest, id }) => [digest, id]));
+    return new Map(rows.map(({ digest, id, by }) => [digest, { id, by }]));
   }
 
   async grants(

@@ -370,7 +370,7 @@ export interface Requests {
     key: SessionKey,
     user: string | undefined,
     calls: readonly GrantQuery[],
-  ): Promise<ReadonlyMap<string, string>>;
+  ): Promise<ReadonlyMap<string, { readonly id: string; readonly by: string }>>;
   /** The newest first. `all`: also those that no longer count. */
   grants(tenant: string, options: { all?: boolean; limit: number }): Promise<ApprovalGrant[]>;
   revoke(tenant: string, id: string, by: string): Promise<boolean>;

@@ -44,13 +44,16 @@ export function requestPage(request: RequestRecord, style: Style): string {
     ...(server === undefined ? [] : [field('MCP server', oneLine(server, 64))]),
     ...(rule === undefined ? [] : [field('rule', oneLine(rule, 100))]),
     field('who decides', role === undefined ? 'anybody but who asked' : oneLine(role, 64)),
-    ...(requesters.length > 0
-      ? [field('asked by', requesters.map((each) => oneLine(each, 64)).join(', '))]
-      : []),
+    field(
+      'asked by',
+      requesters.length > 0
+        ? requesters.map((each) => oneLine(each, 64)).join(', ')
+        : 'nobody that is known: the session has no user',
+    ),
     field('since', request.createdAt),
     ...(request.expiresAt === undefined ? [] : [field('until', request.expiresAt)]),
     field('digest', request.digest),
-    kind === 'question' ? 'What is asked:' : 'What would run:',
+    heading(request),
     indented(pretty(request.arguments)),
     ...decisionLines(request, style),
   ];
@@ -85,16 +88,23 @@ export function grantsText(grants: readonly ApprovalGrant[], style: Style): stri
 }
 
 function decisionLines(request: RequestRecord, style: Style): string[] {
-  const { state, decidedBy, decidedAt, reason, edited, answer } = request;
+  const { state, decidedBy, decidedAt, reason, edited, answer, granted } = request;
   if (state === 'waiting') return [];
   const by = decidedBy === undefined ? '' : ` by ${oneLine(decidedBy, 64)}`;
   const at = decidedAt === undefined ? '' : style.dim(` at ${decidedAt}`);
   return [
-    `${style.bold(state)}${by}${at}`,
+    granted === undefined
+      ? `${style.bold(state)}${by}${at}`
+      : `${style.bold(state)} in advance${by} ${style.dim(`(remembered as ${granted})`)}`,
     ...(reason === undefined ? [] : [field('reason', oneLine(reason, 500))]),
     ...(edited === undefined ? [] : ['With these arguments:', indented(pretty(edited))]),
     ...(answer === undefined ? [] : ['Answer:', indented(clean(answer))]),
   ];
+}
+
+function heading({ kind, state }: RequestRecord): string {
+  if (kind === 'question') return 'What is asked:';
+  return state === 'waiting' ? 'What would run:' : 'What was asked for:';
 }
 
 /** The question, or the arguments. */

@@ -139,8 +139,8 @@ function toolLines(tool: TimelineTool, { style, full }: TimelineOptions): string
   const lines = [`    → ${oneLine(tool.name, 64)} ${style.dim(args)}`];
   const { result, attempts, waiting, decision } = tool;
   if (decision) {
-    const { state, by, edited } = decision;
-    lines.push(`      ${style.dim(decisionText({ decision: state, by, edited }))}`);
+    const { state, ...how } = decision;
+    lines.push(`      ${style.dim(decisionText({ decision: state, ...how }))}`);
   }
   if (waiting) {
     const { request } = waiting;

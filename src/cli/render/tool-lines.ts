@@ -32,10 +32,12 @@ export function decisionText(event: {
   readonly by?: string | undefined;
   readonly reason?: string | undefined;
   readonly edited?: unknown;
+  readonly granted?: unknown;
 }): string {
   const by = event.by === undefined ? '' : ` by ${oneLine(event.by, 64)}`;
   const edited = event.edited === undefined ? '' : ' with other arguments';
-  return `${event.decision}${edited}${by}${event.reason ? `: ${oneLine(event.reason, 200)}` : ''}`;
+  const before = event.granted === undefined ? '' : ' in advance';
+  return `${event.decision}${before}${edited}${by}${event.reason ? `: ${oneLine(event.reason, 200)}` : ''}`;
 }
 
 /** How it is answered from another terminal. */

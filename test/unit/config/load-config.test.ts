@@ -186,6 +186,35 @@ throw new PerduraError('Tool.Failed', 'made here');`;
     expect(providers['default']?.apiKey).toBe('s');
   });
 
+  it.each([
+    [
+      `{ roles: { finance: ['bob'] }, policy: { approvals: [{ tools: ['pay'], role: 'finanse' }] } }`,
+      /policy: the role "finanse" is not among "roles"\. Did you mean "finance"/,
+    ],
+    [
+      `{ roles: {}, agents: [{ name: 'a', instructions: 'x', policy: { approverRole: 'boss' } }] }`,
+      /agents\[0\]\.policy: the role "boss" is not among "roles"\. Known roles: none\./,
+    ],
+    [
+      `{ policy: { approvals: [{ when: 'args.path.matches("a+")' }] } }`,
+      /policy\.approvals\[0\]\.when: is no valid condition in CEL: matches\(\) is not supported/,
+    ],
+    [
+      `{ policy: { approvals: [{ when: 'arg.amount > 1' }] } }`,
+      /policy\.approvals\[0\]\.when: is no valid condition in CEL: Unknown variable: arg/,
+    ],
+    [
+      `{ policy: { approvals: [{ when: 'args.amount + 1.0' }, { whan: 'true' }] } }`,
+      /unknown field "whan"\. Did you mean "when"/,
+    ],
+    [
+      `{ policy: { approvals: [{ when: '"yes"' }] } }`,
+      /must be true or false in the end, not string/,
+    ],
+  ])('approvals: %s → refused, with the place and what would be right', async (text, message) => {
+    await expect(load({ 'perdura.config.ts': config(text) })).rejects.toThrow(message);
+  });
+
   it('PERDURA_CONFIG → that file, with paths relative to it', async () => {
     const { agents } = await load(
       {
