@@ -5,6 +5,7 @@ import { measureFirstToken } from './first-token.js';
 import { bytesAround, eventsPerTurn, meanBytes, readGrowth } from './history.js';
 import { measureConcurrent, measureIdleMemory } from './many-sessions.js';
 import { measurePool } from './pool.js';
+import { measurePeople } from './people.js';
 import { measureRecall } from './recall.js';
 import { measureRecovery } from './recovery.js';
 import type { Results } from './report.js';
@@ -30,7 +31,7 @@ export async function measureStore(
   { databaseUrl, runtime }: Environment,
   { quick }: Pick<Plan, 'quick'>,
   progress: (text: string) => void,
-): Promise<Pick<Results, 'store' | 'readers' | 'recall'>> {
+): Promise<Pick<Results, 'store' | 'readers' | 'recall' | 'people'>> {
   const { tenant } = runtime;
   progress('appends');
   const store = await measureAppends(
@@ -48,7 +49,13 @@ export async function measureStore(
     sizes: [100, 100_000],
     calls: quick ? 20 : 200,
   });
-  return { store, readers: { idle1000 }, recall: { at100: at100!, at100000: at100000! } };
+  progress('inbox and forks');
+  const people = await measurePeople(databaseUrl, tenant, {
+    sizes: [10, 10_000],
+    calls: 100,
+  });
+  const recall = { at100: at100!, at100000: at100000! };
+  return { store, readers: { idle1000 }, recall, people };
 }
 
 export async function measureAll(

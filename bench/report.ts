@@ -2,6 +2,7 @@
 import type { Concurrent, IdleMemory } from './many-sessions.js';
 import type { FirstToken } from './first-token.js';
 import type { PoolResults } from './pool.js';
+import type { PeopleResults } from './people.js';
 import type { RecallResults } from './recall.js';
 import type { TurnSplit } from './split.js';
 import type { Broadcast } from './broadcast.js';
@@ -55,6 +56,8 @@ export interface Results {
   readonly store: StoreResults;
   readonly readers: { readonly idle1000: IdleReaders };
   readonly recall: { readonly at100: RecallResults; readonly at100000: RecallResults };
+  /** Among 10 and among 10,000. */
+  readonly people: PeopleResults;
 }
 
 interface Goal<R> {
@@ -130,7 +133,7 @@ const GOALS: readonly Goal<Results>[] = [
   { name: 'workflow bundle', measured: (r) => r.bundle.kB, unit: 'kB' },
 ];
 
-export type StorePart = Pick<Results, 'store' | 'readers' | 'recall'>;
+export type StorePart = Pick<Results, 'store' | 'readers' | 'recall' | 'people'>;
 
 const STORE_GOALS: readonly Goal<StorePart>[] = [
   {
@@ -161,6 +164,21 @@ const STORE_GOALS: readonly Goal<StorePart>[] = [
     most: 0.01,
   },
   { name: '  memory of one', measured: (r) => r.readers.idle1000.perReaderKB, unit: 'KB' },
+  { name: 'inbox, 10 requests wait', measured: (r) => r.people.inbox[0]!.listMs, unit: 'ms' },
+  {
+    name: '  10,000 wait',
+    measured: (r) => r.people.inbox[1]!.listMs,
+    unit: 'ms',
+    most: 20,
+  },
+  { name: '  a decision among 10,000', measured: (r) => r.people.inbox[1]!.decideMs, unit: 'ms' },
+  { name: 'fork at 10 messages', measured: (r) => r.people.fork[0]!.ms, unit: 'ms' },
+  {
+    name: '  at 10,000, over that',
+    measured: (r) => r.people.fork[1]!.ms / r.people.fork[0]!.ms,
+    unit: '',
+    most: 3,
+  },
   { name: 'recall among 100 facts', measured: (r) => r.recall.at100.ms, unit: 'ms' },
   { name: '  among 100,000', measured: (r) => r.recall.at100000.ms, unit: 'ms', most: 50 },
   { name: '  99th percentile', measured: (r) => r.recall.at100000.p99Ms, unit: 'ms' },

@@ -130,9 +130,12 @@ export class RequestStore implements Requests {
   async list(tenant: string, filter: RequestFilter): Promise<RequestRecord[]> {
     const { states, kind, session, below, after, limit } = filter;
     const conditions: RawBuilder<unknown>[] = [sql`tenant = ${tenant}`];
-    if (states) conditions.push(sql`${stateNow} = any(${[...states]}::text[])`);
-    // So that the partial index serves the inbox, however many are decided.
-    if (states?.every((state) => state === 'waiting')) conditions.push(sql`state = 'waiting'`);
+    // In these words the partial index serves the inbox, in its order.
+    if (states?.every((state) => state === 'waiting')) {
+      conditions.push(
+        sql`state = 'waiting' and (expires_at is null or expires_at > clock_timestamp())`,
+      );
+    } else if (states) conditions.push(sql`${stateNow} = any(${[...states]}::text[])`);
     if (kind !== undefined) conditions.push(sql`kind = ${kind}`);
     if (session !== undefined) conditions.push(sql`session = ${session}`);
     if (below !== undefined) conditions.push(sql`${below} = any(path)`);

@@ -44,7 +44,15 @@ begin
   v_turn := coalesce((p->>'turn')::int, v_last);
   if v_turn < 0 or v_turn > v_last then return json_build_object('last', v_last); end if;
 
-  -- The last message of the turn. Turns grow with places, so it is searched for in halves.
+  -- The last message of the turn: the answer that has completed it, where there is one.
+  select m.seq into v_head from perdura.events e
+    join perdura.messages m on m.row_id = e.message_row
+    where e.tenant = v_tenant and e.session = s.session
+      and e.key in (select n || ':t' || v_turn || '.end' from generate_series(1, t.epoch) n)
+      and m.tenant = v_tenant and m.transcript = s.transcript and m.superseded_at is null
+    order by m.seq desc limit 1;
+  v_head := coalesce(v_head, 0);
+  -- Otherwise it is searched for in halves, since turns grow with places.
   for r in
     with recursive chain as (
       select s.transcript as transcript, 2147483647 as upto, null::timestamptz as at
@@ -52,7 +60,7 @@ begin
       select c.parent, least(chain.upto, c.parent_seq), c.created_at from chain
         join perdura.transcripts c on c.tenant = v_tenant and c.transcript = chain.transcript
         where c.parent is not null)
-    select * from chain
+    select * from chain where v_head = 0
   loop
     v_low := 0;
     select coalesce(max(seq), 0) into v_high from perdura.messages

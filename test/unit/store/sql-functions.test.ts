@@ -45,7 +45,7 @@ const CURRENT: Record<string, { revision: number; checksum: string }> = {
   },
   fork: {
     revision: 1,
-    checksum: 'd0bf29467d0ff3ea1c36a463be4fe07988e7ff373c1ee2654ab62da61e28070b',
+    checksum: '6548614a4a2f948d605c2ac8a5407c5b01a679c91ae4a59543289bf933a9e6db',
   },
 };
 
