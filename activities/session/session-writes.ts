@@ -97,6 +97,11 @@ export async function openSession(
   deps.cache.takeOver(key, transcript, run, generation);
   // The transcript is this run's now: no attempt of an earlier one needs its batches any more.
   if (input.spills) await deps.spills.keepOnly(key, input.spills);
+  // Who starts a session again may not know for whom it runs: a courier does not.
+  const context =
+    input.run?.context !== true &&
+    (past !== undefined || !input.fresh) &&
+    (await deps.contexts.get(key)) !== undefined;
   const { modelTimeoutMs, heartbeatTimeoutMs, historyLimit, searchAttributes } = deps.settings;
   return {
     agent: agent.name,
@@ -106,6 +111,7 @@ export async function openSession(
     heartbeatTimeoutMs,
     historyLimit,
     searchAttributes,
+    ...(context ? { context: true } : {}),
     ...(past ? { resume: past } : {}),
   };
 }

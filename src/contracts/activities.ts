@@ -94,6 +94,8 @@ export interface SessionSettings extends AgentTraits {
    * or its Temporal cluster is another): where its transcript ends.
    */
   readonly resume?: { readonly head: number; readonly turn: number };
+  /** The store has a context of the session, whatever this run was started with. */
+  readonly context?: true;
   /** Events of one run after which it continues as new at the next boundary of a turn. */
   readonly historyLimit: number;
 }

@@ -120,6 +120,7 @@ class SessionLoop {
     const { carried } = this.#input;
     const settings = await this.#open();
     this.#run.settings = settings;
+    if (settings.context) this.#run.reference.context = true;
     const { agent, version } = settings;
     // Absent in histories of earlier versions.
     if (agent !== undefined) this.#state.agent = { agent, ...(version ? { version } : {}) };

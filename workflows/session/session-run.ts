@@ -49,7 +49,8 @@ export class SessionRun {
   readonly details: Details;
   /** The run was begun with local activities, and is replayed with them. */
   readonly legacy = !actsLast() && !patched(REGULAR_CALLS);
-  readonly reference: RunReference;
+  /** One object for the life of the run: what it is found to be holds for all later activities. */
+  readonly reference: { -readonly [K in keyof RunReference]: RunReference[K] };
   /** What it was told as a sub-agent; `undefined` for nobody's. */
   child: ChildInput | undefined;
   /** Regular activities, each with the reference of this session. */

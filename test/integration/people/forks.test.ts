@@ -209,6 +209,27 @@ describe('forks', () => {
     expect(await refusal(manager().edit('edited', 'third', 'x'))).toBe('Message.NotFound');
   });
 
+  it('P7 fork: begun by a message of another sender → runs for the user of its past', async () => {
+    const session = await h.runtime.start({ session: 'mine', context: { user: 'carol' } });
+    await talk(session, 1, 1);
+    const fork = await manager().fork('mine', { session: 'mailed' });
+    h.model.enqueue({ toolCalls: [{ name: 'pay' }] }, 'Not paid.');
+    await h.runtime.messages.send({ to: 'mailed', from: 'dave', text: 'Pay me.' });
+    const [request] = await eventually(
+      () => h.runtime.inbox.list({ session: 'mailed' }),
+      ({ length }) => length === 1,
+    );
+    // Neither for whom it runs nor who has written may decide.
+    expect(request!.requesters).toEqual(['carol', 'dave']);
+    const { inbox } = h.runtime;
+    expect(await refusal(inbox.approve(request!.id, { by: 'carol' }))).toBe('Request.Forbidden');
+    await inbox.decline(request!.id, { by: 'bob' });
+    await eventually(
+      () => fork.record(),
+      (record) => record?.state === 'idle' && record.turns === 2,
+    );
+  });
+
   it('A3 clean up: sessions that nobody has used for long are ended, others are left', async () => {
     const session = await h.runtime.start({ session: 'unused' });
     await talk(session, 1, 1);
