@@ -1,6 +1,6 @@
 /**
  * 19 · Planner. An agent that makes a plan, whose steps are carried out together where they can be.
- * One step fails, and the plan is changed; a plan with a tool that its policy forbids is refused.
+ * One step fails, and the plan is changed; a step with a high-risk tool waits for a person, who declines it.
  *
  *     npm run example 19
  */
@@ -37,13 +37,23 @@ assert.deepEqual(
   ],
 );
 
-// Against the policy: refused as a whole, before anything has run.
-await session.ask('call file_write with {"path":"/etc/motd","text":"hello"}');
-const refused = (await session.transcript()).flatMap(({ message }) =>
-  message.role === 'tool' && message.failure?.type === 'Plan.Invalid' ? [message.failure] : [],
+// A high-risk tool: the plan waits there until a person decides, and is told what became of it.
+const answer = session.ask('call file_write with {"path":"/etc/motd","text":"hello"}');
+for (;;) {
+  const [request] = await runtime.inbox.list({ session: session.id });
+  if (request) {
+    console.log(`\n${request.tool} waits for a person: ${request.arguments}`);
+    await runtime.inbox.decline(request.id, { by: 'bob', reason: 'That file is not yours.' });
+    break;
+  }
+  await new Promise((resolve) => setTimeout(resolve, 100));
+}
+await answer;
+const declined = (await session.transcript()).flatMap(({ message }) =>
+  message.role === 'tool' && message.failure?.type === 'Tool.Declined' ? [message.failure] : [],
 );
-console.log(`\n${refused[0]?.message}`);
-assert.match(refused[0]?.message ?? '', /"file_write" is a high-risk tool/);
+console.log(declined[0]?.message);
+assert.match(declined[0]?.message ?? '', /That file is not yours/);
 
 await session.end();
 await runtime.close();
