@@ -200,7 +200,6 @@ export const FEATURES: Readonly<Record<string, Requirement>> = {
   },
   H12: {
     what: 'agents that talk to each other, in parallel and within bounds',
-    open: true,
     shownBy: {
       [at.groups]: ['H12 free:', 'H12 round-robin:', 'H12 mention:', 'H12 moderator:'],
       [at.mail]: ['H12 send_message:', 'H12 two agents'],

@@ -14,7 +14,6 @@ import type { CachedMessage } from '../../src/context/entries.js';
 import { canBeHeld, declaredTool } from '../../src/tools/approval-guard.js';
 import { approvalNeed, digestOfCall, type ApprovalNeed } from '../../src/tools/approval-rules.js';
 import { checkArguments } from '../../src/tools/argument-check.js';
-import { clipText } from '../../src/tools/text.js';
 import { waitForStore } from '../../src/tools/wait-for-store.js';
 import type { StepAttempt } from './step-writes.js';
 import { idempotencyKeyOf } from './transcript-cache.js';
@@ -39,9 +38,6 @@ interface Asked {
   /** Absent for a question. */
   readonly need?: ApprovalNeed;
 }
-
-/** Longest role, rule or name that a request keeps, UTF-16 units. */
-const MOST_UNITS = 100;
 
 /** @param transcript the messages up to this answer, for the people whose wish it is */
 export async function holdCalls(
@@ -96,7 +92,7 @@ export async function holdCalls(
       arguments: call.arguments,
       digest,
       ...(schema === undefined ? {} : { schema }),
-      ...(need ? { rule: clipText(need.rule, MOST_UNITS) } : {}),
+      ...(need ? { rule: need.rule } : {}),
       ...(need?.role === undefined ? {} : { role: need.role }),
       requesters,
       ...(until === undefined ? {} : { until }),
@@ -143,5 +139,5 @@ function peopleOf(
   const senders = transcript.flatMap(({ message, turn: of }) =>
     of === turn && message.role === 'user' && message.from !== undefined ? [message.from] : [],
   );
-  return [...new Set([...(user === undefined ? [] : [user]), ...senders])].slice(0, MOST_UNITS);
+  return [...new Set([...(user === undefined ? [] : [user]), ...senders])];
 }

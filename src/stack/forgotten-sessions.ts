@@ -7,9 +7,6 @@ import { openDatabase } from '../store/database.js';
 import { lostTurn } from '../store/lost-turn.js';
 import { openStores } from '../store/stores.js';
 
-/** Behind every turn. */
-const EVERY_TURN = 2_147_483_647;
-
 /**
  * Ends the turns that were under way and sets their sessions idle; the next message starts their
  * workflows again. Only for a database whose sessions have all run on the server that is gone.
@@ -41,7 +38,7 @@ export async function settleForgottenSessions(
           events: await lostTurn(stores, key),
           updates: { state: 'idle', force: true },
           // Nobody waits any more for what its turn has asked of people.
-          withdraw: { turn: EVERY_TURN },
+          withdraw: {},
         },
       );
     }

@@ -155,8 +155,8 @@ export interface Append {
   readonly requests?: readonly NewRequest[];
   /** Id of the request whose call has its result with this write. */
   readonly settles?: string;
-  /** What this turn and earlier ones still ask of people is withdrawn. */
-  readonly withdraw?: { readonly turn: number };
+  /** What this turn and earlier ones still ask of people is withdrawn; without a turn, everything. */
+  readonly withdraw?: { readonly turn?: number };
   /** The turn is over, or stands still: its slot in a pool goes to the next in line. */
   readonly leave?: { readonly turn: number };
   /** Channel that readers listen on: they are notified after the commit. */

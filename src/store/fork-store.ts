@@ -48,7 +48,6 @@ export interface Checkpoint {
   readonly expiresAt?: string;
 }
 
-/** Most epochs that a fork looks through for the end of a turn are those of its session: see `fork.sql`. */
 export class ForkStore implements Forks {
   readonly #database: Database;
 

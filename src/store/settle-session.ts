@@ -5,9 +5,6 @@ import { eventKeys } from '../contracts/places.js';
 import { lostTurn } from './lost-turn.js';
 import type { Stores } from './stores.js';
 
-/** Behind every turn. */
-const EVERY_TURN = 2_147_483_647;
-
 type SettleStores = Pick<Stores, 'sessions' | 'transcripts' | 'attempts' | 'events'>;
 
 /** How the workflow ended. */
@@ -54,7 +51,7 @@ export async function settleSession(
             ]
           : []),
       ],
-      withdraw: { turn: EVERY_TURN },
+      withdraw: {},
       updates: { state, force: true, ...(state === 'error' ? { failure } : {}) },
     },
   );

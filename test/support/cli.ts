@@ -1,5 +1,6 @@
 /** The command line as a process of its own: what it prints, as it prints it, and how it ends. */
 import { spawn, type ChildProcessWithoutNullStreams } from 'node:child_process';
+import { inject, onTestFinished } from 'vitest';
 import { compiledModule } from '../../src/stack/compiled.js';
 
 /** How a command ended. */
@@ -97,4 +98,23 @@ export class Cli {
   #lookAgain(): void {
     for (const resolve of this.#look.splice(0)) resolve();
   }
+}
+
+/** Runs commands in a folder, beside a harness: with its servers, its tenant and its task queue. */
+export function commandsIn(
+  cwd: string,
+  harness: () => { readonly tenant: string; readonly taskQueue: string },
+): (...argv: string[]) => Promise<Ended> {
+  return (...argv) => {
+    const { tenant, taskQueue } = harness();
+    const env = {
+      TEMPORAL_ADDRESS: inject('temporalAddress'),
+      DATABASE_URL: inject('databaseUrl'),
+      PERDURA_TENANT: tenant,
+      PERDURA_TASK_QUEUE: taskQueue,
+    };
+    const cli = new Cli(argv, { cwd, env });
+    onTestFinished(() => cli.kill());
+    return cli.close().ended;
+  };
 }

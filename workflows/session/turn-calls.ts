@@ -197,53 +197,63 @@ export class ToolCalls {
       state.open = { ...state.open!, calls: { ...open, waiting } };
       this.#around.onWaiting();
     };
-    while (waiting.length > 0 || approved.running > 0) {
-      const call = await this.#nextAnswered(waiting, approved);
-      if (call === 'full') return 'carry';
-      if (call === 'ended') {
-        await approved.settle();
-        continue;
-      }
-      // A stage of its own would fence the calls that run.
-      if (!place || approved.running === 0) {
-        const { head: _head, ...next } = this.#position.place();
-        place = next;
-      }
-      const input = {
-        ...this.#toolInput(place, open.message, call.index),
-        ...(open.since === undefined ? {} : { waitedMs: Date.now() - open.since }),
-      };
-      if (call.request !== undefined) {
-        const late = !desk.has(call.key);
-        desk.take(call.key);
+    try {
+      while (waiting.length > 0 || approved.running > 0) {
+        const call = await this.#nextAnswered(waiting, approved);
+        if (call === 'full') return 'carry';
+        if (call === 'ended') {
+          approved.settle();
+          continue;
+        }
+        // A stage of its own would fence the calls that run.
+        if (!place || approved.running === 0) {
+          const { head: _head, ...next } = this.#position.place();
+          place = next;
+        }
+        const input = {
+          ...this.#toolInput(place, open.message, call.index),
+          ...(open.since === undefined ? {} : { waitedMs: Date.now() - open.since }),
+        };
+        if (call.request !== undefined) {
+          const late = !desk.has(call.key);
+          desk.take(call.key);
+          wait(waiting.filter(({ key }) => key !== call.key));
+          desk.deciding.add(call.key);
+          this.#position.listening = true;
+          approved.start(async () => {
+            const { undecided, opens, failure } = await this.#decided(call, input, late);
+            // Somebody has said so and it is not so: the call waits on.
+            if (undecided) wait([...waiting, call]);
+            else if (opens) wait([...waiting, opened(call, opens)]);
+            else state.callClosed(call.key, fateOf(failure));
+            desk.deciding.delete(call.key);
+          });
+          continue;
+        }
+        const answer = desk.take(call.key) ?? this.#around.onLate(call);
+        // Before it is written: a second answer is refused.
+        state.callClosed(
+          call.key,
+          !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused',
+        );
         wait(waiting.filter(({ key }) => key !== call.key));
-        desk.deciding.add(call.key);
-        approved.start(async () => {
-          const { undecided, opens, failure } = await this.#decided(call, input, late);
-          // Somebody has said so and it is not so: the call waits on.
-          if (undecided) wait([...waiting, call]);
-          else if (opens) wait([...waiting, opened(call, opens)]);
-          else state.callClosed(call.key, fateOf(failure));
-          desk.deciding.delete(call.key);
+        await short.callTool({
+          ...input,
+          ...(answer && 'output' in answer
+            ? { given: answer.output }
+            : {
+                failure: answer
+                  ? 'failure' in answer
+                    ? answer.failure
+                    : { type: 'Tool.Failed', message: answer.error }
+                  : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
+              }),
         });
-        continue;
       }
-      const answer = desk.take(call.key) ?? this.#around.onLate(call);
-      // Before it is written: a second answer is refused.
-      state.callClosed(call.key, !answer ? 'timeout' : 'output' in answer ? 'answered' : 'refused');
-      wait(waiting.filter(({ key }) => key !== call.key));
-      await short.callTool({
-        ...input,
-        ...(answer && 'output' in answer
-          ? { given: answer.output }
-          : {
-              failure: answer
-                ? 'failure' in answer
-                  ? answer.failure
-                  : { type: 'Tool.Failed', message: answer.error }
-                : { type: 'Tool.Timeout', message: `Nobody answered "${call.name}" in time.` },
-            }),
-      });
+    } finally {
+      // Also where the turn is stopped: nothing of it may be under way when it is closed.
+      await approved.over();
+      this.#position.listening = false;
     }
     return 'settled';
   }
@@ -254,21 +264,18 @@ export class ToolCalls {
     const { name, args, request, runs = { timeoutMs: 0, retryMs: 250 } } = call;
     const shape = { name, ...runs, ...(args === undefined ? {} : { args }) };
     const asked = { ...input, request: request!, ...(late ? { late: true as const } : {}) };
-    this.#position.listening = true;
     try {
       return await activities.runTool(shape, asked, settings);
     } catch (error) {
       const failure = failureOf(error);
       if (failure === undefined) throw error;
       return await short.callTool({ ...asked, failure });
-    } finally {
-      this.#position.listening = false;
     }
   }
 
   /**
    * A call that has its answer, or whose deadline is over; `full` when the run is, `ended` when a call
-   * that was approved has run.
+   * that was approved has run, or there is another reason to look again.
    */
   async #nextAnswered(
     waiting: readonly WaitingCall[],
@@ -292,8 +299,9 @@ export class ToolCalls {
     else await this.#position.waiting(ready, due);
     if (approved.ended) return 'ended';
     const next =
-      answered() ?? open.find((call) => call.until !== undefined && call.until <= Date.now());
-    return next ?? 'full';
+      answered() ?? open.find(({ key, until = Infinity }) => !desk.has(key) && until <= Date.now());
+    // Neither: what was late has been decided meanwhile, and waits for the end of a pause.
+    return next ?? (full() ? 'full' : 'ended');
   }
 
   #toolInput(
@@ -351,6 +359,7 @@ function fateOf(failure: string | undefined): CallFate {
 class ApprovedCalls {
   running = 0;
   readonly #ended: ({ readonly error: unknown } | undefined)[] = [];
+  readonly #runs: Promise<void>[] = [];
 
   /** Whether one has ended that was not settled. */
   get ended(): boolean {
@@ -359,18 +368,23 @@ class ApprovedCalls {
 
   start(run: () => Promise<void>): void {
     this.running += 1;
-    run().then(
-      () => this.#ended.push(undefined),
-      (error: unknown) => this.#ended.push({ error }),
+    const ended = run().then(
+      () => void this.#ended.push(undefined),
+      (error: unknown) => void this.#ended.push({ error }),
     );
+    this.#runs.push(ended);
   }
 
   /** Takes those that have ended. Throws what one has thrown: an interruption of the turn. */
-  async settle(): Promise<void> {
+  settle(): void {
     const ended = this.#ended.splice(0);
     this.running -= ended.length;
     const failed = ended.find((each) => each !== undefined);
     if (failed) throw failed.error;
-    return Promise.resolve();
+  }
+
+  /** Resolves when none runs any more. Never rejects. */
+  async over(): Promise<void> {
+    await Promise.all(this.#runs);
   }
 }

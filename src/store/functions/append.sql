@@ -18,7 +18,7 @@
  *      requests?: [{id, kind, callKey, turn, step, agent, name, server?, arguments, digest, schema?,
  *                   rule?, role?, requesters, until?, granted?, with?}],   each is entered once
  *      settles?: id            the call of this request has its result
- *      withdraw?: {turn}       the turn is over: what it still asks of people is withdrawn
+ *      withdraw?: {turn?}      what the turn, or any, still asks of people is withdrawn: it is over
  *      leave?: {turn}          the turn is over: its slot in a pool goes to the next in line
  *      channel?                of the readers: notified in this commit
  *   → {fenced?, generation, epoch, lastEvent, newEvents: how many were written, existing: [{seq, body, usage}],
@@ -329,7 +329,7 @@ begin
     update perdura.requests set taken_at = clock_timestamp(),
         state = case when state = 'waiting' then 'withdrawn' else state end
       where tenant = v_tenant and session = v_session and taken_at is null
-        and turn <= (p->'withdraw'->>'turn')::int;
+        and (p->'withdraw'->>'turn' is null or turn <= (p->'withdraw'->>'turn')::int);
   end if;
 
   -- EVENTS. Numbered without gaps, since the session's row is locked; each key once in an epoch.

@@ -1,6 +1,6 @@
 /** `perdura fork` and `perdura checkpoint`, compiled, against a real stack. */
-import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
-import { Cli, type Ended } from '../../support/cli.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { commandsIn } from '../../support/cli.js';
 import { Harness } from '../../support/harness.js';
 import { eventually, userTexts } from '../../support/observe.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -12,19 +12,7 @@ beforeAll(async () => {
 });
 afterAll(() => h.stop());
 
-function perdura(...argv: string[]): Promise<Ended> {
-  const cli = new Cli(argv, {
-    cwd: folder,
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      DATABASE_URL: inject('databaseUrl'),
-      PERDURA_TENANT: h.tenant,
-      PERDURA_TASK_QUEUE: h.taskQueue,
-    },
-  });
-  onTestFinished(() => cli.kill());
-  return cli.close().ended;
-}
+const perdura = commandsIn(folder, () => h);
 
 it('fork: at a turn, at a checkpoint, with an edited message; what cannot be is refused with the way out', async () => {
   const session = await h.runtime.start({ session: 'notes' });

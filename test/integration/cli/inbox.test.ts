@@ -1,9 +1,9 @@
 /** `perdura inbox` and `perdura approvals`, compiled, against a real stack. */
 import { writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
+import { afterAll, beforeAll, expect, it } from 'vitest';
 import { tool } from '../../../src/contracts/define-tool.js';
-import { Cli, type Ended } from '../../support/cli.js';
+import { commandsIn } from '../../support/cli.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
@@ -31,19 +31,7 @@ beforeAll(async () => {
 });
 afterAll(() => h.stop());
 
-function perdura(...argv: string[]): Promise<Ended> {
-  const cli = new Cli(argv, {
-    cwd: folder,
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      DATABASE_URL: inject('databaseUrl'),
-      PERDURA_TENANT: h.tenant,
-      PERDURA_TASK_QUEUE: h.taskQueue,
-    },
-  });
-  onTestFinished(() => cli.kill());
-  return cli.close().ended;
-}
+const perdura = commandsIn(folder, () => h);
 const waits = () => eventually(async () => (await h.runtime.inbox.list()).length === 1);
 
 it('inbox: a call is listed, shown as it would run, refused to the wrong person, approved with other arguments', async () => {

@@ -1,8 +1,8 @@
 /** `perdura memory`, `perdura skills` and `perdura context`, compiled, against a real stack. */
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, inject, it, onTestFinished } from 'vitest';
-import { Cli, type Ended } from '../../support/cli.js';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { commandsIn } from '../../support/cli.js';
 import { Harness } from '../../support/harness.js';
 import { temporaryFolder } from '../../support/temporary-folder.js';
 
@@ -25,19 +25,7 @@ beforeAll(async () => {
 });
 afterAll(() => h.stop());
 
-function perdura(...argv: string[]): Promise<Ended> {
-  const cli = new Cli(argv, {
-    cwd: folder,
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      DATABASE_URL: inject('databaseUrl'),
-      PERDURA_TENANT: h.tenant,
-      PERDURA_TASK_QUEUE: h.taskQueue,
-    },
-  });
-  onTestFinished(() => cli.kill());
-  return cli.close().ended;
-}
+const perdura = commandsIn(folder, () => h);
 
 describe('perdura memory', () => {
   it('run --user → the session has the user; list, recall, forget and erase see its memory', async () => {

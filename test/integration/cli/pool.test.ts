@@ -1,7 +1,7 @@
 /** `perdura pool`, compiled, against a real stack. */
 import { randomBytes } from 'node:crypto';
-import { afterAll, beforeAll, expect, inject, it, onTestFinished } from 'vitest';
-import { Cli, type Ended } from '../../support/cli.js';
+import { afterAll, beforeAll, expect, it } from 'vitest';
+import { commandsIn } from '../../support/cli.js';
 import { GatedModel } from '../../support/gated-model.js';
 import { Harness } from '../../support/harness.js';
 import { eventually } from '../../support/observe.js';
@@ -23,19 +23,7 @@ afterAll(async () => {
   await h.stop();
 });
 
-function perdura(...argv: string[]): Promise<Ended> {
-  const cli = new Cli(argv, {
-    cwd: folder,
-    env: {
-      TEMPORAL_ADDRESS: inject('temporalAddress'),
-      DATABASE_URL: inject('databaseUrl'),
-      PERDURA_TENANT: h.tenant,
-      PERDURA_TASK_QUEUE: h.taskQueue,
-    },
-  });
-  onTestFinished(() => cli.kill());
-  return cli.close().ended;
-}
+const perdura = commandsIn(folder, () => h);
 
 it('pools: listed, shown with who works and waits and why, changed while they do', async () => {
   await h.runtime.start({ session: 'one', message: 'one' });

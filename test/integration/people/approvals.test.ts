@@ -5,6 +5,8 @@ import { PerduraError, tool, type RequestRecord, type Session } from '../../../s
 import type { Reply } from '../../../src/testing/scripted-model.js';
 import type { TranscriptMessage } from '../../../src/contracts/message.js';
 import { eventually } from '../../support/eventually.js';
+import { historiesOf } from '../../support/observe.js';
+import { replayHistory } from '../../../src/testing/replay.js';
 import { Harness } from '../../support/harness.js';
 
 describe('approvals', () => {
@@ -30,6 +32,22 @@ describe('approvals', () => {
         make('note', 'local'),
         make('pay', 'activity'),
         make('soon', 'local'),
+        tool({
+          name: 'slow',
+          description: 'Takes long.',
+          highRisk: true,
+          effect: 'idempotent',
+          parameters: z.object({}),
+          execute: (_args, { signal }) => {
+            ran.push({ name: 'slow', args: 'began' });
+            return new Promise((_resolve, reject) => {
+              signal.addEventListener('abort', () => {
+                ran.push({ name: 'slow', args: 'stopped' });
+                reject(new Error('stopped'));
+              });
+            });
+          },
+        }),
         tool({
           name: 'open_editor',
           description: 'Opens the editor of the user.',
@@ -266,6 +284,35 @@ describe('approvals', () => {
     expect(ran).toEqual([]);
     // The answer that was left over.
     expect((await session.ask('and now?')).text).toBe('ok');
+  });
+
+  it('P6 F20 approval: interrupted while an approved call runs and others are looked at → stopped, on record, the session goes on and replays', async () => {
+    const session = await start([
+      calls(call('slow', {}), call('slow', {}), call('file_write', { path: '/a' })),
+    ]);
+    const requests = await waiting(session, 3);
+    const slow = requests.filter(({ tool: name }) => name === 'slow');
+    for (const { id } of slow) await h.runtime.inbox.approve(id, { by: 'bob' });
+    await eventually(
+      () => Promise.resolve(ran),
+      ({ length }) => length === 2,
+    );
+    // A call that nobody has decided is looked at while the turn is stopped.
+    const open = requests.find(({ tool: name }) => name === 'file_write')!;
+    const handle = h.runtime.temporal.workflow.getHandle(session.workflowId);
+    await Promise.all([
+      handle.signal('decided', open.callKey),
+      session.interrupt('enough'),
+      handle.signal('decided', open.callKey),
+    ]);
+    await idle(session);
+    expect(ran.map(({ args }) => args)).toEqual(['began', 'began', 'stopped', 'stopped']);
+    const found = (await results(session)).map(({ failure }) => failure?.type);
+    expect(found.slice(0, 2)).toEqual(['Tool.Interrupted', 'Tool.Interrupted']);
+    expect((await session.status()).waiting).toBeUndefined();
+    h.model.enqueue('Here.');
+    expect(await session.ask('still there?')).toMatchObject({ turn: 2, text: 'Here.' });
+    for (const events of await historiesOf(h, session.workflowId)) await replayHistory({ events });
   });
 
   it('P6 approval: paused when it is approved → runs after the resumption', async () => {

@@ -9,7 +9,7 @@ import { sqlFunctions } from '../../../src/store/sql-functions.js';
 const CURRENT: Record<string, { revision: number; checksum: string }> = {
   append: {
     revision: 7,
-    checksum: '249b804283202c6c6277bf47a38fabe1dc8d3645837854ff3fcd2e95165a6ced',
+    checksum: '0d752927585f244c3965976a731d1dbd82ed8d9b9ae43f8af940c62f25827838',
   },
   open_session: {
     revision: 3,
